@@ -1,0 +1,1 @@
+"""The media node: relays, captures and composes; knows rooms, participants and tracks by opaque ids only."""

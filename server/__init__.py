@@ -1,0 +1,1 @@
+"""The clinic: what it knows, what it may do, its pages."""
