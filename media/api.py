@@ -103,7 +103,7 @@ class RoomCreated(Call):
 
 
 class Admit(Call):
-    """Forwarding to and from a participant needs `admitted`; `picture_first` keeps their picture when the link is poor."""
+    """Forwarding to and from a participant needs `admitted`; `picture_first` keeps their picture on a poor link."""
 
     admitted: bool
     picture_first: bool = False
@@ -123,7 +123,9 @@ class AnsweredSection(Wire):
     kind: Literal["audio", "video", "application"]
     source: Source | None = None
     accepted: bool
-    code: str | None = Field(default=None, description="why not: audio_codec_unsupported, video_codec_unsupported, no_source, …")
+    code: str | None = Field(
+        default=None, description="why not: audio_codec_unsupported, video_codec_unsupported, no_source, …"
+    )
 
 
 class UpAnswer(Call):
