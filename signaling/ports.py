@@ -1,0 +1,281 @@
+"""What the room needs of the clinic and of the media nodes; nobody behind these ports is imported here.
+
+`Clinic` is implemented by `server/encounters/` (wired in `server/app.py`); its writes are committed when they return,
+and each is idempotent: repeating one changes nothing and answers the same. It raises `words.Refused`.
+`Nodes` is implemented by `reconcile.py` over `media.client`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from media.api import (
+    Admit,
+    CaptureGrant,
+    CaptureState,
+    DownAnswer,
+    DownOffer,
+    DownRequest,
+    NodeEvent,
+    NodeState,
+    RoomCreated,
+    RoomStats,
+    SealingKey,
+    StoredLog,
+    UpAnswer,
+    UpOffer,
+)
+from signaling.words import (
+    ClinicId,
+    Departure,
+    Outcome,
+    ParticipantId,
+    PersonId,
+    RecordingId,
+    Redacted,
+    Right,
+    Role,
+    RoomId,
+    SessionId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Whom a socket speaks for, decided from its own cookie and the participation it names."""
+
+    room_id: RoomId
+    participant_id: ParticipantId
+    clinic_id: ClinicId
+    session_id: SessionId
+    role: Role
+    name: Redacted[str]
+    rights: frozenset[Right]
+    person_id: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StaffSeat:
+    """A staff member's open page in the `/clinic` namespace."""
+
+    clinic_id: ClinicId
+    person_id: PersonId
+    session_id: SessionId
+    rights: frozenset[Right]
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantFacts:
+    """What the database knows of one participation; the room is rebuilt from these."""
+
+    participant_id: ParticipantId
+    role: Role
+    name: Redacted[str]
+    rights: frozenset[Right]
+    state: Literal["invited", "waiting", "admitted", "left"]
+    reason: Departure | None = None
+    person_id: PersonId | None = None
+    birth_date: Redacted[str] | None = None
+    opened_by: str | None = None
+    identity: Literal["self", "helping", "denied", "not_given"] = "not_given"
+    waiting_since: datetime | None = None
+    blocked: bool = False
+    link_closed: bool = False
+    picture_first: bool = False
+    session_id: SessionId | None = None
+    """The browser that holds the place; another one is a second device."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFacts:
+    """The recording of this room as the database has it; `consents` is the newest answer of each person."""
+
+    recording_id: RecordingId
+    phase: Literal["asking", "starting", "running", "paused", "stopped", "declined", "failed"]
+    question: int
+    purpose: str
+    who_may_watch: str
+    kept: str
+    consent_text: str
+    asked_by: ParticipantId
+    answer_by: datetime | None
+    segment: int
+    consents: Mapping[ParticipantId, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFacts:
+    """Everything a room needs at birth or after its state was lost."""
+
+    room_id: RoomId
+    clinic_id: ClinicId
+    phase: Literal["waiting", "open", "ended"]
+    doctor_ids: frozenset[PersonId]
+    """Whose clinic pages show who waits here."""
+    doctor_name: Redacted[str]
+    starts_at: datetime
+    always_relay: bool
+    participants: Sequence[ParticipantFacts]
+    recording: RecordingFacts | None = None
+    by_phone: bool = False
+    chat_count: int = 0
+    started_at: datetime | None = None
+    outcome: Outcome | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChat:
+    n: int
+    at: datetime
+    participant_id: ParticipantId
+    name: Redacted[str]
+    role: Role
+    text: Redacted[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyContact:
+    place: str | None
+    phone: str | None
+    number: str
+    country: str | None
+    pressed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGiven:
+    """One answer to one question, as it is stored: append-only."""
+
+    recording_id: RecordingId
+    participant_id: ParticipantId
+    question: int
+    yes: bool
+    others_present: str = ""
+    others_agree: bool = False
+    given_for: Literal["self", "patient"] = "self"
+    unanswered: bool = False
+    """True when it is a No because the time ran out."""
+
+
+class Clinic(Protocol):
+    """The clinic's side of the room."""
+
+    async def seat(self, cookies: Mapping[str, str], participation: str) -> Seat:
+        """Who this is. Raises not_signed_in, not_found, link_closed, visit_over, removed."""
+        ...
+
+    async def staff_seat(self, cookies: Mapping[str, str], clinic: str) -> StaffSeat:
+        """Which staff member this page belongs to. Raises not_signed_in, not_allowed, not_found."""
+        ...
+
+    async def load_room(self, room_id: RoomId) -> RoomFacts:
+        """The room from the database. Raises not_found."""
+        ...
+
+    async def load_open_rooms(self) -> Sequence[RoomId]:
+        """Rooms that are waiting or open, for the start of a server whose store is empty."""
+        ...
+
+    async def arrived(self, room_id: RoomId, participant_id: ParticipantId, session_id: SessionId) -> datetime:
+        """They are in the waiting room; answers since when (the first time, kept over reloads and restarts)."""
+        ...
+
+    async def admitted(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId) -> datetime:
+        """Admission; the first one opens the visit (encounter in-progress). Raises not_found, link_closed, removed."""
+        ...
+
+    async def took_over(self, room_id: RoomId, participant_id: ParticipantId, session_id: SessionId) -> None:
+        """A second device now holds the place; recording consent is asked again."""
+        ...
+
+    async def departed(self, room_id: RoomId, participant_id: ParticipantId, reason: Departure) -> None: ...
+
+    async def back_to_waiting(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId) -> None: ...
+
+    async def wrong_person(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId) -> None:
+        """Closes their link, puts the appointment back, files an incident, lists the revoked link (DESIGN §7)."""
+        ...
+
+    async def block(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId, blocked: bool) -> None: ...
+
+    async def store_chat(self, room_id: RoomId, participant_id: ParticipantId, event_id: str, text: str) -> StoredChat:
+        """Stores once per event_id, sealed. Raises too_long."""
+        ...
+
+    async def load_chat(self, room_id: RoomId, participant_id: ParticipantId, after: int) -> Sequence[StoredChat]:
+        """What this participant may read: a guest only lines written after they were admitted."""
+        ...
+
+    async def ask_recording(self, room_id: RoomId, by: ParticipantId, purpose: str) -> RecordingFacts:
+        """A new recording, or the same one asked once more. Raises not_found (purpose), wrong_phase (asked twice)."""
+        ...
+
+    async def ask_newcomer(self, room_id: RoomId, recording_id: RecordingId) -> RecordingFacts:
+        """Somebody came in while it runs: the same question with a new answer_by."""
+        ...
+
+    async def record_consent(self, room_id: RoomId, given: ConsentGiven) -> None:
+        """Appends the answer with wording, version, language and time."""
+        ...
+
+    async def sealing_keys(
+        self, room_id: RoomId, recording_id: RecordingId, segment: int, participants: Sequence[ParticipantId]
+    ) -> Mapping[ParticipantId, SealingKey]:
+        """A data key for each, wrapped form stored before this returns; the same keys when asked again.
+
+        Raises consent_missing unless the newest stored answer of everybody named is a yes.
+        """
+        ...
+
+    async def recording_phase(
+        self,
+        room_id: RoomId,
+        recording_id: RecordingId,
+        phase: Literal["starting", "running", "paused", "stopped", "declined", "failed"],
+        segment: int,
+        code: str | None = None,
+    ) -> None: ...
+
+    async def log_stored(self, log: StoredLog) -> None:
+        """A closed packet log lies in the recordings store: the film's job is inserted, once."""
+        ...
+
+    async def emergency(self, room_id: RoomId, by: ParticipantId) -> EmergencyContact: ...
+
+    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> str | None:
+        """The phone number to ring, or None when not given."""
+        ...
+
+    async def ended(self, room_id: RoomId, by: ParticipantId, outcome: Outcome) -> None: ...
+
+    async def reopened(self, room_id: RoomId, by: ParticipantId) -> None:
+        """Undo of `ended` within its ten seconds. Raises wrong_phase."""
+        ...
+
+    async def arrivals_seen(self, seat: StaffSeat, participants: Sequence[ParticipantId]) -> None: ...
+
+    async def seen_arrivals(self, participants: Sequence[ParticipantId]) -> frozenset[ParticipantId]:
+        """Which of these waiting people were already marked as seen."""
+        ...
+
+
+class MediaNode(Protocol):
+    """One node, as `media.client.NodeClient` offers it. Raises `NodeRefused` or `NodeUnreachable`."""
+
+    async def create_room(self, room_id: str) -> RoomCreated: ...
+    async def close_room(self, room_id: str) -> None: ...
+    async def state(self) -> NodeState: ...
+    async def stats(self, room_id: str) -> RoomStats: ...
+    async def admit(self, room_id: str, participant_id: str, admit: Admit) -> None: ...
+    async def remove(self, room_id: str, participant_id: str, reason: str) -> None: ...
+    async def up(self, room_id: str, participant_id: str, offer: UpOffer) -> UpAnswer: ...
+    async def down(self, room_id: str, participant_id: str, request: DownRequest) -> DownOffer: ...
+    async def down_answer(self, room_id: str, participant_id: str, answer: DownAnswer) -> None: ...
+    async def grant(self, room_id: str, grant: CaptureGrant) -> CaptureState: ...
+    async def stop_capture(self, room_id: str, recording_id: str, reason: str) -> CaptureState: ...
+    def events(self, after: int) -> AsyncIterator[NodeEvent]: ...
+    async def close(self) -> None: ...
