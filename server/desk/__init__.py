@@ -1,0 +1,1 @@
+"""What people look at across areas; owns no tables."""

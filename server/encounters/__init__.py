@@ -1,0 +1,1 @@
+"""The visit: admission, participants, consent and recordings."""

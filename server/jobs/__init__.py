@@ -1,0 +1,1 @@
+"""The job table, claiming and the loop; lies beneath the areas."""

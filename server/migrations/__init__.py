@@ -1,0 +1,1 @@
+"""Alembic migrations, forward only, run by `bedside migrate` on both engines."""

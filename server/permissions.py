@@ -1,0 +1,69 @@
+"""Who may do what: named predicates over the actor and small frozen facts; imports no area.
+
+Every route names one of the coarse predicates; services ask the finer ones with facts they loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StaffRole(StrEnum):
+    DOCTOR = "doctor"
+    SCHEDULER = "scheduler"
+    ADMINISTRATOR = "administrator"
+    PRIVACY_OFFICER = "privacy_officer"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, within the clinic of the page's address; every field comes from their own session."""
+
+    person_id: str | None = None
+    session_id: str | None = None
+    clinic_id: str | None = None
+    roles: frozenset[StaffRole] = frozenset()
+    participations: frozenset[str] = frozenset()
+    """Visits that this browser's `__Host-visits` session holds a place in."""
+    patients: frozenset[str] = frozenset()
+    """Patients (ids in this clinic) whose page this session has opened with birth date and code."""
+
+
+NOBODY = Actor()
+
+Predicate = Callable[[Actor], bool]
+
+
+def anybody(actor: Actor) -> bool:
+    """Public pages: sign-in, the door of a visit link, health checks, assets."""
+    return True
+
+
+def is_staff(actor: Actor) -> bool:
+    return bool(actor.roles)
+
+
+def is_doctor(actor: Actor) -> bool:
+    return StaffRole.DOCTOR in actor.roles
+
+
+def is_scheduler(actor: Actor) -> bool:
+    return StaffRole.SCHEDULER in actor.roles
+
+
+def is_administrator(actor: Actor) -> bool:
+    return StaffRole.ADMINISTRATOR in actor.roles
+
+
+def may_book(actor: Actor) -> bool:
+    return is_scheduler(actor) or is_doctor(actor)
+
+
+def is_visitor(actor: Actor) -> bool:
+    return bool(actor.participations)
+
+
+def is_patient(actor: Actor) -> bool:
+    return bool(actor.patients)

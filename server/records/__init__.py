@@ -1,0 +1,1 @@
+"""Notes, addenda and documents."""

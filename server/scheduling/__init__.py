@@ -1,0 +1,1 @@
+"""Schedules, slots, appointments, messages and calendar files."""
