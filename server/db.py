@@ -1,7 +1,7 @@
 """The database on both engines: sessions that state their intent, one base class, the column types.
 
 `reading()` sees one snapshot; `writing()` takes the write lock at once (SQLite: BEGIN IMMEDIATE, one writer a process)
-and commits when its block ends. No network or file I/O belongs inside `writing()`. What a row means is the areas' business.
+and commits when its block ends. No network or file I/O belongs inside `writing()`. What a row means is for the areas.
 """
 
 from __future__ import annotations
