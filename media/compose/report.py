@@ -1,0 +1,69 @@
+"""What composing says of its film: the figures of the self-check, kept beside the film and shown to people.
+
+How they are found is in `selfcheck.py`; what follows from a failed check is the server's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the film, in seconds of film time; `participant_id` is None where it concerns all of it."""
+
+    start_s: float
+    end_s: float
+    kind: str
+    participant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilmReport:
+    """`empty`: nothing was recorded and there is no film. `incomplete`: why the end is missing, or None.
+
+    `passed` is False when any of `problems` (codes) stands: the film may still be worth watching, but somebody must
+    look, and the log is to be kept.
+    """
+
+    empty: bool
+    passed: bool
+    duration_s: float = 0.0
+    wall_clock_s: float = 0.0
+    started_at_utc_s: float = 0.0
+    placement_within_s: float = 0.0
+    placement_between_s: float = 0.0
+    gaps: tuple[Stretch, ...] = ()
+    silent: tuple[Stretch, ...] = ()
+    black: tuple[Stretch, ...] = ()
+    participants: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    width: int = 0
+    height: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    incomplete: str | None = None
+    problems: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FilmOptions:
+    """`clock_zone` writes the wall-clock time into the picture, in that IANA zone."""
+
+    width: int = 1280
+    height: int = 720
+    frame_rate: int = 25
+    video_bitrate_bps: int = 1_500_000
+    audio_bitrate_bps: int = 96_000
+    preset: str = "veryfast"
+    threads: int = 1
+    clock_zone: str | None = None
+
+
+class CancelledError(Exception):
+    """Composing was told to stop; nothing is left behind."""

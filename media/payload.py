@@ -1,0 +1,47 @@
+"""What capture and compose must know of RTP payloads: where a VP8 frame begins, and what is a key frame.
+
+Nothing here decodes, and nothing raises: a payload that makes no sense is simply no key frame.
+"""
+
+from __future__ import annotations
+
+_H264_SPS, _H264_IDR, _H264_STAP_A, _H264_FU_A = 7, 5, 24, 28
+
+
+def vp8_payload_offset(payload: bytes) -> int | None:
+    """Length of the VP8 payload descriptor (RFC 7741 §4.2); None when it is cut off or nothing follows it."""
+    size = len(payload)
+    if size < 2:
+        return None
+    offset = 1
+    if payload[0] & 0x80:
+        flags = payload[1]
+        offset = 2
+        if flags & 0x80:
+            offset += 2 if size > offset and payload[offset] & 0x80 else 1
+        offset += bool(flags & 0x40) + bool(flags & 0x30)
+    return offset if offset < size else None
+
+
+def vp8_begins_frame(payload: bytes) -> bool:
+    """The start of the first partition: S set and partition index 0."""
+    return len(payload) > 0 and payload[0] & 0x17 == 0x10
+
+
+def begins_key_frame(codec: str, payload: bytes) -> bool:
+    """Whether this packet is the first of a key frame, of VP8 or H.264 (RFC 6184 §5)."""
+    if codec.lower() == "vp8":
+        offset = vp8_payload_offset(payload)
+        return offset is not None and vp8_begins_frame(payload) and payload[offset] & 0x01 == 0
+    return codec.lower() == "h264" and _h264_key(payload)
+
+
+def _h264_key(payload: bytes) -> bool:
+    if not payload:
+        return False
+    kind = payload[0] & 0x1F
+    if kind == _H264_STAP_A:
+        return len(payload) > 3 and payload[3] & 0x1F in (_H264_SPS, _H264_IDR)
+    if kind == _H264_FU_A:
+        return len(payload) > 1 and bool(payload[1] & 0x80) and payload[1] & 0x1F == _H264_IDR
+    return kind in (_H264_SPS, _H264_IDR)
