@@ -1,0 +1,59 @@
+// Builds web/dist: hashed scripts, styles and pictures, and manifest.json that names them. Checks nothing; `npm run check` does.
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import * as sass from "sass";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, "dist");
+const manifest = {};
+
+/** Writes `name` as `<stem>.<hash><ext>` and notes it in the manifest; answers the hashed name. */
+function publish(name, contents) {
+  const ext = extname(name);
+  const hash = createHash("sha256").update(contents).digest("hex").slice(0, 12);
+  const hashed = `${basename(name, ext)}.${hash}${ext}`;
+  writeFileSync(join(dist, hashed), contents);
+  manifest[name] = hashed;
+  return hashed;
+}
+
+async function script(entry) {
+  const result = await build({
+    entryPoints: [join(here, "client", `${entry}.ts`)],
+    bundle: true,
+    format: "esm",
+    minify: true,
+    target: ["chrome107", "firefox104", "safari16"],
+    legalComments: "none",
+    charset: "utf8",
+    write: false,
+    logLevel: "warning",
+  });
+  publish(`${entry}.js`, result.outputFiles[0].contents);
+}
+
+/** Pictures that the Sass names by path are published beside it and their addresses replaced. */
+function style(entry) {
+  const { css } = sass.compile(join(here, "styles", `${entry}.scss`), {
+    style: "compressed",
+    silenceDeprecations: ["import"],
+    quietDeps: true,
+  });
+  const linked = css.replace(/url\(["']?(?!data:)([^"')]+)["']?\)/g, (_whole, path) => {
+    const file = join(here, "styles", path);
+    return `url(${publish(basename(file), readFileSync(file))})`;
+  });
+  if (/Frutiger|https?:\/\/(?!www\.w3\.org)/.test(linked))
+    throw new Error(`${entry}.scss brings in a foreign font or address`);
+  publish(`${entry}.css`, linked);
+}
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+for (const name of readdirSync(join(here, "assets"))) publish(name, readFileSync(join(here, "assets", name)));
+for (const name of readdirSync(join(here, "styles"))) if (/^[a-z].*\.scss$/.test(name)) style(basename(name, ".scss"));
+for (const entry of ["pages", "clinic", "room"]) await script(entry);
+writeFileSync(join(dist, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);

@@ -1,0 +1,33 @@
+// Runs on every page: the components of nhsuk-frontend that ours use, and htmx, under the one Trusted Types policy.
+// Leaves the live list of arrivals to clinic.ts and the visit to room.ts.
+import "./trusted";
+import "htmx.org";
+import {
+  Button,
+  CharacterCount,
+  Checkboxes,
+  createAll,
+  ErrorSummary,
+  FileUpload,
+  NotificationBanner,
+  PasswordInput,
+  Radios,
+  SkipLink,
+  Tabs,
+} from "nhsuk-frontend";
+
+document.body.classList.add("js-enabled", "nhsuk-frontend-supported");
+for (const part of [
+  Button,
+  CharacterCount,
+  Checkboxes,
+  ErrorSummary,
+  FileUpload,
+  NotificationBanner,
+  PasswordInput,
+  Radios,
+  SkipLink,
+  Tabs,
+]) {
+  createAll(part);
+}
