@@ -1,0 +1,1 @@
+"""The package, the image and the two commands, tried from outside."""
