@@ -11,8 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from media.api import DESCRIPTION_LIMIT_BYTES, OpaqueId, OfferedSection, Sdp, Source
-from media.api import AnsweredSection as AnsweredSection
+from media.api import DESCRIPTION_LIMIT_BYTES, AnsweredSection, OfferedSection, OpaqueId, Sdp, Source
 from signaling.words import Departure, Outcome, Right, Role
 
 EVENT_LIMIT_BYTES = 16 * 1024
@@ -363,6 +362,13 @@ class ChatLines(Ok):
     lines: list[ChatLine]
 
 
+class ChatStored(Ok):
+    """The line's number; the line itself comes back as the event `chat`, also to its sender."""
+
+    n: int
+    at: str
+
+
 class EmergencyFacts(Ok):
     """None is shown as "not given"."""
 
@@ -375,6 +381,17 @@ class EmergencyFacts(Ok):
 
 class PhoneFacts(Ok):
     phone: str | None
+
+
+ACKNOWLEDGEMENTS: dict[type[Event], type[Ok]] = {
+    UpOfferEvent: UpAccepted,
+    DownRequestEvent: DownOffered,
+    Chat: ChatStored,
+    ChatHistory: ChatLines,
+    Emergency: EmergencyFacts,
+    CarryOnByPhone: PhoneFacts,
+}
+"""What a yes holds, where it holds more than `Ok`."""
 
 
 # ── What the server sends ────────────────────────────────────────────────────────────────────────────────────────
@@ -512,10 +529,10 @@ class Snapshot(Wire):
     relay_only: bool = Field(default=False, description="always relay: no direct connection is ever tried")
     direct: DirectView | None = None
     relay_up: bool = Field(default=False, description="a node has this room: prepare both relay connections")
-    relay_room: str | None = Field(default=None, description="changes when the room moved to another node: connect anew")
+    relay_room: str | None = Field(default=None, description="changes when the room moved to a node: connect anew")
     node_down: bool = False
     simulcast: bool = False
-    ice_servers: list[dict[str, str]] = Field(default_factory=list, description="as RTCIceServer: urls, username, credential")
+    ice_servers: list[dict[str, str]] = Field(default_factory=list, description="as RTCIceServer")
     recording: RecordingView = Field(default_factory=RecordingView)
     by_phone: bool = False
     chat_count: int = 0
@@ -549,7 +566,7 @@ class ArrivalView(Wire):
 
 
 class Arrivals(Wire):
-    """Pushed in `/clinic` as `arrivals`: whole each time. `silent` while this doctor is in a visit: a count, no sound."""
+    """Pushed in `/clinic` as `arrivals`: whole each time. `silent` while this doctor is in a visit: a count only."""
 
     revision: int
     waiting: list[ArrivalView]
@@ -564,4 +581,5 @@ SERVER_EVENTS: dict[str, type[Wire]] = {
     "chat": ChatLine,
     "arrivals": Arrivals,
 }
-"""Beside these, without a body: `reload_needed` (an old page) and `server_restart` (reconnect by yourself)."""
+BARE_SERVER_EVENTS = ("reload_needed", "server_restart")
+"""Without a body: an old page must reload (its drafts kept); the server ends and the browser reconnects by itself."""

@@ -145,7 +145,7 @@ STATUS: dict[Code, int] = {
 }
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 — a refusal, not a fault
     """A refusal with a code that both sides know, and words for a person.
 
     The message says what happened, what is safe and what to do now; it never holds a name or a contact.
