@@ -23,6 +23,9 @@ class Actor:
 
     person_id: str | None = None
     session_id: str | None = None
+    """The staff session."""
+    visits_session_id: str | None = None
+    page_session_id: str | None = None
     clinic_id: str | None = None
     roles: frozenset[StaffRole] = frozenset()
     participations: frozenset[str] = frozenset()

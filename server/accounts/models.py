@@ -66,6 +66,7 @@ class Patient(Base):
     person_id: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
     name: Mapped[str] = mapped_column(String(400))
     first_name: Mapped[str] = mapped_column(String(400))
+    search_key: Mapped[str] = mapped_column(String(800))
     birth_date: Mapped[date] = mapped_column(Date)
     phone: Mapped[str | None] = mapped_column(String(32))
     email: Mapped[str | None] = mapped_column(String(320))

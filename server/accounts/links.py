@@ -1,0 +1,128 @@
+"""Personal links: random, stored hashed, opening one door each. Sending again makes another and leaves earlier ones.
+
+Which door a link opens, and when staff close it, is for the areas that ask for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.accounts.models import Link
+from server.audit import AuditAction, DeletionKind
+from server.db import new_id
+from server.errors import DomainError
+from signaling.words import Code
+
+TOKEN_BYTES = 24
+TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{32}")
+TRIES_MAX = 5
+
+
+class LinkKind(StrEnum):
+    VISIT = "visit"
+    """Subject: the appointment."""
+    GUEST = "guest"
+    """Subject: the participation."""
+    PAGE = "page"
+    """Subject: the patient, whose page asks for birth date and code besides."""
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a token: it has 192 random bits, so a plain hash is enough."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def new_link(session: AsyncSession, *, clinic_id: str, kind: LinkKind, subject_id: str, now: datetime) -> str:
+    """A new link's token, shown this once; earlier links to the same door go on working."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    link = Link(
+        id=new_id(),
+        clinic_id=clinic_id,
+        kind=LinkKind(kind).value,
+        subject_id=subject_id,
+        token_hash=token_hash(token),
+        created_at=now,
+    )
+    session.add(link)
+    await session.flush()
+    return token
+
+
+async def load_link(session: AsyncSession, token: str) -> Link | None:
+    """The link of a token, closed ones too; None for anything we never made."""
+    if not TOKEN_SHAPE.fullmatch(token):
+        return None
+    return (await session.scalars(select(Link).where(Link.token_hash == token_hash(token)))).first()
+
+
+async def resolve(session: AsyncSession, token: str, kind: LinkKind) -> Link:
+    """An open link of this kind. Raises not_found (never made) or link_closed."""
+    link = await load_link(session, token)
+    if link is None or link.kind != kind:
+        raise DomainError(Code.NOT_FOUND)
+    if link.closed_at is not None:
+        raise DomainError(Code.LINK_CLOSED)
+    return link
+
+
+async def close_links(
+    session: AsyncSession, subject_id: str, reason: str, now: datetime, *, revoked: bool = False
+) -> list[str]:
+    """Closes every open link of a subject; answers their ids. `revoked`: also on the list that a restore replays."""
+    query = select(Link).where(Link.subject_id == subject_id, Link.closed_at.is_(None))
+    links = list((await session.scalars(query.order_by(Link.id))).all())
+    for link in links:
+        await _close(session, link, reason, now, revoked=revoked)
+    return [link.id for link in links]
+
+
+async def reopen_links(session: AsyncSession, subject_id: str, reason: str) -> None:
+    """Undoes a closing of this reason that was never a revocation (a visit ended by mistake)."""
+    await session.execute(
+        update(Link)
+        .where(Link.subject_id == subject_id, Link.closed_reason == reason)
+        .values(closed_at=None, closed_reason=None)
+    )
+
+
+async def touch(session: AsyncSession, link: Link, *, right: bool, now: datetime) -> None:
+    """Counts a try at a page link: a right one clears the count, the fifth wrong one in a row locks this link."""
+    if right:
+        await session.execute(update(Link).where(Link.id == link.id).values(tries=0))
+        return
+    tries = await session.scalar(
+        update(Link).where(Link.id == link.id).values(tries=Link.tries + 1).returning(Link.tries)
+    )
+    if tries is not None and tries >= TRIES_MAX:
+        await _close(session, link, "locked", now, revoked=True)
+        await audit.enter(
+            session,
+            clinic_id=link.clinic_id,
+            actor_person_id=None,
+            action=AuditAction.LINK_LOCKED,
+            subject=("link", link.id),
+            now=now,
+        )
+
+
+async def replay_revocation(session: AsyncSession, link_id: str, at: datetime) -> None:
+    """After a restore: closes a link that the list says was revoked."""
+    closed = update(Link).where(Link.id == link_id, Link.closed_at.is_(None))
+    await session.execute(closed.values(closed_at=at, closed_reason="revoked"))
+
+
+async def _close(session: AsyncSession, link: Link, reason: str, now: datetime, *, revoked: bool) -> None:
+    link.closed_at, link.closed_reason = now, reason
+    await session.flush()
+    if revoked:
+        await audit.record_deletion(
+            session, clinic_id=link.clinic_id, kind=DeletionKind.LINK_REVOKED, subject=("link", link.id), now=now
+        )

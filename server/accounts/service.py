@@ -1,0 +1,159 @@
+"""Clinics, people and patients: what later areas may ask of accounts. Links and sessions have modules of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.accounts.models import Clinic, Membership, Patient, Person
+from server.audit import AuditAction
+from server.context import ClinicScope
+from server.db import new_id
+from server.errors import not_found
+from server.names import search_key
+from server.permissions import StaffRole
+
+SEARCH_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class StaffMember:
+    """A person with a role in a clinic, as lists and choices show them."""
+
+    person_id: str
+    name: str
+    role: StaffRole
+    always_relay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewPatient:
+    """A patient to be registered; the name was cleaned by `names.clean_name`."""
+
+    name: str
+    first_name: str
+    birth_date: date
+    phone: str | None = None
+    email: str | None = None
+    zone: str | None = None
+    language: str = "en"
+
+
+def scope_of(clinic: Clinic) -> ClinicScope:
+    return ClinicScope(
+        id=clinic.id,
+        slug=clinic.slug,
+        name=clinic.name,
+        neutral_name=clinic.neutral_name,
+        phone=clinic.phone,
+        zone=clinic.zone,
+        country=clinic.country,
+        emergency_text=clinic.emergency_text,
+        language=clinic.language,
+        is_demo=clinic.is_demo,
+        always_relay=clinic.always_relay,
+    )
+
+
+async def load_clinic(session: AsyncSession, slug: str) -> ClinicScope | None:
+    """The clinic of an address."""
+    clinic = (await session.scalars(select(Clinic).where(Clinic.slug == slug))).first()
+    return scope_of(clinic) if clinic else None
+
+
+async def get_clinic(session: AsyncSession, clinic_id: str) -> ClinicScope:
+    """Raises not_found."""
+    clinic = await session.get(Clinic, clinic_id)
+    if clinic is None:
+        raise not_found()
+    return scope_of(clinic)
+
+
+async def staff_of(session: AsyncSession, clinic_id: str, role: StaffRole) -> list[StaffMember]:
+    """The clinic's active people in this role, by name."""
+    query = (
+        select(Person.id, Person.name, Membership.always_relay)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.clinic_id == clinic_id, Membership.role == role.value, Membership.is_active)
+        .order_by(Person.name)
+    )
+    return [StaffMember(row.id, row.name, role, row.always_relay) for row in await session.execute(query)]
+
+
+async def person_names(session: AsyncSession, person_ids: set[str]) -> dict[str, str]:
+    """Names by person id, for those that exist."""
+    if not person_ids:
+        return {}
+    rows = await session.execute(select(Person.id, Person.name).where(Person.id.in_(sorted(person_ids))))
+    return {row.id: row.name for row in rows}
+
+
+async def load_patient(session: AsyncSession, clinic_id: str, patient_id: str) -> Patient | None:
+    return await session.get(Patient, (clinic_id, patient_id))
+
+
+async def get_patient(session: AsyncSession, clinic_id: str, patient_id: str) -> Patient:
+    """Raises not_found, also for another clinic's patient."""
+    patient = await load_patient(session, clinic_id, patient_id)
+    if patient is None:
+        raise not_found()
+    return patient
+
+
+async def search_patients(session: AsyncSession, clinic_id: str, text: str) -> list[Patient]:
+    """Patients whose name holds every word of `text`, whatever its case and accents, or born on that date."""
+    words = search_key(text).split()
+    if not words:
+        return []
+    query = select(Patient).where(Patient.clinic_id == clinic_id).order_by(Patient.name, Patient.id)
+    born = _date(text)
+    if born is not None:
+        query = query.where(Patient.birth_date == born)
+        return list((await session.scalars(query.limit(SEARCH_MAX))).all())
+    for word in words:
+        query = query.where(Patient.search_key.contains(word, autoescape=True))
+    return list((await session.scalars(query.limit(SEARCH_MAX))).all())
+
+
+async def create_patient(
+    session: AsyncSession, scope: ClinicScope, new: NewPatient, *, by_person_id: str | None, now: datetime
+) -> Patient:
+    """Registers a patient and the person behind them, with its audit entry."""
+    person = Person(id=new_id(), name=new.name, email=None, is_seeded=scope.is_demo, created_at=now)
+    session.add(person)
+    await session.flush()
+    patient = Patient(
+        clinic_id=scope.id,
+        id=new_id(),
+        person_id=person.id,
+        name=new.name,
+        first_name=new.first_name,
+        search_key=search_key(new.name),
+        birth_date=new.birth_date,
+        phone=new.phone,
+        email=new.email,
+        zone=new.zone,
+        language=new.language,
+        created_at=now,
+    )
+    session.add(patient)
+    await audit.enter(
+        session,
+        clinic_id=scope.id,
+        actor_person_id=by_person_id,
+        action=AuditAction.PATIENT_CREATED,
+        subject=("patient", patient.id),
+        now=now,
+    )
+    return patient
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        return None

@@ -1,0 +1,198 @@
+"""Browsers' sessions: a random token in a `__Host-` cookie, hashed in our table, turned into an Actor per clinic.
+
+Three kinds: staff, visits (places in visits) and page (patients' pages). What an actor may do is `permissions.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from aiohttp import web
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.accounts.models import Membership, Session, SessionParticipation, SessionPatient
+from server.db import new_id
+from server.permissions import Actor, StaffRole
+
+TOKEN_BYTES = 32
+SEEN_EVERY = timedelta(minutes=5)
+
+
+class SessionKind(StrEnum):
+    STAFF = "staff"
+    VISITS = "visits"
+    PAGE = "page"
+
+
+COOKIES = {
+    SessionKind.STAFF: "__Host-staff",
+    SessionKind.VISITS: "__Host-visits",
+    SessionKind.PAGE: "__Host-page",
+}
+LIVES = {
+    SessionKind.STAFF: timedelta(hours=12),
+    SessionKind.VISITS: timedelta(days=30),
+    SessionKind.PAGE: timedelta(hours=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session in hand. `token` is set when the browser must be given it as its cookie."""
+
+    id: str
+    kind: SessionKind
+    token: str | None = None
+
+
+def token_of(cookies: Mapping[str, str], kind: SessionKind) -> str | None:
+    return cookies.get(COOKIES[kind])
+
+
+def set_cookie(response: web.StreamResponse, opened: Opened) -> None:
+    """Gives the browser its session, when it is a new one."""
+    if opened.token is None:
+        return
+    response.set_cookie(
+        COOKIES[opened.kind],
+        opened.token,
+        max_age=int(LIVES[opened.kind].total_seconds()),
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def clear_cookie(response: web.StreamResponse, kind: SessionKind) -> None:
+    response.del_cookie(COOKIES[kind], path="/", secure=True, httponly=True, samesite="Lax")
+
+
+async def load_session(
+    session: AsyncSession, cookies: Mapping[str, str], kind: SessionKind, now: datetime
+) -> Session | None:
+    """The live session that the browser's cookie of this kind names."""
+    token = token_of(cookies, kind)
+    if not token:
+        return None
+    query = select(Session).where(Session.token_hash == _hash(token), Session.kind == kind.value)
+    found = (await session.scalars(query)).first()
+    if found is None or found.revoked_at is not None or found.expires_at <= now:
+        return None
+    return found
+
+
+async def open_session(
+    session: AsyncSession, kind: SessionKind, now: datetime, *, person_id: str | None = None
+) -> Opened:
+    """A new session under a new id and token (as at every sign-in)."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    row = Session(
+        id=new_id(),
+        token_hash=_hash(token),
+        kind=kind.value,
+        person_id=person_id,
+        created_at=now,
+        seen_at=now,
+        expires_at=now + LIVES[kind],
+    )
+    session.add(row)
+    await session.flush()
+    return Opened(row.id, kind, token)
+
+
+async def open_visits(
+    session: AsyncSession, cookies: Mapping[str, str], *, clinic_id: str, participation_id: str, now: datetime
+) -> Opened:
+    """Gives this browser a place in a visit, beside those it holds; `set_cookie` the answer."""
+    found = await load_session(session, cookies, SessionKind.VISITS, now)
+    opened = Opened(found.id, SessionKind.VISITS) if found else await open_session(session, SessionKind.VISITS, now)
+    if await session.get(SessionParticipation, (opened.id, participation_id)) is None:
+        session.add(
+            SessionParticipation(
+                session_id=opened.id, participation_id=participation_id, clinic_id=clinic_id, opened_at=now
+            )
+        )
+        await session.flush()
+    return opened
+
+
+async def open_page(
+    session: AsyncSession, cookies: Mapping[str, str], *, clinic_id: str, patient_id: str, now: datetime
+) -> Opened:
+    """Opens a patient's page for this browser, after birth date and code; always under a new session id."""
+    found = await load_session(session, cookies, SessionKind.PAGE, now)
+    if found is not None:
+        await revoke(session, found.id, now)
+    opened = await open_session(session, SessionKind.PAGE, now)
+    session.add(SessionPatient(session_id=opened.id, clinic_id=clinic_id, patient_id=patient_id, opened_at=now))
+    await session.flush()
+    return opened
+
+
+async def revoke(session: AsyncSession, session_id: str, now: datetime) -> None:
+    """Ends a session; whoever calls also tells signaling, so that its sockets go on every server."""
+    await session.execute(
+        update(Session).where(Session.id == session_id, Session.revoked_at.is_(None)).values(revoked_at=now)
+    )
+
+
+async def load_actor(session: AsyncSession, cookies: Mapping[str, str], clinic_id: str | None, now: datetime) -> Actor:
+    """Who this browser is in this clinic; outside a clinic it has no roles and no patients."""
+    staff = await load_session(session, cookies, SessionKind.STAFF, now)
+    visits = await load_session(session, cookies, SessionKind.VISITS, now)
+    page = await load_session(session, cookies, SessionKind.PAGE, now)
+    person_id = staff.person_id if staff else None
+    return Actor(
+        person_id=person_id,
+        session_id=staff.id if staff else None,
+        visits_session_id=visits.id if visits else None,
+        page_session_id=page.id if page else None,
+        clinic_id=clinic_id,
+        roles=await load_roles(session, clinic_id, person_id),
+        participations=await _participations(session, visits.id if visits else None, clinic_id),
+        patients=await _patients(session, page.id if page else None, clinic_id),
+    )
+
+
+async def load_roles(session: AsyncSession, clinic_id: str | None, person_id: str | None) -> frozenset[StaffRole]:
+    if clinic_id is None or person_id is None:
+        return frozenset()
+    query = select(Membership.role).where(
+        Membership.clinic_id == clinic_id, Membership.person_id == person_id, Membership.is_active
+    )
+    return frozenset(StaffRole(role) for role in (await session.scalars(query)).all())
+
+
+async def note_seen(session: AsyncSession, session_id: str, now: datetime) -> None:
+    """Notes the last use, coarsely: one write in five minutes at most."""
+    late = now - SEEN_EVERY
+    await session.execute(update(Session).where(Session.id == session_id, Session.seen_at < late).values(seen_at=now))
+
+
+async def _participations(session: AsyncSession, visits_id: str | None, clinic_id: str | None) -> frozenset[str]:
+    if visits_id is None:
+        return frozenset()
+    query = select(SessionParticipation.participation_id).where(SessionParticipation.session_id == visits_id)
+    if clinic_id is not None:
+        query = query.where(SessionParticipation.clinic_id == clinic_id)
+    return frozenset((await session.scalars(query)).all())
+
+
+async def _patients(session: AsyncSession, page_id: str | None, clinic_id: str | None) -> frozenset[str]:
+    if page_id is None or clinic_id is None:
+        return frozenset()
+    query = select(SessionPatient.patient_id).where(
+        SessionPatient.session_id == page_id, SessionPatient.clinic_id == clinic_id
+    )
+    return frozenset((await session.scalars(query)).all())
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,88 @@
+"""What a handler may ask of its request: the application's parts, the clinic of the address, who asks, the time.
+
+Filling these in is for `app.py` (application) and `middleware.py` (request).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+
+from server.config import Settings
+from server.db import Database
+from server.events import Events
+from server.permissions import NOBODY, Actor
+from server.vault import Vault
+from signaling.words import Clock
+
+SETTINGS = web.AppKey("settings", Settings)
+DATABASE = web.AppKey("database", Database)
+VAULT = web.AppKey("vault", Vault)
+EVENTS = web.AppKey("events", Events)
+CLOCK: web.AppKey[Clock] = web.AppKey("clock")
+DEMO = web.AppKey("demo", bool)
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicScope:
+    """The clinic of the page's address; services take this, never a bare id."""
+
+    id: str
+    slug: str
+    name: str
+    neutral_name: str
+    phone: str
+    zone: str
+    country: str
+    emergency_text: str
+    language: str
+    is_demo: bool = False
+    always_relay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The signed-in staff member as the page's head shows them."""
+
+    name: str
+    roles: tuple[str, ...]
+
+
+ACTOR = web.RequestKey("actor", Actor)
+CLINIC = web.RequestKey("clinic", ClinicScope)
+VIEWER = web.RequestKey("viewer", Viewer)
+REQUEST_ID = web.RequestKey("request_id", str)
+NONCE = web.RequestKey("csp_nonce", str)
+
+
+def settings(request: web.Request) -> Settings:
+    return request.app[SETTINGS]
+
+
+def database(request: web.Request) -> Database:
+    return request.app[DATABASE]
+
+
+def vault(request: web.Request) -> Vault:
+    return request.app[VAULT]
+
+
+def events(request: web.Request) -> Events:
+    return request.app[EVENTS]
+
+
+def now(request: web.Request) -> datetime:
+    return request.app[CLOCK]()
+
+
+def actor(request: web.Request) -> Actor:
+    """Who asks, in the clinic of the address; NOBODY before a session was found."""
+    found: Actor = request.get(ACTOR, NOBODY)
+    return found
+
+
+def clinic(request: web.Request) -> ClinicScope:
+    """The clinic of the address; only routes under `/c/{clinic}/` have one (KeyError elsewhere)."""
+    return request[CLINIC]

@@ -1,0 +1,116 @@
+"""Reads a posted form into a pydantic model; what doesn't fit becomes one plain sentence a field.
+
+The rules of what may be said are the model's; showing the sentences beside the fields is the view's.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from server.errors import DomainError, FormError
+from signaling.words import Code
+
+FORM_LIMIT_BYTES = 64 * 1024
+FIELDS_MAX = 200
+FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+M = TypeVar("M", bound=BaseModel)
+
+SENTENCES = {
+    "missing": "Enter {label}",
+    "string_too_short": "Enter {label}",
+    "string_too_long": "{Label} is too long: {max_length} characters at most",
+    "too_long": "{Label}: {max_length} at most",
+    "date_from_datetime_parsing": "{Label} must be a date, such as 2031-05-27",
+    "date_parsing": "{Label} must be a date, such as 2031-05-27",
+    "date_from_datetime_inexact": "{Label} must be a date, such as 2031-05-27",
+    "time_parsing": "{Label} must be a time, such as 14:30",
+    "datetime_parsing": "{Label} must be a date and a time",
+    "datetime_from_date_parsing": "{Label} must be a date and a time",
+    "int_parsing": "{Label} must be a whole number",
+    "enum": "Choose one of the answers for {label}",
+    "literal_error": "Choose one of the answers for {label}",
+    "bool_parsing": "Choose one of the answers for {label}",
+    "string_pattern_mismatch": "{Label} is not written as expected",
+    "greater_than_equal": "{Label} must be {ge} or more",
+    "less_than_equal": "{Label} must be {le} or less",
+}
+OTHERWISE = "{Label} is not written as expected"
+
+
+async def parse_form(request: web.Request, model: type[M]) -> M:
+    """The form as `model`. Raises FormError with a sentence a field, or DomainError too_long or malformed."""
+    return check_form(model, await read_fields(request))
+
+
+async def read_fields(request: web.Request) -> dict[str, list[str]]:
+    """The text fields as they came, several values kept; files are no part of a plain form."""
+    if request.content_length is not None and request.content_length > FORM_LIMIT_BYTES:
+        raise DomainError(Code.TOO_LONG, limit=FORM_LIMIT_BYTES)
+    if request.content_type not in FORM_TYPES and request.can_read_body:
+        raise DomainError(Code.MALFORMED)
+    try:
+        posted = await request.post()
+    except web.HTTPRequestEntityTooLarge:
+        raise DomainError(Code.TOO_LONG, limit=FORM_LIMIT_BYTES) from None
+    except (ValueError, AssertionError, LookupError):
+        raise DomainError(Code.MALFORMED) from None
+    if len(posted) > FIELDS_MAX:
+        raise DomainError(Code.TOO_MANY, limit=FIELDS_MAX)
+    fields: dict[str, list[str]] = {}
+    for name, value in posted.items():
+        if not isinstance(value, str):
+            raise DomainError(Code.MALFORMED)
+        fields.setdefault(name, []).append(_clean(value))
+    return fields
+
+
+def check_form(model: type[M], fields: Mapping[str, list[str]]) -> M:
+    """The model from named texts: an empty text counts as left out. Raises FormError."""
+    given: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        values = [value for value in fields.get(info.alias or name, []) if value]
+        if _is_list(info.annotation):
+            given[info.alias or name] = values
+        elif values:
+            given[info.alias or name] = values[-1]
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise FormError(_sentences(model, error)) from None
+
+
+def _clean(text: str) -> str:
+    """Line ends as one character; NUL has no place in any text (PostgreSQL refuses it)."""
+    return text.replace("\r\n", "\n").replace("\x00", "").strip()
+
+
+def _is_list(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_list(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return any(_is_list(part) for part in get_args(annotation))
+    return origin in (list, tuple, set, frozenset) or annotation in (list, tuple, set, frozenset)
+
+
+def _sentences(model: type[BaseModel], error: ValidationError) -> dict[str, str]:
+    sentences: dict[str, str] = {}
+    for item in error.errors(include_url=False, include_input=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        sentences.setdefault(name, _sentence(name, model.model_fields.get(name), item))
+    return sentences
+
+
+def _sentence(name: str, info: FieldInfo | None, item: Mapping[str, Any]) -> str:
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])
+    label = (info.title if info else None) or name.replace("_", " ")
+    words = SENTENCES.get(item["type"], OTHERWISE)
+    return words.format(label=label, Label=label[:1].upper() + label[1:], **item.get("ctx", {}))

@@ -1,0 +1,53 @@
+"""What a job's handler is given. The loop makes it, renews its lease and writes down how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.config import Settings
+from server.db import Database
+from server.vault import Vault
+from signaling.words import Clock
+
+
+class JobFailed(Exception):  # noqa: N818 — a verdict, not a defect
+    """The work cannot be done, now (`again_at` None: try with backoff) or at all (`for_good`)."""
+
+    def __init__(self, code: str, *, for_good: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.for_good = for_good
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """One run of one job. Handlers are idempotent: a job whose worker died runs once more elsewhere."""
+
+    id: str
+    kind: str
+    subject: str
+    clinic_id: str | None
+    attempt: int
+    database: Database
+    settings: Settings
+    vault: Vault
+    clock: Clock
+    _progress: Callable[[float], Awaitable[None]]
+    _is_cancelled: Callable[[], bool]
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    async def progress(self, fraction: float) -> None:
+        """Notes how far it is, 0 … 1; cheap enough to call often (written at most twice a second)."""
+        await self._progress(fraction)
+
+    def cancelled(self) -> bool:
+        """True once the work is no longer wanted, its lease was lost, or the process ends: stop at a clean place."""
+        return self._is_cancelled()
+
+
+Handler = Callable[[JobContext], Awaitable[None]]
+Handlers = Mapping[str, Handler]

@@ -1,0 +1,58 @@
+"""The folder `var` and the secrets in it: made with tight modes, development secrets generated once.
+
+In production the secrets come from settings and nothing is generated here but the clinics' sealed keysets.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from server.config import Settings
+from server.vault import Vault, new_keyset
+
+FOLDERS = ("keys", "recordings", "uploads", "captures", "run", "deletions")
+
+
+def prepare_var(var: Path) -> None:
+    """Makes `var` and its rooms, mode 0700; those that stand are left as they are."""
+    for folder in (var, *(var / name for name in FOLDERS)):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def generated_once(path: Path, make: Callable[[], str]) -> str:
+    """The text of a secret file (0600), made by whoever comes first."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(make())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="utf-8")
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The vault under the keyset of the settings; in development under one generated into `var/keys`."""
+    folder = settings.var / "keys"
+    if settings.keyset is not None:
+        return Vault(folder / "clinics", settings.keyset.get_secret_value())
+    if not settings.is_development:
+        raise ValueError("a keyset is generated in development only")
+    return Vault(folder / "clinics", generated_once(folder / "master.keyset", new_keyset))
+
+
+def node_secret(settings: Settings) -> str:
+    """The secret of the nodes' control API; in development one generated into `var/keys`."""
+    if settings.secret is not None:
+        return settings.secret
+    if not settings.is_development:
+        raise ValueError("a node secret is generated in development only")
+    return generated_once(settings.var / "keys" / "node.secret", lambda: secrets.token_urlsafe(32))

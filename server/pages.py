@@ -1,0 +1,166 @@
+"""Renders pages: two Jinja environments, the assets' manifest, translations, and what every page's frame shows.
+
+Templates belong to `web/templates/<area>/`; what a page says of its subject is the view's context.
+"""
+
+from __future__ import annotations
+
+import gettext
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from server import context
+from server.permissions import StaffRole
+from server.routing import ROUTES, Route, route_of
+
+RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
+ROLE_WORDS = {
+    StaffRole.DOCTOR: "Doctor",
+    StaffRole.SCHEDULER: "Scheduler",
+    StaffRole.ADMINISTRATOR: "Administrator",
+    StaffRole.PRIVACY_OFFICER: "Privacy officer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What rendering needs, read once at start."""
+
+    environment: Environment
+    manifest: Mapping[str, str]
+    dist: Path
+
+    def asset(self, name: str) -> str:
+        """The address of a built file; its name holds its content's hash, so it may be kept for ever."""
+        return f"/static/{self.manifest[name]}"
+
+
+PAGES = web.AppKey("pages", Pages)
+
+
+def load_pages(root: Path | None = None) -> Pages:
+    """Reads templates and the built client from the package `web`, in the tree or in an installed wheel."""
+    base = Path(str(files("web"))) if root is None else root
+    manifest = base / "dist" / "manifest.json"
+    names: dict[str, str] = json.loads(manifest.read_text("utf-8")) if manifest.exists() else {}
+    environment = Environment(
+        loader=FileSystemLoader(base / "templates"),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["nhsuk"] = _component_of(_nhsuk_environment())
+    pages = Pages(environment, names, base / "dist")
+    environment.globals["asset"] = pages.asset
+    _install_translations(environment)
+    return pages
+
+
+def render(
+    request: web.Request,
+    template: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """The page as a response, never kept by caches."""
+    pages = request.app[PAGES]
+    text = pages.environment.get_template(template).render({**_frame(request), **(values or {})})
+    answer = web.Response(text=text, status=status, content_type="text/html", headers=headers)
+    answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
+
+
+def language_of(request: web.Request) -> str:
+    """The clinic's language; a person's own choice comes with translations."""
+    scope = request.get(context.CLINIC)
+    return scope.language if scope is not None else "en"
+
+
+def _frame(request: web.Request) -> dict[str, Any]:
+    scope = request.get(context.CLINIC)
+    language = language_of(request)
+    return {
+        "lang": language,
+        "dir": "rtl" if language.split("-")[0] in RIGHT_TO_LEFT else "ltr",
+        "env": context.settings(request).env,
+        "csp_nonce": request.get(context.NONCE, ""),
+        "demo": request.app.get(context.DEMO, False),
+        "request_id": request.get(context.REQUEST_ID, ""),
+        "clinic_name": scope.name if scope else "",
+        "clinic_phone": scope.phone if scope else None,
+        "clinic_slug": scope.slug if scope else "",
+        "home_url": f"/c/{scope.slug}/" if scope else "/",
+        "user": _user(request),
+        "nav": _navigation(request),
+        "clinic_live": _live(request),
+        "errors": {},
+    }
+
+
+def _user(request: web.Request) -> dict[str, str] | None:
+    viewer, scope = request.get(context.VIEWER), request.get(context.CLINIC)
+    if viewer is None or scope is None:
+        return None
+    words = ", ".join(ROLE_WORDS[StaffRole(role)] for role in viewer.roles)
+    return {"name": viewer.name, "role_words": words, "sign_out_url": f"/c/{scope.slug}/sign-out"}
+
+
+def _navigation(request: web.Request) -> Sequence[dict[str, Any]]:
+    scope = request.get(context.CLINIC)
+    if scope is None or request.get(context.VIEWER) is None:
+        return []
+    here = route_of(request)
+    return [_entry(route, scope.slug, here) for route in _shown(request)]
+
+
+def _shown(request: web.Request) -> list[Route]:
+    actor = context.actor(request)
+    return [route for route in request.app[ROUTES].values() if route.nav and route.may(actor)]
+
+
+def _entry(route: Route, slug: str, here: Route | None) -> dict[str, Any]:
+    return {"href": route.path.replace("{clinic}", slug), "text": route.nav, "current": route is here}
+
+
+def _live(request: web.Request) -> dict[str, str] | None:
+    """What the arrivals bar of a doctor's every page needs."""
+    scope = request.get(context.CLINIC)
+    if scope is None or StaffRole.DOCTOR not in context.actor(request).roles:
+        return None
+    return {"clinic": scope.slug, "visit_url": f"/c/{scope.slug}/visits/{{room}}"}
+
+
+def _nhsuk_environment() -> Environment:
+    """Their macros lean on undefined names being empty; ours never do."""
+    return Environment(
+        loader=PackageLoader("nhsuk_frontend_jinja"),
+        undefined=ChainableUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _component_of(environment: Environment) -> Any:
+    def component(name: str, params: Mapping[str, Any]) -> Markup:
+        """One component of nhsuk-frontend; only `text` is escaped, so user text never goes into `html`."""
+        template = environment.get_template(f"nhsuk/components/{name}/template.jinja")
+        return Markup(template.render(params=params))  # noqa: S704 (their template escapes every `text`)
+
+    return component
+
+
+def _install_translations(environment: Environment) -> None:
+    environment.install_gettext_translations(gettext.NullTranslations(), newstyle=True)  # type: ignore[attr-defined]
