@@ -210,6 +210,14 @@ class Unblock(Event):
     participant_id: OpaqueId
 
 
+class AgreeGuest(Event):
+    """The patient's word on a guest in `snapshot.guests`: seen by name and role, let in only after a yes."""
+
+    NAME = "agree_guest"
+    participant_id: OpaqueId
+    agree: bool
+
+
 class AllowDevice(Event):
     """Lets a second device take its person's place over; by the doctor, or by that person's first device."""
 
@@ -303,6 +311,7 @@ VISIT_EVENTS: tuple[type[Event], ...] = (
     BackToWaiting,
     Remove,
     Unblock,
+    AgreeGuest,
     AllowDevice,
     AskRecording,
     AnswerRecording,
@@ -441,6 +450,17 @@ class WaitingView(Wire):
     late: bool
     away: bool
     identity: Literal["self", "helping", "denied", "not_given"] = "not_given"
+    agreement: Literal["not_needed", "asked", "yes", "no"] = Field(
+        default="not_needed", description="a guest's: what the patient said; Admit is refused until yes"
+    )
+
+
+class GuestView(Wire):
+    """Only the patient's snapshot has these: a guest who asks to come in; answered with `agree_guest`."""
+
+    participant_id: OpaqueId
+    name: str
+    role: Role
 
 
 class DeviceView(Wire):
@@ -522,6 +542,7 @@ class Snapshot(Wire):
     doctor_name: str
     people: list[PersonView] = Field(default_factory=list)
     waiting: list[WaitingView] = Field(default_factory=list)
+    guests: list[GuestView] = Field(default_factory=list)
     devices: list[DeviceView] = Field(default_factory=list)
     blocked: list[BlockedView] = Field(default_factory=list)
     mode: MediaMode = MediaMode.DIRECT

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from media.api import (
-    Admit,
     CaptureGrant,
     CaptureState,
     DownAnswer,
@@ -85,6 +84,8 @@ class ParticipantFacts:
     blocked: bool = False
     link_closed: bool = False
     picture_first: bool = False
+    agreed: bool | None = None
+    """Of a guest: whether the patient agreed to them; None while not answered."""
     session_id: SessionId | None = None
     """The browser that holds the place; another one is a second device."""
 
@@ -181,7 +182,10 @@ class Clinic(Protocol):
         ...
 
     async def arrived(self, room_id: RoomId, participant_id: ParticipantId, session_id: SessionId) -> datetime:
-        """They are in the waiting room; answers since when (the first time, kept over reloads and restarts)."""
+        """They are in the waiting room; answers since when (the first time, kept over reloads and restarts).
+
+        Also called for somebody who may admit, when they come in: then only the session is kept and no status moves.
+        """
         ...
 
     async def admitted(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId) -> datetime:
@@ -201,6 +205,12 @@ class Clinic(Protocol):
         ...
 
     async def block(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId, blocked: bool) -> None: ...
+
+    async def guest_agreed(
+        self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId, agreed: bool
+    ) -> None:
+        """What the patient said about this guest; the newest word counts."""
+        ...
 
     async def store_chat(self, room_id: RoomId, participant_id: ParticipantId, event_id: str, text: str) -> StoredChat:
         """Stores once per event_id, sealed. Raises too_long."""
@@ -270,7 +280,9 @@ class MediaNode(Protocol):
     async def close_room(self, room_id: str) -> None: ...
     async def state(self) -> NodeState: ...
     async def stats(self, room_id: str) -> RoomStats: ...
-    async def admit(self, room_id: str, participant_id: str, admit: Admit) -> None: ...
+    async def admit(
+        self, room_id: str, participant_id: str, *, admitted: bool, picture_first: bool = False
+    ) -> None: ...
     async def remove(self, room_id: str, participant_id: str, reason: str) -> None: ...
     async def up(self, room_id: str, participant_id: str, offer: UpOffer) -> UpAnswer: ...
     async def down(self, room_id: str, participant_id: str, request: DownRequest) -> DownOffer: ...
@@ -279,3 +291,32 @@ class MediaNode(Protocol):
     async def stop_capture(self, room_id: str, recording_id: str, reason: str) -> CaptureState: ...
     def events(self, after: int) -> AsyncIterator[NodeEvent]: ...
     async def close(self) -> None: ...
+
+
+class NodeListener(Protocol):
+    """Who hears from the nodes; every server hears everything, so each of these may be told twice."""
+
+    async def handle_node_event(self, node: str, event: NodeEvent) -> None: ...
+
+    async def handle_node_state(self, node: str, state: NodeState) -> None:
+        """What the node does now: every 2 s, and after every break of its event stream."""
+        ...
+
+    async def handle_node_lost(self, node: str) -> None:
+        """It has not answered for a few seconds; its rooms must open elsewhere."""
+        ...
+
+
+class Nodes(Protocol):
+    """The nodes this server knows, named by their control address."""
+
+    def get(self, node: str) -> MediaNode:
+        """The node's client. Raises node_down for one that is not known or not up."""
+        ...
+
+    def least_loaded(self) -> str | None:
+        """Where a new room goes; None when no node takes rooms."""
+        ...
+
+    async def start(self, listener: NodeListener) -> None: ...
+    async def stop(self) -> None: ...

@@ -45,6 +45,13 @@ export interface AdmitEvent {
   participant_id: string;
 }
 
+/** The patient's word on a guest in `snapshot.guests`: seen by name and role, let in only after a yes. */
+export interface AgreeGuest {
+  id: string;
+  participant_id: string;
+  agree: boolean;
+}
+
 /** Lets a second device take its person's place over; by the doctor, or by that person's first device. */
 export interface AllowDevice {
   id: string;
@@ -258,6 +265,13 @@ export interface EndVisit {
 
 export type GivenFor = "self" | "patient";
 
+/** Only the patient's snapshot has these: a guest who asks to come in; answered with `agree_guest`. */
+export interface GuestView {
+  participant_id: string;
+  name: string;
+  role: Role;
+}
+
 /** By the person's own button; keeps the link, so that they may come back to the waiting room. */
 export interface Leave {
   id: string;
@@ -377,6 +391,7 @@ export interface Snapshot {
   doctor_name: string;
   people: Array<PersonView>;
   waiting: Array<WaitingView>;
+  guests: Array<GuestView>;
   devices: Array<DeviceView>;
   blocked: Array<BlockedView>;
   mode: MediaMode;
@@ -453,6 +468,8 @@ export interface WaitingView {
   late: boolean;
   away: boolean;
   identity: "self" | "helping" | "denied" | "not_given";
+  /** a guest's: what the patient said; Admit is refused until yes */
+  agreement: "not_needed" | "asked" | "yes" | "no";
 }
 
 /** Not the right person: cut off at once, link closed, appointment put back, incident filed. */
@@ -491,6 +508,7 @@ export interface VisitEvents {
   back_to_waiting: { send: BackToWaiting; ok: Ok };
   remove: { send: Remove; ok: Ok };
   unblock: { send: Unblock; ok: Ok };
+  agree_guest: { send: AgreeGuest; ok: Ok };
   allow_device: { send: AllowDevice; ok: Ok };
   ask_recording: { send: AskRecording; ok: Ok };
   answer_recording: { send: AnswerRecording; ok: Ok };
