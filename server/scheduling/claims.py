@@ -1,0 +1,117 @@
+"""Whether a booking may be, and taking the time it needs: active doctors, offered starts, ticks.
+
+The order of a booking's steps and what else it writes is for `service.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.accounts.models import Membership
+from server.context import ClinicScope
+from server.errors import DomainError
+from server.permissions import StaffRole
+from server.scheduling import finding, rules, slots, ticks
+from server.scheduling.history import Act
+from server.scheduling.models import VisitType
+from server.scheduling.rules import Kind
+from server.scheduling.ticks import Owner, Span
+from signaling.words import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The time that one visit wants; a walk-in has no doctors yet."""
+
+    visit_type: VisitType
+    practitioner_ids: tuple[str, ...]
+    starts_at: datetime
+    kind: Kind = Kind.NORMAL
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + timedelta(minutes=self.visit_type.length_min)
+
+
+async def check_practitioners(session: AsyncSession, clinic: ClinicScope, practitioner_ids: Iterable[str]) -> None:
+    """Active doctors of this clinic, at least one. Raises slot_not_offered."""
+    wanted = set(practitioner_ids)
+    query = select(Membership.person_id).where(
+        Membership.clinic_id == clinic.id,
+        Membership.role == StaffRole.DOCTOR.value,
+        Membership.is_active,
+        Membership.person_id.in_(wanted),
+    )
+    if not wanted or set(await session.scalars(query)) != wanted:
+        raise DomainError(Code.SLOT_NOT_OFFERED, "This doctor doesn't see patients here now. Choose another.")
+
+
+async def judge(session: AsyncSession, act: Act, claim: Claim, *, ignore: Owner | None = None) -> None:
+    """Raises what `slots.judge` answers for any of the doctors: the function that lists the slots says yes or no.
+
+    `ignore`: the hold or appointment whose own ticks don't count.
+    """
+    shape = finding.shape_of(claim.visit_type)
+    rules.check_five_minutes(claim.starts_at, shape.length)
+    notice = timedelta(0) if act.is_staff else timedelta(minutes=claim.visit_type.lead_time_min)
+    earliest, latest = act.now + notice, act.now + timedelta(days=claim.visit_type.horizon_days)
+    if claim.starts_at < act.now:
+        raise in_the_past()
+    if not earliest <= claim.starts_at <= latest:
+        raise not_offered()
+    around = (claim.starts_at - shape.before, claim.ends_at + shape.after)
+    ignored = () if ignore is None else (ignore,)
+    busy = await ticks.load_busy(session, claim.practitioner_ids, around, act.now, ignore=ignored)
+    span = (claim.starts_at, claim.ends_at)
+    agendas = await finding.load_agendas(session, act.clinic, claim.practitioner_ids, span, busy)
+    for person_id in claim.practitioner_ids:
+        code = slots.judge(agendas[person_id], shape, claim.starts_at, earliest=earliest, latest=latest)
+        if code is not None:
+            raise _REFUSALS[code]()
+
+
+def check_squeezed_in(act: Act, claim: Claim, reason: str | None) -> None:
+    """Only staff, only with a reason, not in the past. Raises not_allowed, malformed, in_the_past."""
+    if not act.is_staff:
+        raise DomainError(Code.NOT_ALLOWED)
+    rules.check_five_minutes(claim.starts_at, finding.shape_of(claim.visit_type).length)
+    if not (reason or "").strip():
+        raise DomainError(Code.MALFORMED, "Say why this visit is squeezed in. The patient doesn't see this.")
+    if claim.starts_at < act.now - timedelta(minutes=5):
+        raise in_the_past()
+
+
+async def take_ticks(session: AsyncSession, act: Act, owner: Owner, claim: Claim, patient_person: str) -> None:
+    """The doctors' time with its buffers, the patient's the visit alone; a walk-in takes none (DESIGN §6)."""
+    if claim.kind is Kind.WALK_IN:
+        return
+    spans = [Span(patient_person, claim.starts_at, claim.ends_at)]
+    if claim.kind is Kind.NORMAL:
+        spans += doctor_spans(claim)
+    await ticks.take(session, owner, spans, act.now)
+
+
+def doctor_spans(claim: Claim) -> list[Span]:
+    shape = finding.shape_of(claim.visit_type)
+    start, end = claim.starts_at - shape.before, claim.ends_at + shape.after
+    return [Span(person_id, start, end) for person_id in claim.practitioner_ids]
+
+
+def in_the_past() -> DomainError:
+    return DomainError(Code.IN_THE_PAST, "This time has passed. Nothing was booked; choose a later one.")
+
+
+def not_offered() -> DomainError:
+    return DomainError(Code.SLOT_NOT_OFFERED, "This time is not offered. Nothing was booked; choose one of the list.")
+
+
+_REFUSALS = {
+    Code.IN_THE_PAST: in_the_past,
+    Code.SLOT_NOT_OFFERED: not_offered,
+    Code.SLOT_TAKEN: ticks.taken,
+}

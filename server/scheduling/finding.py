@@ -1,0 +1,169 @@
+"""Reads what slots are made of (hours, exceptions, busy ticks) and asks `slots.py`; changes nothing.
+
+Booking what was found is for `service.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.accounts.models import Membership, Person
+from server.context import ClinicScope
+from server.errors import not_found
+from server.permissions import StaffRole
+from server.scheduling import slots
+from server.scheduling.models import Appointment, Schedule, ScheduleException, VisitType
+from server.scheduling.slots import Agenda, DayException, Hours, Shape, Slot
+from server.scheduling.ticks import Owner, load_busy
+from server.scheduling.weekly import parse_weekly
+
+NEXT_SEARCH = timedelta(days=31)
+
+
+@dataclass(frozen=True, slots=True)
+class Practitioner:
+    """A doctor of the clinic as pages show them."""
+
+    person_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """For whom free starts are looked for; the slot of `moving` doesn't block itself."""
+
+    visit_type: VisitType
+    person_ids: Collection[str]
+    now: datetime
+    moving: Appointment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A start that one doctor's hours offer."""
+
+    person_id: str
+    slot: Slot
+
+
+async def load_practitioners(session: AsyncSession, clinic: ClinicScope) -> list[Practitioner]:
+    """The clinic's active doctors, by name."""
+    rows = await session.execute(
+        select(Person.id, Person.name)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.clinic_id == clinic.id, Membership.role == StaffRole.DOCTOR.value, Membership.is_active)
+        .order_by(Person.name)
+    )
+    return [Practitioner(person_id, name) for person_id, name in rows]
+
+
+async def load_visit_types(session: AsyncSession, clinic: ClinicScope) -> Sequence[VisitType]:
+    query = select(VisitType).where(VisitType.clinic_id == clinic.id, VisitType.is_active)
+    return (await session.scalars(query.order_by(VisitType.length_min, VisitType.name))).all()
+
+
+async def get_visit_type(session: AsyncSession, clinic: ClinicScope, visit_type_id: str) -> VisitType:
+    """Raises not_found for an unknown or retired one."""
+    found = await session.get(VisitType, (clinic.id, visit_type_id))
+    if found is None or not found.is_active:
+        raise not_found()
+    return found
+
+
+def shape_of(visit_type: VisitType) -> Shape:
+    return Shape(
+        length=timedelta(minutes=visit_type.length_min),
+        grid=timedelta(minutes=visit_type.grid_min or visit_type.length_min),
+        before=timedelta(minutes=visit_type.buffer_before_min),
+        after=timedelta(minutes=visit_type.buffer_after_min),
+    )
+
+
+async def load_agendas(
+    session: AsyncSession,
+    clinic: ClinicScope,
+    person_ids: Collection[str],
+    span: tuple[datetime, datetime],
+    busy: Mapping[str, Collection[int]],
+) -> dict[str, Agenda]:
+    """The weekly hours and exceptions of each doctor that can touch the span, with the ticks that are taken."""
+    first, last = (span[0] - timedelta(days=3)).date(), (span[1] + timedelta(days=2)).date()
+    hours = await _load_hours(session, clinic, person_ids, last)
+    exceptions = await _load_exceptions(session, clinic, person_ids, (first, last))
+    return {person: Agenda(hours[person], exceptions[person], busy[person]) for person in person_ids}
+
+
+async def find_offers(
+    session: AsyncSession, clinic: ClinicScope, search: Search, since: datetime, until: datetime
+) -> list[Offer]:
+    """Every free start in [since, until) that hasn't begun, by time."""
+    shape = shape_of(search.visit_type)
+    ignore = (Owner(clinic.id, appointment_id=search.moving.id),) if search.moving is not None else ()
+    margin = shape.length + shape.before + shape.after
+    around = (since - margin, until + margin)
+    busy = await load_busy(session, search.person_ids, around, search.now, ignore=ignore)
+    agendas = await load_agendas(session, clinic, search.person_ids, (since, until), busy)
+    earliest = max(since, search.now)
+    found = (
+        Offer(person_id, slot)
+        for person_id, agenda in agendas.items()
+        for slot in slots.list_slots(agenda, shape, earliest, until)
+    )
+    return sorted(found, key=lambda offer: (offer.slot.starts_at, offer.person_id))
+
+
+async def find_next(
+    session: AsyncSession, clinic: ClinicScope, search: Search, since: datetime, *, count: int = 3
+) -> list[Offer]:
+    """The next `count` free starts from `since` on; what a stale page is offered."""
+    offers = await find_offers(session, clinic, search, since, since + NEXT_SEARCH)
+    return offers[:count]
+
+
+async def load_local_zone(session: AsyncSession, clinic: ClinicScope, person_ids: Iterable[str]) -> str:
+    """The zone of the first doctor's schedule; the clinic's own where there is none."""
+    query = select(Schedule.zone).where(Schedule.clinic_id == clinic.id, Schedule.person_id.in_(list(person_ids)))
+    return (await session.scalars(query.order_by(Schedule.created_at).limit(1))).first() or clinic.zone
+
+
+async def _load_hours(
+    session: AsyncSession, clinic: ClinicScope, person_ids: Collection[str], last: date
+) -> dict[str, list[Hours]]:
+    hours: dict[str, list[Hours]] = {person_id: [] for person_id in person_ids}
+    query = select(Schedule).where(
+        Schedule.clinic_id == clinic.id, Schedule.person_id.in_(person_ids), Schedule.valid_from <= last
+    )
+    for row in await session.scalars(query):
+        hours[row.person_id].append(
+            Hours(
+                zone=ZoneInfo(row.zone),
+                rule=parse_weekly(row.rule),
+                opens_min=row.opens_min,
+                closes_min=row.closes_min,
+                valid_from=row.valid_from,
+                valid_until=row.valid_until,
+            )
+        )
+    return hours
+
+
+async def _load_exceptions(
+    session: AsyncSession, clinic: ClinicScope, person_ids: Collection[str], dates: tuple[date, date]
+) -> dict[str, list[DayException]]:
+    exceptions: dict[str, list[DayException]] = {person_id: [] for person_id in person_ids}
+    query = select(ScheduleException).where(
+        ScheduleException.clinic_id == clinic.id,
+        ScheduleException.person_id.in_(person_ids),
+        ScheduleException.on_date.between(*dates),
+    )
+    for row in await session.scalars(query):
+        exceptions[row.person_id].append(
+            DayException(ZoneInfo(row.zone), row.on_date, row.kind == "closed", row.opens_min, row.closes_min)
+        )
+    return exceptions

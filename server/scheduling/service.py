@@ -1,0 +1,318 @@
+"""Booking, moving, cancelling and every other change of an appointment, each whole or not at all.
+
+Runs in the caller's transaction (`ticks.in_transaction` tries it again after a deadlock) and raises coded refusals.
+Whether a time may be had is decided in `claims.py`, words to the patient are queued by `messages.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.accounts.models import Patient
+from server.context import ClinicScope
+from server.db import new_id
+from server.errors import DomainError, not_found
+from server.permissions import StaffRole
+from server.scheduling import claims, finding, history, messages, rules, ticks
+from server.scheduling.claims import Claim
+from server.scheduling.events import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentMoved,
+    AppointmentNoShow,
+    AppointmentPutBack,
+)
+from server.scheduling.history import Act, Before
+from server.scheduling.messages import News
+from server.scheduling.models import Appointment, AppointmentPractitioner, Hold, VisitType
+from server.scheduling.rules import Kind, Status
+from server.scheduling.ticks import Owner
+from signaling.words import Code
+
+__all__ = ["Act", "Booking"]
+
+HOLD = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What somebody asks to book. A walk-in has no doctors; its start is now."""
+
+    patient_id: str
+    visit_type_id: str
+    practitioner_ids: tuple[str, ...]
+    starts_at: datetime
+    idempotency_key: str | None = None
+    kind: Kind = Kind.NORMAL
+    reason: str | None = None
+    hold_id: str | None = None
+
+
+async def book(session: AsyncSession, act: Act, booking: Booking) -> Appointment:
+    """Books, tells the patient and raises AppointmentBooked; the same idempotency key answers the same appointment.
+
+    Raises not_found, malformed, in_the_past, slot_not_offered, slot_taken, conflict (key used for something else).
+    """
+    earlier = await _load_by_key(session, act, booking)
+    if earlier is not None:
+        return earlier
+    patient = await get_patient(session, act.clinic, booking.patient_id)
+    visit_type = await finding.get_visit_type(session, act.clinic, booking.visit_type_id)
+    claim = Claim(visit_type, tuple(dict.fromkeys(booking.practitioner_ids)), booking.starts_at, booking.kind)
+    hold = Owner(act.clinic.id, hold_id=booking.hold_id) if booking.hold_id else None
+    await _check(session, act, claim, booking.reason, hold)
+    appointment = await _store(session, act, booking, claim)
+    if hold is not None:
+        await ticks.free(session, hold)
+    await claims.take_ticks(session, act, _owner(appointment), claim, patient.person_id)
+    await history.remember(session, act, appointment, action="booked", why=booking.reason)
+    if claim.kind is not Kind.WALK_IN:
+        await messages.queue_booked(session, News(act.clinic, appointment, patient, visit_type, act.now))
+    event = AppointmentBooked(
+        clinic_id=act.clinic.id,
+        appointment_id=appointment.id,
+        patient_id=patient.id,
+        practitioner_ids=claim.practitioner_ids,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        kind=appointment.kind,
+        by=act.by,
+        at=act.now,
+    )
+    await act.events.raise_event(session, event)
+    return appointment
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where an appointment is to go; `sequence` is the one the page showed, doctors stay unless named."""
+
+    appointment_id: str
+    starts_at: datetime
+    practitioner_ids: tuple[str, ...] = ()
+    sequence: int | None = None
+    why: str | None = None
+
+
+async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
+    """Moves to an offered start: same link, same calendar entry; a squeezed-in one becomes a normal one.
+
+    Raises conflict when it changed meanwhile, wrong_phase when it can't be moved any more, and what `book` raises.
+    """
+    appointment = await get_appointment(session, act.clinic, asked.appointment_id, lock=True)
+    if asked.sequence is not None and asked.sequence != appointment.sequence:
+        raise DomainError(Code.CONFLICT, "The appointment has changed meanwhile. Nothing was done; look again.")
+    before = Before(Status(appointment.status), appointment.starts_at)
+    if before.status not in rules.MOVABLE:
+        raise DomainError(Code.WRONG_PHASE, "This appointment can't be moved any more.")
+    visit_type = await finding.get_visit_type(session, act.clinic, appointment.visit_type_id)
+    patient = await get_patient(session, act.clinic, appointment.patient_id)
+    old_ids = await load_practitioner_ids(session, act.clinic, appointment.id)
+    claim = Claim(visit_type, asked.practitioner_ids or old_ids, asked.starts_at)
+    await claims.check_practitioners(session, act.clinic, claim.practitioner_ids)
+    await claims.judge(session, act, claim, ignore=_owner(appointment))
+    await ticks.free(session, _owner(appointment))
+    if claim.practitioner_ids != old_ids:
+        await _replace_practitioners(session, appointment, claim.practitioner_ids)
+    await _apply(session, act, appointment, claim)
+    await claims.take_ticks(session, act, _owner(appointment), claim, patient.person_id)
+    await history.remember(session, act, appointment, action="moved", before=before, why=asked.why)
+    await messages.queue_moved(session, News(act.clinic, appointment, patient, visit_type, act.now))
+    event = AppointmentMoved(
+        clinic_id=act.clinic.id,
+        appointment_id=appointment.id,
+        practitioner_ids=claim.practitioner_ids,
+        from_starts_at=before.starts_at,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        by=act.by,
+        at=act.now,
+    )
+    await act.events.raise_event(session, event)
+    return appointment
+
+
+async def cancel(session: AsyncSession, act: Act, appointment_id: str, why: str) -> Appointment:
+    """Cancels, frees the time, tells the patient. A second press answers the same and tells nobody again."""
+    appointment = await get_appointment(session, act.clinic, appointment_id, lock=True)
+    if appointment.status == Status.CANCELLED:
+        return appointment
+    if not why.strip():
+        raise DomainError(Code.MALFORMED, "Say why it is cancelled. The patient doesn't see this.")
+    await history.change(session, act, appointment, Status.CANCELLED, action="cancelled", why=why.strip())
+    appointment.sequence += 1
+    await ticks.free(session, _owner(appointment))
+    patient = await get_patient(session, act.clinic, appointment.patient_id)
+    visit_type = await session.get_one(VisitType, (act.clinic.id, appointment.visit_type_id))
+    await messages.queue_cancelled(session, News(act.clinic, appointment, patient, visit_type, act.now))
+    await act.events.raise_event(session, AppointmentCancelled(act.clinic.id, appointment.id, act.by, act.now))
+    return appointment
+
+
+async def mark_no_show(session: AsyncSession, act: Act, appointment_id: str) -> Appointment:
+    """The patient didn't come; the time stays taken. Undone with `put_back`. Raises wrong_phase before the start."""
+    appointment = await get_appointment(session, act.clinic, appointment_id, lock=True)
+    if act.now < appointment.starts_at:
+        raise DomainError(Code.WRONG_PHASE, "The visit hasn't begun yet. Nothing was done.")
+    if appointment.status == Status.NOSHOW:
+        return appointment
+    await history.change(session, act, appointment, Status.NOSHOW, action="noshow")
+    await act.events.raise_event(session, AppointmentNoShow(act.clinic.id, appointment.id, act.by, act.now))
+    return appointment
+
+
+async def put_back(session: AsyncSession, act: Act, appointment_id: str, why: str | None = None) -> Appointment:
+    """Booked again, its time untouched: not the right person, or a no-show who came."""
+    appointment = await get_appointment(session, act.clinic, appointment_id, lock=True)
+    if appointment.status == Status.BOOKED:
+        return appointment
+    await history.change(session, act, appointment, Status.BOOKED, action="put_back", why=why)
+    await act.events.raise_event(session, AppointmentPutBack(act.clinic.id, appointment.id, act.by, act.now))
+    return appointment
+
+
+async def set_status(session: AsyncSession, act: Act, appointment_id: str, status: Status) -> Appointment:
+    """What the visit says of its appointment: arrived, fulfilled. Twice is once; raises wrong_phase, no event."""
+    appointment = await get_appointment(session, act.clinic, appointment_id, lock=True)
+    if appointment.status != status:
+        await history.change(session, act, appointment, status, action=status.value)
+    return appointment
+
+
+async def hold(
+    session: AsyncSession, act: Act, visit_type_id: str, practitioner_ids: tuple[str, ...], starts_at: datetime
+) -> Hold:
+    """Keeps an offered start for ten minutes while a form is filled in. Raises what `book` raises."""
+    visit_type = await finding.get_visit_type(session, act.clinic, visit_type_id)
+    claim = Claim(visit_type, practitioner_ids, starts_at)
+    await claims.check_practitioners(session, act.clinic, practitioner_ids)
+    await claims.judge(session, act, claim)
+    kept = Hold(
+        clinic_id=act.clinic.id,
+        id=new_id(),
+        visit_type_id=visit_type.id,
+        starts_at=claim.starts_at,
+        ends_at=claim.ends_at,
+        expires_at=act.now + HOLD,
+        created_by=act.by,
+        created_at=act.now,
+    )
+    session.add(kept)
+    await session.flush()
+    await ticks.take(session, Owner(act.clinic.id, hold_id=kept.id), claims.doctor_spans(claim), act.now)
+    return kept
+
+
+async def get_patient(session: AsyncSession, clinic: ClinicScope, patient_id: str) -> Patient:
+    """Raises not_found for one of another clinic too."""
+    found = await session.get(Patient, (clinic.id, patient_id))
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def get_appointment(
+    session: AsyncSession, clinic: ClinicScope, appointment_id: str, *, lock: bool = False
+) -> Appointment:
+    """Raises not_found for one of another clinic too; `lock` keeps other changes of it waiting."""
+    query = select(Appointment).where(Appointment.clinic_id == clinic.id, Appointment.id == appointment_id)
+    found = (await session.scalars(query.with_for_update() if lock else query)).one_or_none()
+    if found is None:
+        raise not_found()
+    return found
+
+
+async def load_practitioner_ids(session: AsyncSession, clinic: ClinicScope, appointment_id: str) -> tuple[str, ...]:
+    query = select(AppointmentPractitioner.person_id).where(
+        AppointmentPractitioner.clinic_id == clinic.id, AppointmentPractitioner.appointment_id == appointment_id
+    )
+    return tuple(await session.scalars(query.order_by(AppointmentPractitioner.person_id)))
+
+
+def _owner(appointment: Appointment) -> Owner:
+    return Owner(appointment.clinic_id, appointment_id=appointment.id)
+
+
+async def _load_by_key(session: AsyncSession, act: Act, booking: Booking) -> Appointment | None:
+    if booking.idempotency_key is None:
+        return None
+    query = select(Appointment).where(
+        Appointment.clinic_id == act.clinic.id, Appointment.idempotency_key == booking.idempotency_key
+    )
+    earlier = (await session.scalars(query)).one_or_none()
+    if earlier is None:
+        return None
+    same = (earlier.patient_id, earlier.visit_type_id) == (booking.patient_id, booking.visit_type_id)
+    if not same or earlier.created_by != act.by:
+        raise DomainError(Code.CONFLICT, "This form has already booked something else. Start again.")
+    return earlier
+
+
+async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | None, hold: Owner | None) -> None:
+    if claim.kind is Kind.WALK_IN:
+        if claim.practitioner_ids:
+            raise DomainError(Code.MALFORMED)
+        return
+    await claims.check_practitioners(session, act.clinic, claim.practitioner_ids)
+    if claim.kind is Kind.SQUEEZED_IN:
+        claims.check_squeezed_in(act, claim, reason)
+        return
+    await claims.judge(session, act, claim, ignore=hold)
+
+
+async def _store(session: AsyncSession, act: Act, booking: Booking, claim: Claim) -> Appointment:
+    appointment = Appointment(
+        clinic_id=act.clinic.id,
+        id=new_id(),
+        patient_id=booking.patient_id,
+        visit_type_id=booking.visit_type_id,
+        status=Status.BOOKED.value,
+        kind=claim.kind.value,
+        starts_at=claim.starts_at,
+        ends_at=claim.ends_at,
+        zone=await finding.load_local_zone(session, act.clinic, claim.practitioner_ids),
+        reason=booking.reason,
+        sequence=0,
+        idempotency_key=booking.idempotency_key,
+        created_by=act.by,
+        created_at=act.now,
+        changed_at=act.now,
+    )
+    session.add(appointment)
+    await session.flush()
+    session.add_all(_practitioner_rows(appointment, claim.practitioner_ids))
+    await session.flush()
+    return appointment
+
+
+async def _apply(session: AsyncSession, act: Act, appointment: Appointment, claim: Claim) -> None:
+    appointment.starts_at, appointment.ends_at = claim.starts_at, claim.ends_at
+    appointment.zone = await finding.load_local_zone(session, act.clinic, claim.practitioner_ids)
+    appointment.kind, appointment.status = claim.kind.value, Status.BOOKED.value
+    appointment.sequence += 1
+    appointment.changed_at = act.now
+    await session.flush()
+
+
+async def _replace_practitioners(session: AsyncSession, appointment: Appointment, person_ids: tuple[str, ...]) -> None:
+    old = delete(AppointmentPractitioner).where(
+        AppointmentPractitioner.clinic_id == appointment.clinic_id,
+        AppointmentPractitioner.appointment_id == appointment.id,
+    )
+    await session.execute(old.execution_options(synchronize_session="fetch"))
+    session.add_all(_practitioner_rows(appointment, person_ids))
+    await session.flush()
+
+
+def _practitioner_rows(appointment: Appointment, person_ids: tuple[str, ...]) -> list[AppointmentPractitioner]:
+    role = StaffRole.DOCTOR.value
+    return [
+        AppointmentPractitioner(
+            clinic_id=appointment.clinic_id, appointment_id=appointment.id, person_id=person_id, role=role
+        )
+        for person_id in person_ids
+    ]

@@ -1,0 +1,181 @@
+"""Which starts a doctor's hours offer, and whether one start may be booked: one walk over local wall-clock dates.
+
+Pure: hours, busy ticks and `now` are arguments. Loading them and writing a booking is for `service.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from server.scheduling.weekly import Weekly
+from signaling.words import Code
+
+TICK_S = 300
+_DAY = timedelta(days=1)
+_FARTHEST = 2 * _DAY
+"""A block ends at most this long after the midnight it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A block of weekly hours; minutes are wall-clock minutes from local midnight, above 1440 the next day."""
+
+    zone: ZoneInfo
+    rule: Weekly
+    opens_min: int
+    closes_min: int
+    valid_from: date
+    valid_until: date | None = None
+
+    def covers(self, day: date) -> bool:
+        if day < self.valid_from or (self.valid_until is not None and day > self.valid_until):
+            return False
+        return self.rule.falls_on(day, self.valid_from)
+
+
+@dataclass(frozen=True, slots=True)
+class DayException:
+    """One local date with other hours: closed for these minutes, or open beside the weekly ones."""
+
+    zone: ZoneInfo
+    on_date: date
+    is_closed: bool
+    opens_min: int = 0
+    closes_min: int = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a booking needs of a visit type."""
+
+    length: timedelta
+    grid: timedelta
+    before: timedelta = timedelta(0)
+    after: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slot:
+    starts_at: datetime
+    ends_at: datetime
+    is_free: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """One doctor's weekly hours, exceptions and taken ticks."""
+
+    hours: Sequence[Hours] = ()
+    exceptions: Sequence[DayException] = ()
+    busy: Collection[int] = frozenset()
+
+
+def tick_of(moment: datetime) -> int:
+    return int(moment.timestamp()) // TICK_S
+
+
+def ticks_between(starts_at: datetime, ends_at: datetime) -> range:
+    """The five-minute ticks that [starts_at, ends_at) touches."""
+    return range(tick_of(starts_at), -(-int(ends_at.timestamp()) // TICK_S))
+
+
+def local_instant(day: date, minutes: int, zone: ZoneInfo) -> datetime:
+    """The UTC instant of a wall-clock time. One that occurs twice is the first; one in a gap takes the offset from
+    before the gap (both RFC 5545 §3.3.5)."""
+    extra_days, minute = divmod(minutes, 1440)
+    naive = datetime(day.year, day.month, day.day) + timedelta(days=extra_days, minutes=minute)  # noqa: DTZ001
+    return naive.replace(tzinfo=zone).astimezone(UTC)
+
+
+def starts(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> list[Slot]:
+    """Every start of the grid in [since, until), in order, each marked free or not.
+
+    The grid runs in elapsed time from the opening of its block; closing part of a day takes starts away and never
+    shifts the others. Buffers keep doctors' visits apart and may reach outside the hours.
+    """
+    closed = [
+        (local_instant(e.on_date, e.opens_min, e.zone), local_instant(e.on_date, e.closes_min, e.zone))
+        for e in agenda.exceptions
+        if e.is_closed
+    ]
+    busy = agenda.busy if isinstance(agenda.busy, set | frozenset) else frozenset(agenda.busy)
+    seen: dict[datetime, Slot] = {}
+    for opens, closes, may_close in _blocks(agenda, since, until):
+        shut = [span for span in closed if may_close and span[0] < closes and span[1] > opens]
+        for start in _grid(opens, closes, shape, since, until):
+            end = start + shape.length
+            if start in seen or any(start < b and a < end for a, b in shut):
+                continue
+            taken = ticks_between(start - shape.before, end + shape.after)
+            seen[start] = Slot(start, end, busy.isdisjoint(taken))
+    return sorted(seen.values())
+
+
+def list_slots(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> list[Slot]:
+    """The free starts in [since, until); `since` already holds notice and now (a notice removes, it never shifts)."""
+    return [slot for slot in starts(agenda, shape, since, until) if slot.is_free]
+
+
+def judge(agenda: Agenda, shape: Shape, starts_at: datetime, *, earliest: datetime, latest: datetime) -> Code | None:
+    """Why this start can't be booked, or None: exactly the starts that `list_slots` lists can."""
+    if starts_at < earliest:
+        return Code.IN_THE_PAST
+    if starts_at > latest:
+        return Code.SLOT_NOT_OFFERED
+    for slot in starts(agenda, shape, starts_at, starts_at + timedelta(seconds=1)):
+        return None if slot.is_free else Code.SLOT_TAKEN
+    return Code.SLOT_NOT_OFFERED
+
+
+def by_local_day(slots: Iterable[Slot], zone: ZoneInfo) -> dict[date, list[Slot]]:
+    """Slots under the calendar days of whoever looks, which need not be the doctor's."""
+    days: dict[date, list[Slot]] = {}
+    for slot in slots:
+        days.setdefault(slot.starts_at.astimezone(zone).date(), []).append(slot)
+    return days
+
+
+def clock_labels(slots: Sequence[Slot], zone: ZoneInfo) -> list[str]:
+    """Wall-clock labels; where one face of the clock occurs twice, both get their offset's name."""
+    local = [slot.starts_at.astimezone(zone) for slot in slots]
+    faces = [moment.replace(tzinfo=None, fold=0) for moment in local]
+    shifts = any(a.utcoffset() != b.utcoffset() for a, b in pairwise(local))
+    return [
+        f"{moment:%H:%M} {moment.tzname()}" if shifts or faces.count(face) > 1 else f"{moment:%H:%M}"
+        for moment, face in zip(local, faces, strict=True)
+    ]
+
+
+def _blocks(agenda: Agenda, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime, bool]]:
+    """(opens, closes, may be closed by an exception) of every block that can hold a start in [since, until)."""
+    for block in agenda.hours:
+        day = since.astimezone(block.zone).date() - _FARTHEST
+        last = until.astimezone(block.zone).date()
+        while day <= last:
+            if block.covers(day):
+                yield (
+                    local_instant(day, block.opens_min, block.zone),
+                    local_instant(day, block.closes_min, block.zone),
+                    True,
+                )
+            day += _DAY
+    for extra in agenda.exceptions:
+        if not extra.is_closed:
+            yield (
+                local_instant(extra.on_date, extra.opens_min, extra.zone),
+                local_instant(extra.on_date, extra.closes_min, extra.zone),
+                False,
+            )
+
+
+def _grid(opens: datetime, closes: datetime, shape: Shape, since: datetime, until: datetime) -> Iterator[datetime]:
+    start = opens
+    if since > opens:
+        start = opens + -((opens - since) // shape.grid) * shape.grid
+    while start < until and start + shape.length <= closes:
+        yield start
+        start += shape.grid
