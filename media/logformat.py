@@ -22,6 +22,7 @@ RTP_HEADER_BYTES = 12
 PAYLOAD_LIMIT_BYTES = 60_000
 
 _FRAME = struct.Struct(">IBI")
+FRAME_PREFIX_BYTES = _FRAME.size
 _CHUNK_NUMBERS = struct.Struct(">IIQBqq")
 _RECORD = struct.Struct(">BHIQ")
 _PACKET_BODY = struct.Struct(">Q")
@@ -272,7 +273,7 @@ def pack_mark(mark: ChunkMark) -> bytes:
     return _record(RecordKind.MARK, mark.track, mark.at_ns, _json({"kind": mark.kind, "detail": mark.detail}))
 
 
-def read_records(plain: bytes) -> Iterator[Record]:
+def read_records(plain: bytes, *, only_track: int | None = None) -> Iterator[Record]:
     """The records of an opened chunk in arrival order; raises LogDamagedError on bytes our writer cannot have made."""
     offset, end = 0, len(plain)
     while offset < end:
@@ -281,10 +282,12 @@ def read_records(plain: bytes) -> Iterator[Record]:
         except struct.error as error:
             raise LogDamagedError("a record is cut off") from error
         offset += _RECORD.size
-        body = plain[offset : offset + size]
-        if len(body) < size:
+        if offset + size > end:
             raise LogDamagedError("a record is cut off")
+        body = plain[offset : offset + size] if only_track is None or only_track == track else None
         offset += size
+        if body is None:
+            continue
         yield _read_record(kind, track, at_ns, body)
 
 

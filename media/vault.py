@@ -102,30 +102,33 @@ class ChunkSealer:
 
 
 class ChunkOpener:
-    """Opens the chunks of one stream in order; raises SealBrokenError on any that is not the next one."""
+    """Opens the chunks of one stream in order; raises SealBrokenError on any that does not belong where it stands.
 
-    def __init__(self, data_key: bytes, *, header: LogHeader, participant_id: str, stream: int) -> None:
+    A `lenient` one goes on behind chunks that are missing or were refused, and counts them in `missing`.
+    """
+
+    def __init__(
+        self, data_key: bytes, *, header: LogHeader, participant_id: str, stream: int, lenient: bool = False
+    ) -> None:
         self._cipher = _Cipher(data_key, log_id=header.log_id, stream=stream)
         self._expected = (header.recording_id, header.segment, participant_id, stream)
+        self._lenient = lenient
         self._next_index = 0
         self.finished = False
+        self.missing = 0
 
     def open(self, body: bytes) -> bytes:
         head, associated, sealed = split_chunk(body)
         if (head.recording_id, head.segment, head.participant_id, head.stream) != self._expected:
             raise SealBrokenError("a chunk of another log or participant")
-        if self.finished or head.index != self._next_index:
+        ahead = head.index - self._next_index
+        if self.finished or ahead < 0 or (ahead > 0 and not self._lenient):
             raise SealBrokenError(f"chunk {head.index} stands where {self._next_index} belongs")
         plain = self._cipher.open(head, associated, sealed)
-        self._next_index += 1
+        self.missing += ahead
+        self._next_index = head.index + 1
         self.finished = head.final
         return plain
-
-    def skip(self, body: bytes) -> None:
-        """Pass over a chunk that did not open, so that those behind it still can: nothing of it is used."""
-        head, _, _ = split_chunk(body)
-        if head.index >= self._next_index:
-            self._next_index = head.index + 1
 
 
 def delete_participant(source: Path, target: Path, participant_id: str, *, at_ns: int = 0) -> int:

@@ -2,3 +2,9 @@
 
 Claiming the work, wrapping keys and keeping the film are the server's (`server/encounters/jobs.py`).
 """
+
+from media.compose.film import compose_film
+from media.compose.report import CancelledError, FilmOptions, FilmReport, Stretch
+from media.logformat import LogDamagedError
+
+__all__ = ["CancelledError", "FilmOptions", "FilmReport", "LogDamagedError", "Stretch", "compose_film"]

@@ -1,0 +1,235 @@
+"""Composes the film: runs the timeline through canvas, mixer and encoder, and reports what came out.
+
+Meant for a process of its own. Where logs come from, who may have the keys and where the film goes are the server's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from media.compose.canvas import BLACK, Canvas
+from media.compose.encode import FilmWriter
+from media.compose.layout import Scene, scenes
+from media.compose.pictures import SourcePictures, open_pictures
+from media.compose.reader import SegmentLog, Unwrap
+from media.compose.report import CancelledError, FilmOptions, FilmReport
+from media.compose.selfcheck import FileFigures, Watch, audio_samples_for, examine
+from media.compose.sound import RATE, Mixer
+from media.compose.timeline import Pause, Timeline, build_timeline
+
+PLACEMENT_WITHIN_S, PLACEMENT_BETWEEN_S = 0.040, 0.100
+ASK_EVERY_FRAMES = 10
+
+
+@dataclass(slots=True)
+class _Render:
+    """Everything that moves while the film is made."""
+
+    timeline: Timeline
+    scenes: list[Scene]
+    pictures: dict[tuple[str, str], SourcePictures]
+    mixer: Mixer
+    canvas: Canvas
+    watch: Watch
+    options: FilmOptions
+    zone: ZoneInfo
+
+
+def compose_film(
+    logs: Sequence[Path],
+    output: Path,
+    *,
+    unwrap: Unwrap,
+    names: Mapping[str, str] | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+    cancelled: Callable[[], bool] = lambda: False,
+    options: FilmOptions | None = None,
+) -> FilmReport:
+    """Write the film of these logs (segments in order) to `output`, whole or not at all, and say how it came out.
+
+    `unwrap(participant_id, wrapped)` gives a data key, or raises LookupError for one that was destroyed: that person
+    is left out. No file is written when nothing was recorded (`empty`). Raises LogDamagedError for a file that is no
+    log, CancelledError when told to stop.
+    """
+    options = options or FilmOptions()
+    segments = [SegmentLog(path, unwrap) for path in logs]
+    timeline = build_timeline(segments)
+    problems = sorted({problem for segment in segments for problem in segment.problems})
+    removed = tuple(sorted(set().union(*(_removed(segment) for segment in segments))))
+    if timeline is None or timeline.length_s <= 0:
+        return FilmReport(empty=True, passed=not problems, problems=tuple(problems), removed=removed)
+    render = _prepare(timeline, names or {}, options)
+    part = output.with_name(output.name + ".part")
+    try:
+        with FilmWriter(part, options) as writer:
+            frames = _run(render, writer, progress, cancelled)
+        figures = examine(part, options)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    progress(1.0)
+    return _report(render, figures, frames, problems, removed)
+
+
+def _prepare(timeline: Timeline, names: Mapping[str, str], options: FilmOptions) -> _Render:
+    return _Render(
+        timeline=timeline,
+        scenes=scenes(timeline, options.width, options.height),
+        pictures=open_pictures(timeline.tracks),
+        mixer=Mixer(timeline.tracks),
+        canvas=Canvas(options.width, options.height, names),
+        watch=Watch(),
+        options=options,
+        zone=ZoneInfo(options.clock_zone or "UTC"),
+    )
+
+
+def _run(render: _Render, writer: FilmWriter, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> int:
+    rate = render.options.frame_rate
+    total = max(1, round(render.timeline.length_s * rate))
+    coming = list(render.scenes)
+    scene: Scene | None = None
+    for number in range(total):
+        if number % ASK_EVERY_FRAMES == 0:
+            if cancelled():
+                raise CancelledError
+            progress(number / total)
+        at_s = (number + 0.5) / rate
+        while coming and (scene is None or at_s >= scene.span.end_s):
+            scene = coming.pop(0)
+            _begin(render, scene)
+        assert scene is not None  # noqa: S101 - a film longer than nothing has a scene
+        _paint(render, scene, number)
+        start = audio_samples_for(number, rate)
+        block = render.mixer.block(start, audio_samples_for(number + 1, rate) - start)
+        render.watch.see(number / rate, render.canvas.mean_luma(), block, paused=scene.pause is not None)
+        writer.picture(render.canvas.to_frame())
+        writer.sound(block)
+    return total
+
+
+def _begin(render: _Render, scene: Scene) -> None:
+    if scene.pause is not None:
+        render.canvas.card(_card_lines(render, scene.pause))
+    else:
+        render.canvas.clear(BLACK)
+
+
+def _paint(render: _Render, scene: Scene, number: int) -> None:
+    """A picture shows from the frame nearest to its capture: never further than half a frame from it."""
+    rate = render.options.frame_rate
+    now_s, before_s = (number + 0.5) / rate, (number - 0.5) / rate
+    for tile in scene.tiles:
+        source = render.pictures.get((tile.participant_id, tile.source))
+        picture = source.at(now_s) if source is not None else None
+        if picture is not None and picture.captured_s > max(before_s, 0.0):
+            render.watch.placed(number / rate - picture.captured_s)
+        render.canvas.show(tile, picture.frame if picture is not None else None)
+    if render.options.clock_zone is not None and scene.pause is None:
+        render.canvas.write_clock(_clock(render, number / rate).strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _card_lines(render: _Render, pause: Pause) -> list[str]:
+    start, end = (_clock(render, at_s) for at_s in (pause.span.start_s, pause.span.end_s))
+    title = "RECORDING PAUSED" if pause.kind == "paused" else "RECORDING INTERRUPTED"
+    return [title, start.strftime("%Y-%m-%d"), f"{start:%H:%M:%S} - {end:%H:%M:%S} {end.tzname() or ''}"]
+
+
+def _clock(render: _Render, at_s: float) -> datetime:
+    return datetime.fromtimestamp(render.timeline.started_at_utc_s + at_s, UTC).astimezone(render.zone)
+
+
+# ---- the report
+
+
+def _removed(segment: SegmentLog) -> set[str]:
+    marked = {mark.participant_id for mark in segment.marks if mark.kind == "removed" and mark.participant_id}
+    return marked | segment.sealed_away
+
+
+def _report(
+    render: _Render, figures: FileFigures, frames: int, problems: list[str], removed: tuple[str, ...]
+) -> FilmReport:
+    timeline, watch = render.timeline, render.watch
+    silent, black = watch.end(frames / render.options.frame_rate)
+    within_s, between_s = _placement(render, figures)
+    problems = problems + _problems(render, figures, within_s, between_s)
+    return FilmReport(
+        empty=False,
+        passed=not problems,
+        duration_s=round(max(figures.video_s, figures.audio_s), 6),
+        wall_clock_s=round(timeline.length_s, 6),
+        started_at_utc_s=timeline.started_at_utc_s,
+        placement_within_s=round(within_s, 6),
+        placement_between_s=round(between_s, 6),
+        gaps=figures.holes,
+        silent=silent,
+        black=black,
+        participants=tuple(who for who, _ in timeline.participants),
+        removed=removed,
+        width=render.options.width,
+        height=render.options.height,
+        bytes=figures.bytes,
+        sha256=figures.sha256,
+        incomplete=timeline.incomplete,
+        problems=tuple(problems),
+        details=_details(render, figures),
+    )
+
+
+def _placement(render: _Render, figures: FileFigures) -> tuple[float, float]:
+    """The largest |written − captured| within a participant, and how well the participants' clocks agree."""
+    by_sound = max((track.largest_error_s for track in render.mixer.tracks), default=0.0)
+    by_picture = render.watch.largest_picture_error_s
+    residual = max((track.residual_s for track in render.timeline.tracks), default=0.0)
+    offset = abs(figures.video_start_s - max(0.0, figures.audio_start_s))
+    within = max(by_sound, by_picture) + offset
+    return within, within + residual
+
+
+def _problems(render: _Render, figures: FileFigures, within_s: float, between_s: float) -> list[str]:
+    frame_s = 1 / render.options.frame_rate
+    audio_tolerance_s = frame_s + 1024 / RATE
+    checks = {
+        "video_length": abs(figures.video_s - render.timeline.length_s) > frame_s + 0.001,
+        "audio_length": abs(figures.audio_s - render.timeline.length_s) > audio_tolerance_s,
+        "placement_within": within_s > PLACEMENT_WITHIN_S,
+        "placement_between": between_s > PLACEMENT_BETWEEN_S,
+        "file_gap": bool(figures.holes),
+        "file_order": figures.decoding_order_broken,
+        "index_last": not figures.index_first,
+        "sound_undecodable": any(track.ended and not track.decoded for track in render.mixer.tracks),
+    }
+    return [code for code, wrong in checks.items() if wrong]
+
+
+def _details(render: _Render, figures: FileFigures) -> dict[str, Any]:
+    """For people who look closer, and for tests: who was where, and what each track was like."""
+    return {
+        "frames": figures.video_frames,
+        "layout": [
+            {
+                "start_s": round(scene.span.start_s, 3),
+                "end_s": round(scene.span.end_s, 3),
+                "pause": scene.pause.kind if scene.pause is not None else None,
+                "tiles": [[one.participant_id, one.source, one.x, one.y, one.width, one.height] for one in scene.tiles],
+            }
+            for scene in render.scenes
+        ],
+        "tracks": [
+            {
+                "participant_id": track.participant_id,
+                "source": track.source,
+                "packets": len(track.index.sequence),
+                "starts_s": round(float(track.times_s.min()), 3),
+                "ends_s": round(float(track.times_s.max()), 3),
+                "by_reports": track.by_reports,
+            }
+            for track in render.timeline.tracks
+        ],
+    }

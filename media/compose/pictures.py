@@ -1,0 +1,119 @@
+"""Decodes video tracks as the film goes by, and says which picture of a person's camera or screen shows at a moment.
+
+Where it is painted is `canvas.py`'s; which frames can be decoded at all is found in `frames.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
+
+import av
+import av.error
+
+from media.compose.frames import EncodedFrame, assemble
+from media.compose.timeline import FilmTrack, Span
+
+EDGE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    captured_s: float
+    frame: av.VideoFrame
+
+
+class TrackPictures:
+    """One track's pictures in order. Opened at its first moment, so that a hundred rejoins hold no hundred decoders."""
+
+    def __init__(self, track: FilmTrack) -> None:
+        self.track = track
+        self.decoded = 0
+        self._pictures: Iterator[Picture] | None = None
+        self._current: Picture | None = None
+        self._next: Picture | None = None
+        self._ended = False
+
+    def at(self, at_s: float) -> Picture | None:
+        """The newest picture not after this moment; None while the track sends nothing. Moments only ever rise."""
+        span = next((one for one in self.track.active if one.start_s - EDGE_S <= at_s < one.end_s), None)
+        if span is None:
+            return None
+        self._advance(at_s)
+        current = self._current
+        return current if current is not None and current.captured_s >= span.start_s - EDGE_S else None
+
+    def _advance(self, at_s: float) -> None:
+        if self._pictures is None:
+            self._pictures = self._decode()
+        while not self._ended:
+            if self._next is None:
+                self._next = next(self._pictures, None)
+                self._ended = self._next is None
+            if self._next is None or self._next.captured_s > at_s:
+                return
+            self._current, self._next = self._next, None
+
+    def _decode(self) -> Iterator[Picture]:
+        index = self.track.index
+        packets = zip(self.track.segment.packets(index), self.track.times_s.tolist(), strict=False)
+        codec = index.record.codec.lower()
+        decoder = _decoder(codec)
+        times: dict[int, float] = {}
+        for number, frame in enumerate(assemble(codec, packets)):
+            times[number] = frame.captured_s
+            yield from self._pictures_of(decoder, _packet(frame, number), times)
+        yield from self._pictures_of(decoder, None, times)
+
+    def _pictures_of(
+        self, decoder: av.VideoCodecContext, packet: av.Packet[Any] | None, times: dict[int, float]
+    ) -> Iterator[Picture]:
+        try:
+            frames = decoder.decode(packet)
+        except av.error.FFmpegError:
+            return
+        for frame in frames:
+            captured_s = times.pop(frame.pts, None) if frame.pts is not None else None
+            if captured_s is not None and not frame.is_corrupt:
+                self.decoded += 1
+                yield Picture(captured_s, frame)
+
+
+class SourcePictures:
+    """What one person's camera (or screen) shows: over rejoins and segments, the best layer that has a picture."""
+
+    def __init__(self, tracks: Sequence[TrackPictures]) -> None:
+        self._tracks = tracks
+
+    def at(self, at_s: float) -> Picture | None:
+        shown = [picture for track in self._tracks if (picture := track.at(at_s)) is not None]
+        return max(shown, key=lambda one: (one.frame.width * one.frame.height, one.captured_s), default=None)
+
+
+def open_pictures(tracks: Sequence[FilmTrack]) -> dict[tuple[str, str], SourcePictures]:
+    """By participant and source, for every video track."""
+    sources: dict[tuple[str, str], list[TrackPictures]] = {}
+    for track in tracks:
+        if track.is_video:
+            sources.setdefault((track.participant_id, track.source), []).append(TrackPictures(track))
+    return {key: SourcePictures(value) for key, value in sources.items()}
+
+
+def _decoder(codec: str) -> av.VideoCodecContext:
+    decoder = cast(av.VideoCodecContext, av.CodecContext.create(codec, "r"))
+    decoder.thread_type = "AUTO"
+    return decoder
+
+
+def _packet(frame: EncodedFrame, number: int) -> av.Packet[Any]:
+    packet: av.Packet[Any] = av.Packet(frame.data)
+    packet.pts = packet.dts = number
+    return packet
+
+
+def spans_without_picture(span: Span, shown: Sequence[float]) -> list[Span]:
+    """Holes of a second and more between the moments at which pictures of an active stretch were captured."""
+    moments = [span.start_s, *shown, span.end_s]
+    return [Span(one, two) for one, two in pairwise(moments) if two - one > 1.0]

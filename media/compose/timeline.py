@@ -1,0 +1,180 @@
+"""Lays segments, grants and tracks on one line: film time, in seconds, from the moment the first grant took effect.
+
+When a packet was captured comes from `clocks.py`; what is shown and heard at each moment is `layout.py`'s and others'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from media.compose.clocks import Float64s, Placed, place_tracks
+from media.compose.reader import SegmentLog, TrackIndex
+
+CAMERA_GAP_S, SCREEN_GAP_S, HOLD_S = 3.0, 15.0, 1.0
+EDGE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    start_s: float
+    end_s: float
+
+    def holds(self, at_s: float) -> bool:
+        return self.start_s <= at_s < self.end_s
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Time of the film in which nothing was recorded; `kind` is `paused`, or `between` two segments."""
+
+    span: Span
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilmTrack:
+    """A track laid on the film: `times_s` when each packet of its index was captured; `active` when it was sending."""
+
+    segment: SegmentLog
+    index: TrackIndex
+    times_s: Float64s
+    active: tuple[Span, ...]
+    residual_s: float
+    by_reports: bool
+
+    @property
+    def participant_id(self) -> str:
+        return self.index.record.participant_id
+
+    @property
+    def source(self) -> str:
+        return self.index.record.source
+
+    @property
+    def is_video(self) -> bool:
+        return self.index.record.kind == "video"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`participants` in the order in which they were first seen or heard, each with the span of their presence."""
+
+    length_s: float
+    started_at_utc_s: float
+    tracks: tuple[FilmTrack, ...]
+    pauses: tuple[Pause, ...]
+    participants: tuple[tuple[str, Span], ...]
+    incomplete: str | None
+
+
+def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
+    """None when the logs hold no packet: nothing was recorded."""
+    segments = [one for one in segments if any(len(track.sequence) for track in one.tracks)]
+    if not segments:
+        return None
+    first = segments[0]
+    zero_ns = min((span[0] for span in _running_ns(first)), default=first.header.mono_ns)
+    zero_utc_s = (first.header.utc_ns + zero_ns - first.header.mono_ns) / 1e9
+    running: list[list[Span]] = []
+    tracks: list[FilmTrack] = []
+    for segment in segments:
+        shift_s = _film_shift(segment, first, zero_ns / 1e9, zero_utc_s)
+        spans = [Span(start / 1e9 + shift_s, end / 1e9 + shift_s) for start, end in _running_ns(segment)]
+        running.append([one for one in spans if one.end_s > one.start_s])
+        tracks += _lay_tracks(segment, shift_s)
+    length_s = max((span.end_s for spans in running for span in spans), default=0.0)
+    return Timeline(
+        length_s=length_s,
+        started_at_utc_s=zero_utc_s,
+        tracks=tuple(tracks),
+        pauses=tuple(_pauses(running)),
+        participants=tuple(_presence(tracks, length_s)),
+        incomplete=_incomplete(segments),
+    )
+
+
+def _running_ns(segment: SegmentLog) -> list[tuple[int, int]]:
+    """When capture ran, by the grant's marks; a stop that is missing is the last moment the log tells of."""
+    spans: list[tuple[int, int]] = []
+    since: int | None = None
+    for mark in segment.marks:
+        if mark.kind == "running" and since is None:
+            since = mark.at_ns
+        elif mark.kind in ("paused", "stopped") and since is not None:
+            spans.append((since, mark.at_ns))
+            since = None
+    if since is not None:
+        spans.append((since, segment.last_ns))
+    return spans
+
+
+def _film_shift(segment: SegmentLog, first: SegmentLog, zero_s: float, zero_utc_s: float) -> float:
+    """What to add to the segment's monotonic clock. UTC joins segments written under different clocks."""
+    if segment.header.clock == first.header.clock:
+        return -zero_s
+    return segment.header.utc_ns / 1e9 - segment.header.mono_ns / 1e9 - zero_utc_s
+
+
+def _lay_tracks(segment: SegmentLog, shift_s: float) -> list[FilmTrack]:
+    senders: dict[tuple[str, str], list[TrackIndex]] = {}
+    for track in segment.tracks:
+        if len(track.sequence):
+            senders.setdefault((track.record.participant_id, track.record.cname), []).append(track)
+    laid = []
+    for tracks in senders.values():
+        for track, placed in zip(tracks, place_tracks(tracks), strict=True):
+            laid.append(_film_track(segment, track, placed, shift_s))
+    return laid
+
+
+def _film_track(segment: SegmentLog, track: TrackIndex, placed: Placed, shift_s: float) -> FilmTrack:
+    times_s = placed.captured_s + shift_s
+    gap_s = SCREEN_GAP_S if track.record.source == "screen" else CAMERA_GAP_S
+    return FilmTrack(
+        segment, track, times_s, active_spans(times_s, gap_s, HOLD_S), placed.residual_s, placed.by_reports
+    )
+
+
+def active_spans(times_s: Float64s, gap_s: float, hold_s: float) -> tuple[Span, ...]:
+    """Where something came at least every `gap_s`; after the last of each stretch it is held for `hold_s`."""
+    ordered = np.sort(times_s)
+    cuts = np.flatnonzero(np.diff(ordered) > gap_s)
+    starts = np.concatenate((ordered[:1], ordered[cuts + 1]))
+    ends = np.concatenate((ordered[cuts], ordered[-1:]))
+    return tuple(Span(float(start), float(end) + hold_s) for start, end in zip(starts, ends, strict=True))
+
+
+def _pauses(running: Iterable[list[Span]]) -> Iterable[Pause]:
+    spans = [(span, number) for number, one in enumerate(running) for span in one]
+    spans.sort(key=lambda item: item[0].start_s)
+    for (left, one), (right, two) in pairwise(spans):
+        if right.start_s > left.end_s:
+            yield Pause(Span(left.end_s, right.start_s), "paused" if one == two else "between")
+
+
+def _presence(tracks: Iterable[FilmTrack], length_s: float) -> list[tuple[str, Span]]:
+    """From a person's first packet to their last. Small differences at the film's edges don't make the picture jump."""
+    seen: dict[str, Span] = {}
+    for track in tracks:
+        start, end = float(track.times_s.min()), float(track.times_s.max())
+        known = seen.get(track.participant_id, Span(start, end))
+        seen[track.participant_id] = Span(min(start, known.start_s), max(end, known.end_s))
+    presence = []
+    for participant_id, span in sorted(seen.items(), key=lambda item: (round(item[1].start_s), item[0])):
+        start = 0.0 if span.start_s < EDGE_S else span.start_s
+        end = length_s if span.end_s > length_s - EDGE_S else span.end_s + HOLD_S
+        presence.append((participant_id, Span(start, end)))
+    return presence
+
+
+def _incomplete(segments: Iterable[SegmentLog]) -> str | None:
+    for segment in segments:
+        if segment.end is None:
+            return "end_missing"
+        if not segment.end.complete:
+            return segment.end.reason
+    return None
