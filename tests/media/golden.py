@@ -60,7 +60,9 @@ class Rtp:
 Picture = Callable[[float], np.ndarray]
 
 
-def flat(width: int, height: int, rgb: tuple[int, int, int], flash_at: Sequence[float] = (), flash_s: float = 0.2) -> Picture:
+def flat(
+    width: int, height: int, rgb: tuple[int, int, int], flash_at: Sequence[float] = (), flash_s: float = 0.2
+) -> Picture:
     """One colour, white while it flashes."""
 
     def picture(at_s: float) -> np.ndarray:
@@ -70,7 +72,9 @@ def flat(width: int, height: int, rgb: tuple[int, int, int], flash_at: Sequence[
     return picture
 
 
-def tone(frequency: float, on: Sequence[tuple[float, float]] = ((0.0, 1e9),), level: float = 0.4) -> Callable[[np.ndarray], np.ndarray]:
+def tone(
+    frequency: float, on: Sequence[tuple[float, float]] = ((0.0, 1e9),), level: float = 0.4
+) -> Callable[[np.ndarray], np.ndarray]:
     """A sine that sounds within the given spans."""
 
     def signal(at_s: np.ndarray) -> np.ndarray:
@@ -83,8 +87,15 @@ def tone(frequency: float, on: Sequence[tuple[float, float]] = ((0.0, 1e9),), le
 
 
 def video(
-    picture: Picture, times_s: Iterable[float], *, first_sequence: int = 1000, first_timestamp: int = 90_000,
-    first_picture_id: int = 100, clock: float = 1.0, codec: str = "VP8", keys: Sequence[int] = (),
+    picture: Picture,
+    times_s: Iterable[float],
+    *,
+    first_sequence: int = 1000,
+    first_timestamp: int = 90_000,
+    first_picture_id: int = 100,
+    clock: float = 1.0,
+    codec: str = "VP8",
+    keys: Sequence[int] = (),
 ) -> list[Rtp]:
     """VP8 (or H.264) packets; a picture of another size begins anew with a key frame. `clock`: the sender's rate."""
     packets: list[Rtp] = []
@@ -105,8 +116,13 @@ def video(
 
 
 def audio(
-    signal: Callable[[np.ndarray], np.ndarray], start_s: float, end_s: float, *, first_sequence: int = 7,
-    first_timestamp: int = 48_000, clock: float = 1.0,
+    signal: Callable[[np.ndarray], np.ndarray],
+    start_s: float,
+    end_s: float,
+    *,
+    first_sequence: int = 7,
+    first_timestamp: int = 48_000,
+    clock: float = 1.0,
 ) -> list[Rtp]:
     """Opus packets of 20 ms that cover the span."""
     encoder = av.CodecContext.create("libopus", "w")
@@ -153,13 +169,31 @@ class GoldenLog:
     def ns(self, at_s: float) -> int:
         return self.mono_0 + round(at_s * 1e9)
 
-    def track(self, participant_id: str, source: str, *, cname: str | None = None, at_s: float = 0.0, codec: str | None = None, rid: str = "") -> Track:
+    def track(
+        self,
+        participant_id: str,
+        source: str,
+        *,
+        cname: str | None = None,
+        at_s: float = 0.0,
+        codec: str | None = None,
+        rid: str = "",
+    ) -> Track:
         kind = "audio" if source in ("microphone", "screen_audio") else "video"
         self.keys.setdefault(participant_id, os.urandom(32))
         self._tracks += 1
         record = TrackRecord(
-            self._tracks, self.ns(at_s), participant_id, source, kind, codec or ("opus" if kind == "audio" else "VP8"),
-            96, RATES[kind], "", cname if cname is not None else f"cname-{participant_id}", rid,
+            self._tracks,
+            self.ns(at_s),
+            participant_id,
+            source,
+            kind,
+            codec or ("opus" if kind == "audio" else "VP8"),
+            96,
+            RATES[kind],
+            "",
+            cname if cname is not None else f"cname-{participant_id}",
+            rid,
         )
         self._records.append((at_s - 1e-6, participant_id, pack_track(record)))
         return Track(self._tracks, kind, participant_id)
@@ -171,8 +205,15 @@ class GoldenLog:
             self._records.append((at_s, track.participant_id, pack_packet(record)))
 
     def reports(
-        self, track: Track, times_s: Iterable[float], *, ntp_0: float = 3_900_000_000.0, clock: float = 1.0,
-        first_timestamp: int | None = None, ntp_clock: float = 1.0, step: Callable[[float], float] = lambda _: 0.0,
+        self,
+        track: Track,
+        times_s: Iterable[float],
+        *,
+        ntp_0: float = 3_900_000_000.0,
+        clock: float = 1.0,
+        first_timestamp: int | None = None,
+        ntp_clock: float = 1.0,
+        step: Callable[[float], float] = lambda _: 0.0,
         delay: float = 0.02,
     ) -> None:
         """Sender reports: the sender's NTP clock starts at `ntp_0` and runs `ntp_clock` times as fast as the truth."""
@@ -181,7 +222,13 @@ class GoldenLog:
         for at_s in times_s:
             ntp = round((ntp_0 + at_s * ntp_clock + step(at_s)) * 2**32)
             rtp = round(start + at_s * rate * clock) & 0xFFFFFFFF
-            self._records.append((at_s + delay, track.participant_id, pack_report(ReportRecord(track.number, self.ns(at_s + delay), ntp, rtp))))
+            self._records.append(
+                (
+                    at_s + delay,
+                    track.participant_id,
+                    pack_report(ReportRecord(track.number, self.ns(at_s + delay), ntp, rtp)),
+                )
+            )
 
     def mark(self, at_s: float, kind: str, participant_id: str | None = None, **detail: object) -> None:
         self._marks.append(MarkRecord(self.ns(at_s), kind, participant_id, dict(detail)))

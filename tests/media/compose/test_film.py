@@ -1,0 +1,342 @@
+"""Whole films out of golden logs: who is seen and heard, and when."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from media.compose import CancelledError, FilmOptions, FilmReport, compose_film
+from media.vault import delete_participant
+from tests.media.compose.shown import Shown, near
+from tests.media.golden import GoldenLog, audio, flat, tone, video
+
+SMALL = FilmOptions(width=320, height=180, preset="ultrafast")
+RED, BLUE, GREEN, WHITE = (200, 30, 30), (30, 60, 200), (20, 160, 60), (255, 255, 255)
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> GoldenLog:
+    return GoldenLog(tmp_path / "one.bedlog")
+
+
+def composed(*logs: GoldenLog, options: FilmOptions = SMALL) -> tuple[FilmReport, Shown]:
+    """The film of finished logs, its report found in order."""
+    output = logs[0].path.with_name("film.mp4")
+    report = compose_film([log.path for log in logs], output, unwrap=logs[0].unwrap, options=options)
+    return report, Shown(output)
+
+
+def frames(start_s: float, end_s: float, rate: float = 30) -> list[float]:
+    return [start_s + number / rate for number in range(round((end_s - start_s) * rate))]
+
+
+def person(
+    log: GoldenLog,
+    who: str,
+    rgb: tuple[int, int, int],
+    hz: float,
+    *,
+    end_s: float,
+    flashes: list[float],
+    **clock: float,
+) -> None:
+    """Camera and microphone with a flash and a beep at the same moments, tied together by sender reports."""
+    camera, microphone = log.track(who, "camera"), log.track(who, "microphone")
+    log.send(camera, video(flat(160, 120, rgb, flashes), frames(0, end_s, 15)), delay=lambda _: 0.07)
+    log.send(microphone, audio(tone(hz, [(at, at + 0.2) for at in flashes]), 0, end_s))
+    for track in (camera, microphone):
+        log.reports(track, [0.3 + 0.8 * number for number in range(int(end_s))], **clock)
+
+
+def test_each_person_has_a_tile_and_a_voice_and_flashes_when_they_beep(golden: GoldenLog) -> None:
+    tones = random.sample([400, 700, 1100, 1500], 2)
+    person(golden, "anna", RED, tones[0], end_s=4, flashes=[0.5, 1.5, 2.5])
+    person(golden, "doctor", BLUE, tones[1], end_s=4, flashes=[1.0, 2.0, 3.0], ntp_0=3_900_072_000.0)
+    golden.write(4.0)
+    report, film = composed(golden)
+    assert report.passed
+    assert report.problems == ()
+    assert not report.empty
+    assert film.streams == {"video": "h264", "audio": "aac"}
+    assert film.duration_s == pytest.approx(4.0, abs=0.04)
+    assert near(film.colour(0.2, 0.25, 0.5), RED)
+    assert near(film.colour(0.2, 0.75, 0.5), BLUE)
+    for x, hz, expected in ((0.25, tones[0], [0.5, 1.5, 2.5]), (0.75, tones[1], [1.0, 2.0, 3.0])):
+        flashes, beeps = film.moments(x, 0.5, WHITE), film.onsets(hz)
+        assert flashes == pytest.approx(expected, abs=0.1)
+        assert len(beeps) == len(flashes)
+        assert max(abs(one - two) for one, two in zip(flashes, beeps, strict=True)) <= 0.08
+    assert report.participants == ("anna", "doctor")
+
+
+def test_c42_frames_closer_than_the_films_clock_end_nothing(golden: GoldenLog) -> None:
+    times = {
+        "fast": [number / 60 for number in range(180)],
+        "jitter": [number / 30 + (-0.0233 if number == 40 else 0.0) for number in range(90)],
+        "twice": sorted([*frames(0, 3), 1.0]),
+    }
+    for who, at in times.items():
+        golden.send(golden.track(who, "camera"), video(flat(64, 48, RED), at))
+    golden.write(3.0)
+    report, film = composed(golden)
+    assert report.passed
+    assert film.duration_s == pytest.approx(3.0, abs=0.1)
+    assert np.diff(film.times_s).min() > 0
+    for x, y in ((0.25, 0.25), (0.75, 0.25), (0.5, 0.75)):
+        assert near(film.colour(0.1, x, y), RED)
+        assert near(film.colour(2.9, x, y), RED)
+
+
+@pytest.mark.parametrize("starts_s", [0.5, 15.0])
+def test_c44_a_camera_that_comes_later_starts_later(golden: GoldenLog, starts_s: float) -> None:
+    golden.send(golden.track("anna", "microphone"), audio(tone(440), 0, starts_s + 1))
+    camera = golden.track("anna", "camera", at_s=starts_s)
+    golden.send(camera, video(flat(1280, 720, RED), frames(starts_s, starts_s + 1, 10)))
+    golden.write(starts_s + 1)
+    report, film = composed(
+        golden, options=FilmOptions(width=1280, height=720, preset="ultrafast", frame_rate=10 if starts_s > 1 else 25)
+    )
+    (first,) = film.moments(0.5, 0.5, RED)
+    assert first == pytest.approx(starts_s, abs=0.05)
+    assert film.pictures[0].shape == (720, 1280, 3)
+    assert film.level(440, 0.1, starts_s + 0.9) > 0.2
+    assert report.passed
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+def test_c46_a_picture_that_changes_size_keeps_canvas_and_aspect(golden: GoldenLog, codec: str) -> None:
+    sizes = [(320, 180), (640, 360), (161, 91), (90, 160)]
+    if codec == "H264":
+        sizes[2] = (160, 90)
+
+    def picture(at_s: float) -> np.ndarray:
+        width, height = sizes[min(3, int(at_s + 1e-6))]
+        return flat(width, height, GREEN)(at_s)
+
+    camera = golden.track("anna", "camera", codec=codec)
+    golden.send(camera, video(picture, frames(0, 4, 30), codec=codec))
+    golden.write(4.0)
+    report, film = composed(golden, options=FilmOptions(width=320, height=180, preset="ultrafast", frame_rate=30))
+    assert report.passed
+    assert {one.shape for one in film.pictures} == {(180, 320, 3)}
+    assert len(film.pictures) == 120
+    for second in range(3):
+        assert near(film.colour(second + 0.5, 0.5, 0.5), GREEN)
+        assert near(film.colour(second + 0.5, 0.05, 0.5), GREEN)
+    assert near(film.colour(3.5, 0.5, 0.1), GREEN)
+    assert near(film.colour(3.5, 0.2, 0.5), (0, 0, 0))
+
+
+def test_c48_nothing_recorded_makes_no_film(golden: GoldenLog) -> None:
+    golden.track("anna", "camera")
+    golden.write(30.0)
+    output = golden.path.with_name("film.mp4")
+    report = compose_film([golden.path], output, unwrap=golden.unwrap, options=SMALL)
+    assert report.empty
+    assert report.passed
+    assert list(golden.path.parent.iterdir()) == [golden.path]
+
+
+def test_c50_a_missing_stop_ends_with_the_last_thing_known(golden: GoldenLog) -> None:
+    golden.track("anna", "microphone")
+    camera = golden.track("anna", "camera")
+    golden.send(camera, video(flat(64, 48, RED), frames(0, 2, 10)))
+    golden.mark(2.5, "leave", "anna")
+    golden.write(None)
+    report, film = composed(golden)
+    assert report.incomplete == "end_missing"
+    assert film.duration_s == pytest.approx(2.5, abs=0.04)
+
+
+def test_c52_the_film_seeks_and_says_how_long_it_is(golden: GoldenLog) -> None:
+    golden.send(golden.track("anna", "camera"), video(flat(64, 48, RED, [5.0]), frames(0, 6, 10)))
+    golden.write(6.0)
+    _, film = composed(golden)
+    path = golden.path.with_name("film.mp4")
+    assert film.duration_s == pytest.approx(6.0, abs=0.1)
+    start = path.read_bytes()
+    assert start.index(b"moov") < start.index(b"mdat")
+    with av.open(str(path)) as container:
+        container.seek(5_000_000)
+        landed = next(container.decode(video=0))
+        assert 5.0 - 2.05 <= landed.time <= 5.0
+        assert abs(next(one.time for one in container.decode(video=0) if one.time >= 4.99) - 5.0) < 0.05
+
+
+def test_c54_silence_suppression_keeps_its_length(golden: GoldenLog) -> None:
+    packets = audio(tone(440), 0, 1.0)
+    rest = audio(tone(440), 2.0, 3.0, first_sequence=packets[-1].sequence + 1)
+    golden.send(golden.track("anna", "microphone"), packets + rest)
+    golden.write(3.0)
+    report, film = composed(golden)
+    assert report.passed
+    assert len(film.sound) / 48_000 == pytest.approx(3.0, abs=0.03)
+    assert film.onsets(440)[1:] == pytest.approx([2.0], abs=0.02)
+    assert film.level(440, 1.1, 1.9) < 0.01
+
+
+@pytest.mark.parametrize("with_reports", [True, False])
+def test_c54_a_stalled_microphone_goes_on_where_the_clock_says(golden: GoldenLog, with_reports: bool) -> None:
+    """Timestamps go on without a gap over twelve seconds of wall clock."""
+    early = audio(tone(440), 0, 1.0)
+    late = audio(tone(440), 13.0, 14.0, first_sequence=early[-1].sequence + 1, first_timestamp=48_000 - 12 * 48_000)
+    microphone = golden.track("anna", "microphone")
+    golden.send(microphone, early + late)
+    if with_reports:
+        golden.reports(microphone, [0.5])
+        golden.reports(microphone, [13.5], first_timestamp=48_000 - 12 * 48_000)
+    golden.send(golden.track("anna", "camera"), video(flat(64, 48, RED, [13.0]), frames(0, 14, 5)))
+    golden.write(14.0)
+    report, film = composed(golden, options=FilmOptions(width=320, height=180, preset="ultrafast", frame_rate=10))
+    assert report.passed
+    assert film.onsets(440)[1:] == pytest.approx([13.0], abs=0.1)
+    assert abs(film.onsets(440)[1] - film.moments(0.5, 0.5, WHITE)[0]) <= 0.08
+
+
+def test_c56_a_camera_that_is_off_shows_a_placeholder_and_the_sound_goes_on(golden: GoldenLog) -> None:
+    golden.send(golden.track("anna", "microphone"), audio(tone(440), 0, 18))
+    times = frames(0, 6, 10) + frames(12, 18, 10)
+    golden.send(golden.track("anna", "camera"), video(flat(64, 48, RED), times, keys=[60]))
+    golden.write(18.0)
+    report, film = composed(golden, options=FilmOptions(width=320, height=180, preset="ultrafast", frame_rate=10))
+    assert report.passed
+    assert film.duration_s == pytest.approx(18.0, abs=0.1)
+    assert film.onsets(440) == pytest.approx([0.0], abs=0.05)
+    assert film.level(440, 6, 12) > 0.3
+    assert not near(film.colour(9.0, 0.5, 0.5), RED)
+    assert not near(film.colour(9.0, 0.5, 0.5), (0, 0, 0))
+    assert film.moments(0.5, 0.5, RED) == pytest.approx([0.0, 12.0], abs=0.2)
+
+
+def test_a_pause_keeps_its_length_and_shows_a_card(golden: GoldenLog) -> None:
+    golden.mark(0.0, "running")
+    golden.mark(2.0, "paused")
+    golden.mark(4.0, "running")
+    camera, microphone = golden.track("anna", "camera"), golden.track("anna", "microphone")
+    golden.send(camera, video(flat(64, 48, RED), frames(0, 2, 10) + frames(4, 6, 10), keys=[20]))
+    golden.send(microphone, audio(tone(440), 0, 2) + audio(tone(440), 4, 6, first_sequence=107))
+    golden.write(6.0)
+    report, film = composed(golden)
+    assert film.duration_s == pytest.approx(6.0, abs=0.04)
+    assert film.level(440, 2.1, 3.9) < 0.01
+    assert film.onsets(440) == pytest.approx([0.0, 4.0], abs=0.05)
+    card = film.pictures[75]
+    assert near(tuple(card[5, 5]), tuple(card[175, 315]))
+    assert not near(tuple(card[5, 5]), (0, 0, 0))
+    assert (card.max(axis=2) > 180).sum() > 100, "the card says when"
+    assert [one["pause"] for one in report.details["layout"]] == [None, "paused", None]
+
+
+def test_a_second_segment_keeps_the_time_between(golden: GoldenLog, tmp_path: Path) -> None:
+    person(golden, "anna", RED, 440, end_s=2, flashes=[1.0])
+    golden.write(2.0)
+    other = GoldenLog(
+        tmp_path / "two.bedlog",
+        segment=2,
+        mono_0=77_000_000_000,
+        utc_0=golden.utc_0 + 5_000_000_000,
+        clock="boot-2",
+        keys=golden.keys,
+    )
+    person(other, "anna", BLUE, 880, end_s=2, flashes=[1.0])
+    other.write(2.0)
+    report, film = composed(golden, other)
+    assert report.passed
+    assert film.duration_s == pytest.approx(7.0, abs=0.04)
+    assert film.onsets(880) == pytest.approx([6.0], abs=0.04)
+    assert film.moments(0.5, 0.5, WHITE) == pytest.approx([1.0, 6.0], abs=0.1)
+    assert [one["pause"] for one in report.details["layout"]] == [None, "between", None]
+
+
+def test_a_shared_screen_is_large_and_people_stand_beside_it(golden: GoldenLog) -> None:
+    golden.send(golden.track("anna", "camera"), video(flat(64, 48, RED), frames(0, 4, 10)))
+    golden.send(golden.track("doctor", "camera"), video(flat(64, 48, BLUE), frames(0, 4, 10)))
+    golden.send(golden.track("doctor", "screen"), video(flat(160, 90, GREEN), frames(1, 2.5, 10)))
+    golden.write(4.0)
+    _, film = composed(golden)
+    assert near(film.colour(2.0, 0.4, 0.5), GREEN)
+    assert near(film.colour(2.0, 0.9, 0.35), RED)
+    assert near(film.colour(2.0, 0.9, 0.65), BLUE)
+    assert near(film.colour(0.5, 0.25, 0.5), RED)
+    assert near(film.colour(3.8, 0.75, 0.5), BLUE)
+
+
+def test_who_comes_back_on_new_numbers_keeps_their_tile(golden: GoldenLog) -> None:
+    golden.send(golden.track("anna", "camera"), video(flat(64, 48, RED), frames(0, 6, 10)))
+    golden.send(golden.track("doctor", "camera", cname="one"), video(flat(64, 48, BLUE), frames(0, 2, 10)))
+    again = golden.track("doctor", "camera", cname="two", at_s=4)
+    packets = video(flat(64, 48, GREEN), frames(4, 6, 10), first_sequence=40_000, first_timestamp=4_000_000_000)
+    golden.send(again, packets)
+    golden.write(6.0)
+    report, film = composed(golden)
+    assert near(film.colour(1.0, 0.75, 0.5), BLUE)
+    assert near(film.colour(5.0, 0.75, 0.5), GREEN)
+    assert near(film.colour(5.0, 0.25, 0.5), RED)
+    assert len(report.details["layout"]) == 1
+
+
+def test_the_timestamps_wrap_without_a_mark_on_the_film(golden: GoldenLog) -> None:
+    start = 2**32 - 90_000
+    camera, microphone = golden.track("anna", "camera"), golden.track("anna", "microphone")
+    golden.send(camera, video(flat(64, 48, RED, [2.0]), frames(0, 3, 10), first_timestamp=start))
+    golden.send(microphone, audio(tone(440, [(2.0, 2.3)]), 0, 3, first_timestamp=2**32 - 48_000, first_sequence=65_500))
+    golden.reports(camera, [0.5, 2.5], first_timestamp=start)
+    golden.reports(microphone, [0.5, 2.5], first_timestamp=2**32 - 48_000)
+    golden.write(3.0)
+    report, film = composed(golden)
+    assert report.passed
+    assert film.moments(0.5, 0.5, WHITE) == pytest.approx([2.0], abs=0.08)
+    assert film.onsets(440) == pytest.approx([2.0], abs=0.02)
+
+
+def test_a_missing_start_waits_for_the_first_key_frame(golden: GoldenLog) -> None:
+    packets = video(flat(64, 48, RED), frames(0, 3, 10), keys=[15])
+    golden.send(golden.track("anna", "camera"), packets[3:])
+    golden.write(3.0)
+    _, film = composed(golden)
+    assert film.moments(0.5, 0.5, RED) == pytest.approx([1.5], abs=0.05)
+
+
+def test_a_deleted_person_is_neither_seen_nor_heard(golden: GoldenLog, tmp_path: Path) -> None:
+    person(golden, "anna", RED, 440, end_s=2, flashes=[1.0])
+    person(golden, "doctor", BLUE, 880, end_s=2, flashes=[1.0])
+    golden.write(2.0)
+    copy = tmp_path / "copy.bedlog"
+    assert delete_participant(golden.path, copy, "anna") > 0
+    golden.path = copy
+    del golden.keys["anna"]
+    report, film = composed(golden)
+    assert report.removed == ("anna",)
+    assert report.participants == ("doctor",)
+    assert film.onsets(440) == []
+    assert len(film.onsets(880)) == 1
+    assert not any(near(film.colour(at, x, 0.5), RED) for at in (0.5, 1.5) for x in (0.25, 0.5, 0.75))
+
+
+def test_a_key_that_was_destroyed_leaves_that_person_out(golden: GoldenLog) -> None:
+    person(golden, "anna", RED, 440, end_s=2, flashes=[1.0])
+    person(golden, "doctor", BLUE, 880, end_s=2, flashes=[1.0])
+    golden.write(2.0)
+    del golden.keys["anna"]
+    report, film = composed(golden)
+    assert report.passed
+    assert report.removed == ("anna",)
+    assert film.onsets(440) == []
+
+
+def test_told_to_stop_it_leaves_nothing_behind(golden: GoldenLog) -> None:
+    person(golden, "anna", RED, 440, end_s=2, flashes=[1.0])
+    golden.write(2.0)
+    output = golden.path.with_name("film.mp4")
+    seen: list[float] = []
+    stop: Callable[[], bool] = lambda: len(seen) > 2  # noqa: E731
+    with pytest.raises(CancelledError):
+        compose_film([golden.path], output, unwrap=golden.unwrap, options=SMALL, progress=seen.append, cancelled=stop)
+    assert list(golden.path.parent.iterdir()) == [golden.path]
+    assert seen == sorted(seen)
+    assert 0 < max(seen) < 1
