@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from signaling.words import Right, Role
+
 
 class StaffRole(StrEnum):
     DOCTOR = "doctor"
@@ -70,3 +72,31 @@ def is_visitor(actor: Actor) -> bool:
 
 def is_patient(actor: Actor) -> bool:
     return bool(actor.patients)
+
+
+@dataclass(frozen=True, slots=True)
+class VisitFacts:
+    """Whose visit it is."""
+
+    patient_id: str
+    doctor_ids: frozenset[str]
+    """Persons."""
+
+
+def holds_visit(actor: Actor, visit: VisitFacts) -> bool:
+    """A doctor of this visit: writes its note, reads its chat, watches its films. Nobody else of the staff does."""
+    return is_doctor(actor) and actor.person_id is not None and actor.person_id in visit.doctor_ids
+
+
+def may_watch_film(actor: Actor, visit: VisitFacts, granted_to: frozenset[str]) -> bool:
+    """`granted_to` are the patients whom a doctor of the visit let watch it, on their own page."""
+    return holds_visit(actor, visit) or bool(granted_to & actor.patients & {visit.patient_id})
+
+
+def is_doctor_or_patient(actor: Actor) -> bool:
+    return is_doctor(actor) or is_patient(actor)
+
+
+def rights_in_room(role: Role) -> frozenset[Right]:
+    """What a place in the room may do; a doctor's is given only to a doctor of the visit."""
+    return frozenset(Right) if role is Role.DOCTOR else frozenset({Right.TAKE_PART})

@@ -1,0 +1,102 @@
+"""The film of a recording: expected once the recording has ended, made by a job, watched by those who may.
+
+Making it is `jobs.py`, its sealed form `filmstore.py`, sending it `playback.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import jobs
+from server.db import new_id
+from server.encounters.models import Encounter
+from server.encounters.recording_models import Film, FilmGrant, Recording, StoredLog
+from server.errors import not_found
+
+JOB = "film"
+LOG_EXPECTED_WITHIN = timedelta(seconds=3)
+"""A node stores its log when capture stops; none by then means that nothing was recorded, until one comes after all."""
+
+
+async def expect(session: AsyncSession, recording: Recording, now: datetime) -> Film:
+    """The recording ended, or another of its logs came: its film is to be made. Told twice is told once."""
+    film = await load_film(session, recording)
+    if film is None:
+        film = Film(
+            clinic_id=recording.clinic_id,
+            id=new_id(),
+            recording_id=recording.id,
+            encounter_id=recording.encounter_id,
+            state="queued",
+            progress=0.0,
+            composed_from="[]",
+            created_at=now,
+        )
+        session.add(film)
+        await session.flush()
+    if film.state in ("empty", "failed"):
+        film.state, film.code = "queued", None
+    has_log = bool(await load_logs(session, recording))
+    due = now if has_log else now + LOG_EXPECTED_WITHIN
+    await jobs.reschedule(session, JOB, recording.id, due, clinic_id=recording.clinic_id)
+    return film
+
+
+async def load_film(session: AsyncSession, recording: Recording) -> Film | None:
+    query = select(Film).where(Film.clinic_id == recording.clinic_id, Film.recording_id == recording.id)
+    return (await session.scalars(query)).first()
+
+
+async def load_logs(session: AsyncSession, recording: Recording) -> list[StoredLog]:
+    """In the order they are played."""
+    query = select(StoredLog).where(StoredLog.clinic_id == recording.clinic_id, StoredLog.recording_id == recording.id)
+    return list(await session.scalars(query.order_by(StoredLog.segment, StoredLog.path)))
+
+
+async def load_films(session: AsyncSession, encounter: Encounter) -> list[Film]:
+    query = select(Film).where(Film.clinic_id == encounter.clinic_id, Film.encounter_id == encounter.id)
+    return list(await session.scalars(query.order_by(Film.created_at)))
+
+
+async def get_film(session: AsyncSession, clinic_id: str, film_id: str) -> Film:
+    """Raises not_found."""
+    film = await session.get(Film, (clinic_id, film_id))
+    if film is None:
+        raise not_found()
+    return film
+
+
+async def load_granted(session: AsyncSession, film: Film) -> frozenset[str]:
+    """The patients who may watch it."""
+    query = select(FilmGrant.patient_id).where(FilmGrant.clinic_id == film.clinic_id, FilmGrant.film_id == film.id)
+    return frozenset(await session.scalars(query))
+
+
+async def load_granted_films(session: AsyncSession, clinic_id: str, patient_id: str) -> list[Film]:
+    """What a patient's page may offer."""
+    query = (
+        select(Film)
+        .join(FilmGrant, (FilmGrant.clinic_id == Film.clinic_id) & (FilmGrant.film_id == Film.id))
+        .where(FilmGrant.clinic_id == clinic_id, FilmGrant.patient_id == patient_id, Film.state == "ready")
+    )
+    return list(await session.scalars(query.order_by(Film.created_at)))
+
+
+async def grant(session: AsyncSession, film: Film, patient_id: str, by_person_id: str, now: datetime) -> bool:
+    """Lets the patient watch; false when they already may."""
+    if await session.get(FilmGrant, (film.clinic_id, film.id, patient_id)) is not None:
+        return False
+    session.add(
+        FilmGrant(
+            clinic_id=film.clinic_id,
+            film_id=film.id,
+            patient_id=patient_id,
+            granted_by=by_person_id,
+            granted_at=now,
+        )
+    )
+    await session.flush()
+    return True

@@ -1,0 +1,44 @@
+"""What the visit does when its appointment changes: registered by `app.py`, run in the appointment's transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.encounters import service
+from server.events import Events
+from server.scheduling.events import (
+    AppointmentBooked,
+    AppointmentCancelled,
+    AppointmentMoved,
+    AppointmentNoShow,
+    AppointmentPutBack,
+)
+
+
+def register(events: Events) -> None:
+    """Every booked appointment has its planned visit from then on."""
+    events.on(AppointmentBooked, _booked)
+    events.on(AppointmentMoved, _moved)
+    events.on(AppointmentCancelled, _cancelled)
+    events.on(AppointmentNoShow, _no_show)
+    events.on(AppointmentPutBack, _put_back)
+
+
+async def _booked(session: AsyncSession, event: AppointmentBooked) -> None:
+    await service.plan(session, event.clinic_id, event.appointment_id, event.at)
+
+
+async def _moved(session: AsyncSession, event: AppointmentMoved) -> None:
+    await service.follow_appointment(session, event.clinic_id, event.appointment_id, event.at)
+
+
+async def _cancelled(session: AsyncSession, event: AppointmentCancelled) -> None:
+    await service.cancel_visit(session, event.clinic_id, event.appointment_id, event.at)
+
+
+async def _no_show(session: AsyncSession, event: AppointmentNoShow) -> None:
+    await service.note_no_show(session, event.clinic_id, event.appointment_id, event.at)
+
+
+async def _put_back(session: AsyncSession, event: AppointmentPutBack) -> None:
+    await service.put_back(session, event.clinic_id, event.appointment_id, event.at)

@@ -1,0 +1,161 @@
+"""What may happen to a visit, its door, its people and its recording: pure decisions over facts and `now`.
+
+Nothing is read or written here; texts for people are in the templates and in `signaling.words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from signaling.words import Outcome
+
+OPENS_BEFORE = timedelta(minutes=30)
+CLOSING_PAGE_LASTS = timedelta(hours=2)
+UNDO_LASTS = timedelta(seconds=10)
+UNDO_GRACE = timedelta(seconds=5)
+"""For the way between the doctor's press and the database."""
+ANSWER_WITHIN = timedelta(seconds=60)
+SAME_PRESS = timedelta(seconds=30)
+"""Emergency pressed twice within it is one press."""
+QUESTIONS_MAX = 2
+"""Asked once, and once more."""
+
+FINAL_PHASES = frozenset({"stopped", "declined", "failed"})
+CAPTURED_PHASES = frozenset({"running", "paused"})
+
+RoomPhase = Literal["waiting", "open", "ended"]
+RecordingPhase = Literal["asking", "starting", "running", "paused", "stopped", "declined", "failed"]
+
+
+class Door(StrEnum):
+    """What the door of a visit shows."""
+
+    EARLY = "early"
+    OPEN = "open"
+    LATE = "late"
+    CLOSING = "closing"
+    OVER = "over"
+    CANCELLED = "cancelled"
+
+
+def door(*, starts_at: datetime, status: str, ended_at: datetime | None, now: datetime) -> Door:
+    """The clock never shuts a patient out: only staff end or cancel a visit."""
+    if status in ("cancelled", "entered-in-error"):
+        return Door.CANCELLED
+    if status == "finished":
+        recent = ended_at is not None and now < ended_at + CLOSING_PAGE_LASTS
+        return Door.CLOSING if recent else Door.OVER
+    if status == "planned" and now < opens_at(starts_at):
+        return Door.EARLY
+    return Door.LATE if is_late(starts_at, now) else Door.OPEN
+
+
+def opens_at(starts_at: datetime) -> datetime:
+    return starts_at - OPENS_BEFORE
+
+
+def is_late(starts_at: datetime, now: datetime) -> bool:
+    return now > starts_at + timedelta(minutes=15)
+
+
+def room_phase(status: str) -> RoomPhase:
+    if status == "in-progress":
+        return "open"
+    return "waiting" if status in ("planned", "arrived") else "ended"
+
+
+def appointment_status_after(outcome: Outcome) -> str:
+    """FHIR status of the appointment once its visit ended; a wrong person puts it back instead."""
+    return "noshow" if outcome is Outcome.NOT_REACHED else "fulfilled"
+
+
+def may_reopen(*, status: str, outcome: str | None, ended_at: datetime | None, now: datetime) -> bool:
+    if status != "finished" or ended_at is None or outcome == Outcome.WRONG_PERSON:
+        return False
+    return now <= ended_at + UNDO_LASTS + UNDO_GRACE
+
+
+# ── Recording ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Ask(StrEnum):
+    """What a wish to record leads to."""
+
+    NEW = "new"
+    ONCE_MORE = "once_more"
+    SAME = "same"
+    REFUSE = "refuse"
+
+
+def ask(phase: str | None, question: int, answer_by: datetime | None, now: datetime) -> Ask:
+    """`phase` of the visit's newest recording, None when there was none."""
+    if phase is None or phase in ("stopped", "failed"):
+        return Ask.NEW
+    if phase == "asking" and answer_by is not None and now < answer_by:
+        return Ask.SAME
+    if phase in ("asking", "declined") and question < QUESTIONS_MAX:
+        return Ask.ONCE_MORE
+    return Ask.REFUSE
+
+
+def follows(current: str, new: str) -> bool:
+    """Whether a recording in phase `current` goes on to `new`; an ended one never moves again."""
+    return current != new and current not in FINAL_PHASES
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    question: int
+    answer: str
+
+
+def answer_word(*, yes: bool, unanswered: bool, before: Answered | None) -> str:
+    """How an answer is written down: a No after a Yes takes it back."""
+    if yes:
+        return "yes"
+    if before is not None and before.answer == "yes":
+        return "withdrawn"
+    return "unanswered" if unanswered else "no"
+
+
+def is_repeated(before: Answered | None, *, question: int, yes: bool) -> bool:
+    """The same answer to the same question again: nothing to write."""
+    if before is None or before.question != question or before.answer == "lapsed":
+        return False
+    return (before.answer == "yes") == yes
+
+
+def may_answer(before: Answered | None, *, question: int, asked: int, yes: bool) -> bool:
+    """A No always counts. A Yes counts once a question, and only for the question that stands."""
+    if not yes:
+        return True
+    if question != asked:
+        return False
+    return before is None or before.question != question or before.answer == "lapsed"
+
+
+def standing(newest: Mapping[str, Answered], question: int) -> dict[str, bool]:
+    """Everybody's answer as it counts now: a lapsed one, or one to an earlier question, is none."""
+    return {
+        person: answered.answer == "yes"
+        for person, answered in newest.items()
+        if answered.answer != "lapsed" and answered.question == question
+    }
+
+
+def all_said_yes(newest: Mapping[str, Answered], question: int, people: Sequence[str]) -> bool:
+    answers = standing(newest, question)
+    return bool(people) and all(answers.get(person, False) for person in people)
+
+
+def days_in_words(days: int) -> tuple[int, Literal["days", "months", "years"]]:
+    """A number and its unit, for the sentence that says how long a recording is kept."""
+    if days % 365 == 0:
+        return days // 365, "years"
+    if days >= 60 and days % 30 == 0:
+        return days // 30, "months"
+    return days, "days"

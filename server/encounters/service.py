@@ -1,0 +1,405 @@
+"""Every change of a visit: planned with its appointment, people arriving, admitted, leaving, the end and its undo.
+
+Runs in the caller's transaction. Recording is `recordings.py`; reading is `visits.py`; the appointment's own changes
+are scheduling's service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.accounts import links
+from server.accounts.models import Patient, Person
+from server.audit import AuditAction
+from server.db import new_id
+from server.encounters import recordings, rules, visits
+from server.encounters.models import Encounter, Participant
+from server.errors import DomainError, not_found
+from server.scheduling import service as scheduling
+from server.scheduling.models import Appointment, AppointmentPractitioner
+from server.scheduling.rules import Status
+from signaling.words import Code, Departure, Outcome, Role
+
+
+async def plan(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> Encounter:
+    """The visit of an appointment, planned with its doctors and its patient; one that lives is answered as it is."""
+    live = await visits.load_live_encounter(session, clinic_id, appointment_id)
+    if live is not None and live.status != "cancelled":
+        return live
+    appointment = await session.get(Appointment, (clinic_id, appointment_id))
+    if appointment is None:
+        raise not_found()
+    encounter = Encounter(
+        clinic_id=clinic_id,
+        id=new_id(),
+        appointment_id=appointment_id,
+        patient_id=appointment.patient_id,
+        status="planned",
+        zone=appointment.zone,
+        by_phone=False,
+        chat_count=0,
+        created_at=now,
+    )
+    session.add(encounter)
+    await session.flush()
+    await open_patient_place(session, encounter, now)
+    await set_doctors(session, encounter, await _practitioners(session, appointment), now)
+    return encounter
+
+
+async def open_patient_place(session: AsyncSession, encounter: Encounter, now: datetime) -> Participant:
+    """The patient's open place: the one that is there, or, after a wrong person was shut out, a fresh one."""
+    for one in await visits.load_participants(session, encounter):
+        if one.role == Role.PATIENT and not one.is_closed:
+            return one
+    patient = await session.get(Patient, (encounter.clinic_id, encounter.patient_id))
+    if patient is None:
+        raise not_found()
+    place = new_participant(encounter, Role.PATIENT, patient.name, now)
+    session.add(place)
+    await session.flush()
+    return place
+
+
+def new_participant(
+    encounter: Encounter,
+    role: Role,
+    name: str,
+    now: datetime,
+    *,
+    person_id: str | None = None,
+    relation: str | None = None,
+) -> Participant:
+    return Participant(
+        clinic_id=encounter.clinic_id,
+        id=new_id(),
+        encounter_id=encounter.id,
+        role=role.value,
+        person_id=person_id,
+        name=name,
+        relation=relation,
+        state="invited",
+        reads_after=0,
+        is_blocked=False,
+        is_closed=False,
+        created_at=now,
+    )
+
+
+async def set_doctors(session: AsyncSession, encounter: Encounter, person_ids: Sequence[str], now: datetime) -> None:
+    """Exactly these doctors hold the visit: a new one gets a place, one who gave it away loses theirs."""
+    there = {one.person_id: one for one in await visits.load_participants(session, encounter) if one.person_id}
+    for person_id, place in there.items():
+        place.is_closed = person_id not in person_ids
+    for person_id in person_ids:
+        if person_id in there:
+            continue
+        person = await session.get(Person, person_id)
+        if person is None:
+            raise not_found()
+        session.add(new_participant(encounter, Role.DOCTOR, person.name, now, person_id=person_id))
+    await session.flush()
+
+
+async def follow_appointment(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
+    """The appointment was moved or given to others: the visit's zone and doctors follow."""
+    encounter = await plan(session, clinic_id, appointment_id, now)
+    appointment = await session.get(Appointment, (clinic_id, appointment_id))
+    if appointment is None:
+        raise not_found()
+    encounter.zone = appointment.zone
+    await set_doctors(session, encounter, await _practitioners(session, appointment), now)
+
+
+async def cancel_visit(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
+    encounter = await visits.load_live_encounter(session, clinic_id, appointment_id)
+    if encounter is None or encounter.status in ("finished", "cancelled"):
+        return
+    encounter.status = "cancelled"
+    encounter.ended_at = now
+    await _everybody_leaves(session, encounter, Departure.LINK_CLOSED, now)
+
+
+async def note_no_show(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
+    encounter = await visits.load_live_encounter(session, clinic_id, appointment_id)
+    if encounter is None or encounter.status in ("finished", "cancelled"):
+        return
+    encounter.status = "finished"
+    encounter.outcome = Outcome.NOT_REACHED.value
+    encounter.ended_at = now
+    await _everybody_leaves(session, encounter, Departure.VISIT_ENDED, now)
+
+
+async def put_back(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
+    """The appointment is booked again: its visit is planned again, or another one is."""
+    encounter = await plan(session, clinic_id, appointment_id, now)
+    if encounter.status in ("planned", "cancelled"):
+        return
+    encounter.status = "planned"
+    encounter.outcome = encounter.ended_at = encounter.ended_by = encounter.started_at = None
+
+
+# ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One visit locked for a change, and in whose name it happens."""
+
+    act: scheduling.Act
+    encounter: Encounter
+    by: Participant | None = None
+
+    @property
+    def now(self) -> datetime:
+        return self.act.now
+
+
+async def arrived(session: AsyncSession, room: Room, person: Participant, session_id: str) -> datetime:
+    """In the waiting room: since when. For a doctor only the browser is kept."""
+    if person.role == Role.DOCTOR:
+        person.session_id = session_id
+        return room.now
+    if person.is_closed:
+        raise DomainError(Code.LINK_CLOSED)
+    if person.is_blocked:
+        raise DomainError(Code.REMOVED)
+    if person.session_id is None or person.state in ("invited", "left"):
+        person.session_id = session_id
+    if person.state in ("invited", "left"):
+        person.state, person.reason, person.left_at = "waiting", None, None
+        person.waiting_since, person.seen_at = room.now, None
+        await _enter(session, room, AuditAction.ARRIVED, person)
+    if person.role == Role.PATIENT and room.encounter.status == "planned":
+        room.encounter.status = "arrived"
+        await _set_appointment(session, room, Status.ARRIVED)
+    return person.waiting_since or room.now
+
+
+async def admitted(session: AsyncSession, room: Room, person: Participant) -> datetime:
+    """Let in; the first who is no doctor opens the visit. Raises link_closed, removed, visit_over, not_allowed."""
+    if person.state == "admitted" and person.admitted_at is not None:
+        return person.admitted_at
+    if person.is_closed:
+        raise DomainError(Code.LINK_CLOSED)
+    if person.is_blocked:
+        raise DomainError(Code.REMOVED)
+    if rules.room_phase(room.encounter.status) == "ended":
+        raise DomainError(Code.VISIT_OVER)
+    is_guest = Role(person.role) in visits.GUESTS
+    if is_guest and person.agreed_at is None:
+        raise DomainError(Code.NOT_ALLOWED, "The patient hasn't agreed to this guest yet. Nobody was let in.")
+    if is_guest or person.admitted_at is None:
+        person.reads_after = room.encounter.chat_count
+    person.state, person.reason, person.admitted_at = "admitted", None, room.now
+    if person.role != Role.DOCTOR:
+        await _open(session, room)
+    await _enter(session, room, AuditAction.ADMITTED, person)
+    return person.admitted_at
+
+
+async def _open(session: AsyncSession, room: Room) -> None:
+    if room.encounter.status == "in-progress":
+        return
+    room.encounter.status = "in-progress"
+    room.encounter.started_at = room.encounter.started_at or room.now
+    await _set_appointment(session, room, Status.ARRIVED)
+
+
+async def took_over(session: AsyncSession, room: Room, person: Participant, session_id: str) -> None:
+    """Another device holds the place now, and is asked about recording anew."""
+    if person.session_id == session_id:
+        return
+    person.session_id = session_id
+    await recordings.lapse(session, room.encounter, person, room.now)
+    await _enter(session, room, AuditAction.TOOK_OVER, person)
+
+
+async def departed(session: AsyncSession, room: Room, person: Participant, reason: Departure) -> None:
+    if person.state == "left" and person.reason == reason.value:
+        return
+    person.state, person.reason, person.left_at = "left", reason.value, room.now
+    await _enter(session, room, AuditAction.DEPARTED, person, {"reason": reason.value})
+
+
+async def back_to_waiting(session: AsyncSession, room: Room, person: Participant) -> None:
+    if person.state == "waiting":
+        return
+    person.state, person.reason, person.waiting_since, person.seen_at = "waiting", None, room.now, room.now
+    await _enter(session, room, AuditAction.SENT_BACK, person)
+
+
+async def block(session: AsyncSession, room: Room, person: Participant, *, blocked: bool) -> None:
+    if person.is_blocked == blocked:
+        return
+    person.is_blocked = blocked
+    if blocked and person.state != "left":
+        person.state, person.reason, person.left_at = "left", Departure.REMOVED.value, room.now
+    await _enter(session, room, AuditAction.BLOCKED if blocked else AuditAction.UNBLOCKED, person)
+
+
+async def guest_agreed(session: AsyncSession, room: Room, guest: Participant, *, agreed: bool) -> None:
+    """The patient's word on a guest, theirs alone; the newest counts. Raises not_allowed, malformed."""
+    if Role(guest.role) not in visits.GUESTS:
+        raise DomainError(Code.MALFORMED)
+    if room.by is None or Role(room.by.role) not in (Role.PATIENT, Role.PROXY) or room.by.is_closed:
+        raise DomainError(Code.NOT_ALLOWED)
+    if agreed == (guest.agreed_at is not None) and (agreed or guest.refused_at is not None):
+        return
+    guest.agreed_at = room.now if agreed else None
+    guest.refused_at = None if agreed else room.now
+    guest.agreed_by = room.by.id
+    await _enter(session, room, AuditAction.GUEST_AGREED, guest, {"agreed": agreed})
+
+
+async def wrong_person(session: AsyncSession, room: Room, person: Participant) -> None:
+    """Shut out for good: link closed and listed, appointment put back, incident filed. Once is enough."""
+    if person.is_closed:
+        return
+    if person.role == Role.DOCTOR:
+        raise DomainError(Code.MALFORMED)
+    await _shut_out(session, room, person)
+    if person.role == Role.PATIENT:
+        await scheduling.put_back(session, room.act, room.encounter.appointment_id, "wrong person")
+        await open_patient_place(session, room.encounter, room.now)
+
+
+async def _shut_out(session: AsyncSession, room: Room, person: Participant) -> None:
+    person.is_closed = True
+    person.state, person.reason, person.left_at = "left", Departure.WRONG_PERSON.value, room.now
+    await _enter(session, room, AuditAction.WRONG_PERSON, person)
+    door = room.encounter.appointment_id if person.role == Role.PATIENT else person.id
+    await links.close_links(session, door, "wrong_person", room.now, revoked=True)
+    by = room.by.person_id if room.by else None
+    await audit.file_incident(
+        session,
+        clinic_id=room.encounter.clinic_id,
+        kind="wrong_person",
+        subject=("participant", person.id),
+        filed_by_person_id=by,
+        owner_person_id=by,
+        now=room.now,
+    )
+
+
+async def ended(session: AsyncSession, room: Room, outcome: Outcome) -> None:
+    """The doctor's one tap; everybody leaves. One with the wrong person is in error, the appointment put back."""
+    encounter = room.encounter
+    if encounter.outcome == outcome.value and encounter.ended_at is not None:
+        return
+    if rules.room_phase(encounter.status) == "ended":
+        raise DomainError(Code.WRONG_PHASE)
+    encounter.outcome, encounter.ended_at = outcome.value, room.now
+    encounter.ended_by = room.by.id if room.by else None
+    if outcome is Outcome.WRONG_PERSON:
+        encounter.status = "entered-in-error"
+        for person in await visits.load_participants(session, encounter):
+            if person.role == Role.PATIENT and not person.is_closed:
+                await _shut_out(session, room, person)
+        await scheduling.put_back(session, room.act, encounter.appointment_id, "wrong person")
+        await plan(session, encounter.clinic_id, encounter.appointment_id, room.now)
+    else:
+        encounter.status = "finished"
+        await _set_appointment(session, room, Status(rules.appointment_status_after(outcome)))
+    await _everybody_leaves(session, encounter, Departure.VISIT_ENDED, room.now)
+    await _enter(session, room, AuditAction.VISIT_ENDED, None, {"outcome": outcome.value})
+
+
+async def reopened(session: AsyncSession, room: Room) -> None:
+    """Undo within ten seconds: those whom the end sent away are where they were. Raises wrong_phase."""
+    encounter = room.encounter
+    if rules.room_phase(encounter.status) != "ended":
+        return
+    if not rules.may_reopen(
+        status=encounter.status, outcome=encounter.outcome, ended_at=encounter.ended_at, now=room.now
+    ):
+        raise DomainError(Code.WRONG_PHASE, "The visit is over for good. Start another one if it must go on.")
+    for person in await visits.load_participants(session, encounter):
+        if person.reason == Departure.VISIT_ENDED:
+            person.state = "admitted" if _was_in(person) else "waiting"
+            person.reason = person.left_at = None
+    encounter.status = "in-progress" if encounter.started_at else "arrived"
+    encounter.outcome = encounter.ended_at = encounter.ended_by = None
+    await _set_appointment(session, room, Status.ARRIVED)
+    await _enter(session, room, AuditAction.VISIT_REOPENED, None)
+
+
+def _was_in(person: Participant) -> bool:
+    """Whether they were last let in, rather than sent back to the waiting room."""
+    if person.admitted_at is None:
+        return False
+    return person.waiting_since is None or person.admitted_at >= person.waiting_since
+
+
+async def by_phone(session: AsyncSession, room: Room) -> str | None:
+    """Goes on by phone; answers the number the patient gave at the door, else the one on file."""
+    if not room.encounter.by_phone:
+        room.encounter.by_phone = True
+        await _enter(session, room, AuditAction.BY_PHONE, None)
+    for person in await visits.load_participants(session, room.encounter):
+        if person.role == Role.PATIENT and not person.is_closed:
+            card = await visits.load_card(session, person)
+            if card is not None and card.phone:
+                return card.phone
+    patient = await session.get(Patient, (room.encounter.clinic_id, room.encounter.patient_id))
+    return patient.phone if patient else None
+
+
+async def mark_seen(session: AsyncSession, clinic_id: str, participants: Sequence[str], now: datetime) -> None:
+    query = select(Participant).where(
+        Participant.clinic_id == clinic_id, Participant.id.in_(participants), Participant.seen_at.is_(None)
+    )
+    for person in await session.scalars(query):
+        person.seen_at = now
+
+
+async def load_seen(session: AsyncSession, participants: Sequence[str]) -> frozenset[str]:
+    query = select(Participant.id).where(Participant.id.in_(participants), Participant.seen_at.is_not(None))
+    return frozenset(await session.scalars(query))
+
+
+# ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _practitioners(session: AsyncSession, appointment: Appointment) -> tuple[str, ...]:
+    query = select(AppointmentPractitioner.person_id).where(
+        AppointmentPractitioner.clinic_id == appointment.clinic_id,
+        AppointmentPractitioner.appointment_id == appointment.id,
+    )
+    return tuple(await session.scalars(query.order_by(AppointmentPractitioner.person_id)))
+
+
+async def _everybody_leaves(session: AsyncSession, encounter: Encounter, reason: Departure, now: datetime) -> None:
+    for person in await visits.load_participants(session, encounter):
+        if person.state in ("waiting", "admitted"):
+            person.state, person.reason, person.left_at = "left", reason.value, now
+
+
+async def _set_appointment(session: AsyncSession, room: Room, status: Status) -> None:
+    await scheduling.set_status(session, room.act, room.encounter.appointment_id, status)
+
+
+async def _enter(
+    session: AsyncSession,
+    room: Room,
+    action: AuditAction,
+    person: Participant | None,
+    detail: dict[str, str | int | bool | None] | None = None,
+) -> None:
+    encounter = room.encounter
+    await audit.enter(
+        session,
+        clinic_id=encounter.clinic_id,
+        actor_person_id=room.by.person_id if room.by else None,
+        actor_participation_id=room.by.id if room.by else None,
+        action=action,
+        subject=("participant", person.id) if person else ("encounter", encounter.id),
+        detail={"encounter": encounter.id, **(detail or {})},
+        now=room.now,
+    )
