@@ -86,7 +86,7 @@ class Person:
         self.context = self.browser.new_context(
             base_url=self.base_url, ignore_https_errors=True, viewport={"width": width, "height": height}
         )
-        self.context.add_init_script(script=self._source())
+        self.context.add_init_script(script=source_script(self.mark, self.other, self.screen, self.failing))
         self.context.add_init_script(path=HERE / "page" / "eyes.js")
         self.page = self.context.new_page()
         self._watch(self.page)
@@ -96,17 +96,6 @@ class Person:
         page = self.context.new_page()
         self._watch(page)
         return page
-
-    def _source(self) -> str:
-        devices = [self.mark, self.other]
-        config = {
-            "cameras": [_camera(f"camera-{n}", mark) for n, mark in enumerate(devices)],
-            "microphones": [_microphone(f"microphone-{n}", mark) for n, mark in enumerate(devices)],
-            "screen": {**_camera("screen", self.screen), "width": 1280, "height": 720, "frames_per_s": 10},
-            "failing": self.failing,
-        }
-        text = (HERE / "page" / "source.js").read_text(encoding="utf-8")
-        return text.replace("const config = SOURCE;", f"const config = {json.dumps(config)};")
 
     def _watch(self, page: Page) -> None:
         page.on("pageerror", lambda error: self.troubles.append(f"{self.name}: {error}"))
@@ -266,6 +255,19 @@ def axe_findings(page: Page) -> list[str]:
         f"{found['id']}: {found['help']}: {[node['target'] for node in found['nodes']][:3]}"
         for found in result["violations"]
     ]
+
+
+def source_script(mark: Mark, other: Mark, screen: Mark, failing: str | None) -> str:
+    """`page/source.js` with its devices filled in: two cameras, two microphones, a screen."""
+    devices = [mark, other]
+    config = {
+        "cameras": [_camera(f"camera-{n}", device) for n, device in enumerate(devices)],
+        "microphones": [_microphone(f"microphone-{n}", device) for n, device in enumerate(devices)],
+        "screen": {**_camera("screen", screen), "width": 1280, "height": 720, "frames_per_s": 10},
+        "failing": failing,
+    }
+    text = (HERE / "page" / "source.js").read_text(encoding="utf-8")
+    return text.replace("const config = SOURCE;", f"const config = {json.dumps(config)};")
 
 
 def _camera(device: str, mark: Mark) -> dict[str, Any]:

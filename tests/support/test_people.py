@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import random
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.firefox import firefox
+from tests.support.marks import draw_marks
 from tests.support.people import Cast, Person, axe_findings, cast_of
 
 pytestmark = pytest.mark.browser
@@ -111,3 +114,13 @@ def test_a_request_to_another_host_and_a_script_error_are_noticed(cast: Cast) ->
     assert anna.foreign
     with pytest.raises(AssertionError, match="odd"):
         anna.assert_untroubled()
+
+
+def test_a_person_at_firefox_has_a_camera_and_eyes_too(cast: Cast) -> None:
+    marks = list(draw_marks(["one", "two", "screen"], random.Random()).values())
+    with firefox("felix", marks) as felix:
+        felix.open(cast.base_url)
+        felix.evaluate(f"({BEGIN})()")
+        felix.wait(lambda: felix.sees(felix.mark), "sees their own picture")
+        assert not felix.sees(marks[1])
+        felix.assert_untroubled()
