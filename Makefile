@@ -17,7 +17,7 @@ help: ## say what each target does
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed web/dist/manifest.json ## start everything with a demo clinic under var/; Ctrl-C ends it
-	@BEDSIDE_ENV=development BEDSIDE_DEMO=true exec $(BIN)/bedside serve
+	@BEDSIDE_ENV=development exec $(BIN)/bedside serve
 
 test: ## install what the tests need, then run them all in stages
 	@.ci/machine tests

@@ -129,7 +129,7 @@ class AllInOne:
 
     def children(self) -> dict[str, int]:
         """The pid of each process under the supervisor, by the word of its command (server, media, jobs)."""
-        return {words[-1]: pid for pid, words in _descendants(self.program.pid).items() if words}
+        return {words[-1]: pid for pid, words in descendants(self.program.pid).items() if words}
 
     def run(self, *words: str) -> str:
         """Runs another `bedside` command with the same settings; answers what it printed."""
@@ -144,7 +144,7 @@ class AllInOne:
         return done.stdout
 
 
-def _descendants(pid: int) -> dict[int, list[str]]:
+def descendants(pid: int) -> dict[int, list[str]]:
     """pid → command words of every process below `pid`."""
     found: dict[int, list[str]] = {}
     for child in _children_of(pid):
@@ -153,7 +153,7 @@ def _descendants(pid: int) -> dict[int, list[str]]:
         except OSError:
             continue
         found[child] = [word for word in words if word]
-        found |= _descendants(child)
+        found |= descendants(child)
     return found
 
 
