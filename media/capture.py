@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
 import uuid
@@ -21,16 +20,10 @@ import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from media.api import CapturePhase, CaptureState, StoredLog
+from media.foundlog import FoundLog, close_found_log
 from media.logformat import (
     SUFFIX,
-    EndRecord,
-    FrameKind,
-    LogDamagedError,
     LogHeader,
-    json_frame,
-    parse_end,
-    parse_header,
-    read_frames,
 )
 from media.logwriter import LogFile, WriterPool, sync_folder
 from media.recorder import CaptureSession, Clock, Output
@@ -77,6 +70,7 @@ class CaptureStore:
         *,
         limits: CaptureLimits | None = None,
         clock: Clock | None = None,
+        free_bytes: Callable[[Path], int] | None = None,
     ) -> None:
         self._captures = captures
         self._recordings = open_store(recordings)
@@ -85,19 +79,20 @@ class CaptureStore:
         self._limits = limits or CaptureLimits()
         self._clock = clock or Clock()
         self._clock_name = clock_name()
+        self._free_bytes = free_bytes or free_bytes_of
         self._track_ids = itertools.count(1)
         self._sessions: set[CaptureSession] = set()
         self._waiting: list[tuple[Path, str]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: WriterPool | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._is_low = False
         captures.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def open_session(self, room_id: str, recording_id: str, segment: int) -> CaptureSession:
         """Begin a segment; nothing is on the disk before its first packet. Raises StorageFullError."""
         self._start()
-        self._look_at_disk(free_bytes(self._captures))
+        self._look_at_disk(self._free_bytes(self._captures))
         if self._is_low:
             raise StorageFullError
         header = LogHeader(
@@ -112,7 +107,7 @@ class CaptureStore:
         )
         session: CaptureSession | None = None
 
-        def failed(error: OSError) -> None:
+        def failed(error: Exception) -> None:
             self._call_soon(self._disk_failed, session, error)
 
         log = LogFile(self._captures / log_name(header), failed)
@@ -129,6 +124,7 @@ class CaptureStore:
 
     async def recover(self) -> list[StoredLog]:
         """Close the logs that a crash left behind and put them into the store. A log in use elsewhere is left alone."""
+        self._start()
         stored = []
         for path in sorted(self._captures.glob("*" + SUFFIX)):
             if any(session.log.path == path for session in self._sessions):
@@ -141,15 +137,25 @@ class CaptureStore:
                 stored.append(log)
         return stored
 
+    async def retry(self) -> None:
+        """Try again to store the logs that could not be stored when they were closed."""
+        waiting, self._waiting = self._waiting, []
+        for path, room_id in waiting:
+            found = await asyncio.to_thread(close_found_log, path)
+            log = await self._put(path, found) if found is not None else None
+            if log is not None:
+                self._callbacks.stored(room_id, log)
+
     async def close(self) -> None:
         """Close every session, then the threads. Logs the store won't take stay for the next start."""
         for session in list(self._sessions):
-            await session.close("node_stopped")
-        if self._ticker is not None:
-            self._ticker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._ticker
-            self._ticker = None
+            log = await session.close("node_stopped")
+            if log is not None:
+                self._callbacks.stored(session.header.room_id, log)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         if self._pool is not None:
             await asyncio.to_thread(self._pool.stop)
             self._pool = None
@@ -160,28 +166,23 @@ class CaptureStore:
         if self._pool is None:
             self._loop = asyncio.get_running_loop()
             self._pool = WriterPool(self._limits.threads, self._watch)
-            self._ticker = self._loop.create_task(self._tick(), name="capture-ticker")
+            ways = {"capture-ticker": self._tick(), "capture-retries": self._keep_retrying()}
+            self._tasks = [self._loop.create_task(way, name=name) for name, way in ways.items()]
 
     def _submit(self, work: Any) -> None:
         assert self._pool is not None  # noqa: S101 - open_session started it
         self._pool.submit(work)
 
     async def _tick(self) -> None:
-        rounds = itertools.count(1)
         while True:
             await asyncio.sleep(TICK_INTERVAL_S)
             for session in list(self._sessions):
                 session.tick()
-            if self._waiting and next(rounds) % int(RETRY_INTERVAL_S / TICK_INTERVAL_S) == 0:
-                await self._retry()
 
-    async def _retry(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for path, room_id in waiting:
-            found = await asyncio.to_thread(close_found_log, path)
-            log = await self._put(path, found) if found is not None else None
-            if log is not None:
-                self._callbacks.stored(room_id, log)
+    async def _keep_retrying(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_INTERVAL_S)
+            await self.retry()
 
     async def _finish(self, session: CaptureSession) -> StoredLog | None:
         done = session.finish()
@@ -228,7 +229,7 @@ class CaptureStore:
     def _watch(self) -> None:
         """On an I/O thread, each second."""
         with contextlib.suppress(OSError):
-            self._call_soon(self._look_at_disk, free_bytes(self._captures))
+            self._call_soon(self._look_at_disk, self._free_bytes(self._captures))
 
     def _look_at_disk(self, free: int) -> None:
         was_low, self._is_low = self._is_low, free < self._limits.disk_floor_bytes
@@ -239,8 +240,8 @@ class CaptureStore:
             figures = {"free_bytes": float(free), "floor_bytes": float(self._limits.disk_floor_bytes)}
             self._callbacks.disk({**figures, "low": float(self._is_low)})
 
-    def _disk_failed(self, session: CaptureSession, error: OSError) -> None:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    def _disk_failed(self, session: CaptureSession, error: Exception) -> None:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         session.stop("storage_full" if full else "write_failed", phase=CapturePhase.FAILED)
 
     def _call_soon(self, what: Callable[..., None], *args: Any) -> None:
@@ -248,45 +249,6 @@ class CaptureStore:
         with contextlib.suppress(RuntimeError):
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(what, *args)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundLog:
-    header: LogHeader
-    size: int
-    packets: int
-    complete: bool
-
-
-def close_found_log(path: Path, reason: str = "found_after_crash") -> FoundLog | None:
-    """Cut off a torn tail and write the end that is missing. None when the log is in use or holds nothing to keep.
-
-    A log without one chunk is deleted; a file that is no log is left where it lies.
-    """
-    try:
-        with path.open("r+b") as file:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            header, end, chunks, size = None, None, 0, 0
-            for part in read_frames(file):
-                size = part.offset + part.size
-                if part.kind == FrameKind.HEADER and header is None:
-                    header = parse_header(part.body)
-                elif part.kind == FrameKind.END:
-                    end = parse_end(part.body)
-                chunks += part.kind == FrameKind.CHUNK
-            if header is None or chunks == 0:
-                path.unlink()
-                return None
-            if end is None:
-                end = EndRecord(at_ns=0, reason=reason, packets=0, complete=False)
-                file.truncate(size)
-                file.seek(size)
-                size += file.write(json_frame(FrameKind.END, end))
-                file.flush()
-                os.fsync(file.fileno())
-            return FoundLog(header, size, end.packets, end.complete)
-    except (FileNotFoundError, BlockingIOError, LogDamagedError):
-        return None
 
 
 def open_store(recordings: str | ObjectStore) -> ObjectStore:
@@ -310,6 +272,6 @@ def clock_name() -> str:
     return uuid.uuid4().hex
 
 
-def free_bytes(folder: Path) -> int:
+def free_bytes_of(folder: Path) -> int:
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize

@@ -40,7 +40,7 @@ class Work:
 class LogFile:
     """One log on the disk. Used on its own I/O thread, but for the three counters, each with a single writer."""
 
-    def __init__(self, path: Path, failed: Callable[[OSError], None]) -> None:
+    def __init__(self, path: Path, failed: Callable[[Exception], None]) -> None:
         self.path = path
         self.written_bytes = 0
         self.taken_bytes = 0
@@ -56,7 +56,7 @@ class LogFile:
                 self._write(work)
                 if work.done is not None:
                     self.close()
-        except OSError as error:
+        except Exception as error:  # whatever it is: the thread serves other rooms' logs too
             self.broken = True
             self._failed(error)
         if work.done is not None:
