@@ -19,7 +19,7 @@ MEDIA_PREFIX = "BEDSIDE_MEDIA_"
 SECRET_LENGTH_MIN = 16
 DEFAULT_PORT = 8700
 DEFAULT_JOBS_PORT = 8703
-SECRETS = ("node_secret", "keyset", "database_url", "redis_url")
+SECRETS = ("node_secret", "keyset", "database_url", "redis_url", "smtp_url")
 """Each may also come as BEDSIDE_<NAME>_FILE, the path of a file that holds it."""
 
 Texts = tuple[str, ...]
@@ -50,6 +50,10 @@ class Settings(BaseModel):
     redis_url: SecretStr | None = None
     nodes: Texts = ()
     keyset: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+    """The mail gateway, smtp://user:password@host:587 or smtps://host; in development the outbox does without."""
+    mail_from: str = ""
+    """The sender's address; by default no-reply@ the public address' host."""
     demo: bool | None = None
     jobs_host: str = "127.0.0.1"
     jobs_port: int = Field(DEFAULT_JOBS_PORT, ge=0, le=65535)
