@@ -9,10 +9,11 @@
   function shown(element) {
     const box = element.getBoundingClientRect();
     if (box.width < 8 || box.height < 8) return false;
-    if (typeof element.checkVisibility === "function") {
-      return element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-    }
-    return true;
+    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
+    // Two videos may lie on each other (direct and relay): the upper one is the one that is seen.
+    const here = document.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    const upper = here.find((each) => each.tagName === "VIDEO");
+    return upper === undefined || upper === element;
   }
 
   function look(video) {
