@@ -110,7 +110,7 @@ class Admit(Call):
 
 
 class UpOffer(Call):
-    """`sources` names what each m-section (by mid) carries; a section without a source is rejected."""
+    """`sources` names what each m-section (by mid) carries; a section that would send without one is rejected."""
 
     connection_id: OpaqueId
     revision: int = Field(ge=0)

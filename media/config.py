@@ -48,6 +48,8 @@ class NodeSettings(BaseSettings):
     tcp: bool = True
     # The same number as the UDP port unless set.
     tcp_port: int | None = Field(None, ge=0, le=65535)
+    # The recordings store: a folder or a URL; empty: recordings/ under BEDSIDE_VAR.
+    recordings: str | None = None
     max_rooms: int = Field(200, ge=1)
     # Below this much free space under BEDSIDE_VAR, capture is refused and running logs are closed.
     min_free_bytes: int = Field(1_000_000_000, ge=0)

@@ -1,0 +1,290 @@
+"""One peer connection of a participant: its paths, its DTLS, its SRTP both ways.
+
+What the packets mean is its owner's work (`publisher`, `subscriber`); sockets are the endpoint's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from media.api import Leg
+from media.counts import Counts
+from media.dtls import Certificate, DtlsSession, SrtpError, SrtpSession
+from media.ice import Credentials
+from media.negotiate import Remote
+from media.paths import Path
+from media.rtcp import is_rtcp
+from media.rtp import LONGEST_TO_PROTECT
+from media.sdpwrite import Local
+from media.tasks import Tasks
+
+PATHS_MAX = 8
+PATH_FORGOTTEN_AFTER_NS = 30_000_000_000
+UDP_PREFERRED_FOR_NS = 2_000_000_000
+CLOSED_AFTER_SILENCE_NS = 30_000_000_000
+SSRCS_MAX = 16
+REPORTERS_MAX = 32
+
+
+class Owner(Protocol):
+    """Who a connection belongs to."""
+
+    def handle_rtp(self, packet: bytes, now_ns: int) -> None: ...
+    def handle_rtcp(self, packet: bytes, now_ns: int) -> None: ...
+    def handle_connected(self, connection: Connection) -> None: ...
+    def handle_closed(self, connection: Connection, reason: str) -> None: ...
+
+
+class Registry(Protocol):
+    """What a connection asks of the endpoint."""
+
+    candidates: list[str]
+
+    def register(self, ufrag: str, connection: Connection) -> None: ...
+    def unregister(self, ufrag: str) -> None: ...
+
+
+@dataclass
+class Shared:
+    """What all connections of a node share."""
+
+    registry: Registry
+    certificate: Certificate
+    tasks: Tasks
+    handshakes: asyncio.Semaphore
+
+
+class Connection:
+    """From the first description to the end; `close` may be called at any time, more than once."""
+
+    def __init__(self, leg: Leg, connection_id: str, counts: Counts, shared: Shared, owner: Owner) -> None:
+        self.leg = leg
+        self.connection_id = connection_id
+        self.counts = counts
+        self.is_connected = False
+        self.is_closed = False
+        self.heard_ns = self.made_ns = time.monotonic_ns()
+        self.rtp_heard_ns = 0
+        self.path: Path | None = None
+        self.remote: Remote | None = None
+        self.ssrcs: set[int] = set()
+        self._reporters: set[int] = set()
+        self._shared = shared
+        self._owner = owner
+        self._certificate = shared.certificate
+        self._credentials = [Credentials.new()]
+        self._paths: list[Path] = []
+        self._udp_heard_ns = 0
+        self._dtls = DtlsSession(shared.certificate, self._send_dtls, self._handle_dtls_closed)
+        self._inbound: SrtpSession | None = None
+        self._outbound: SrtpSession | None = None
+        self._handshake: asyncio.Task[None] | None = None
+        self._greeted = False
+        shared.registry.register(self._credentials[0].ufrag, self)
+
+    # ---- descriptions
+
+    def local(self) -> Local:
+        credentials = self._credentials[-1]
+        return Local(
+            credentials.ufrag,
+            credentials.password,
+            self._certificate.fingerprint,
+            self._shared.registry.candidates,
+        )
+
+    def restart(self) -> None:
+        """New ICE credentials; those in use hold until the first nominated check on the new ones."""
+        while len(self._credentials) > 1:
+            self._drop_credentials(self._credentials.pop(1))
+        self._credentials.append(Credentials.new())
+        self._shared.registry.register(self._credentials[-1].ufrag, self)
+
+    def set_remote(self, remote: Remote) -> None:
+        """The other side's description is known; DTLS may begin."""
+        self.remote = remote
+        self._begin_dtls()
+
+    def password(self, ufrag: str) -> str | None:
+        return next((item.password for item in self._credentials if item.ufrag == ufrag), None)
+
+    # ---- paths
+
+    def handle_check(self, path: Path, ufrag: str, nominated: bool, now_ns: int) -> None:
+        """A valid check arrived on `path`; a nomination makes it the way out."""
+        self.heard_ns = path.heard_ns = now_ns
+        self.counts.stun_in += 1
+        if path.connection is not self:
+            if path.connection is not None:
+                path.connection.lose(path)
+            path.connection = self
+            self._gain(path)
+        if nominated and ufrag == self._credentials[-1].ufrag:
+            while len(self._credentials) > 1:
+                self._drop_credentials(self._credentials.pop(0))
+        if self.path is None or (nominated and self._may_move_to(path, now_ns)):
+            self.path = path
+        self._begin_dtls()
+
+    def lose(self, path: Path) -> None:
+        """The path went to another session, fell silent or was closed."""
+        if path in self._paths:
+            self._paths.remove(path)
+        if self.path is path:
+            self.path = max(self._paths, key=lambda other: other.heard_ns, default=None)
+
+    def forget_silent_paths(self, now_ns: int) -> None:
+        for path in list(self._paths):
+            if now_ns - path.heard_ns > PATH_FORGOTTEN_AFTER_NS and path is not self.path:
+                self.lose(path)
+                path.drop()
+
+    # ---- packets
+
+    def receive(self, datagram: bytes, path: Path, now_ns: int) -> None:
+        """Anything that is not STUN; raises on what doesn't authenticate, and the endpoint's guard counts it."""
+        first = datagram[0]
+        if 127 < first < 192:
+            inbound = self._inbound
+            if inbound is None or len(datagram) < 12:
+                return
+            if is_rtcp(datagram):
+                self._receive_rtcp(inbound, datagram, path, now_ns)
+                return
+            ssrc = int.from_bytes(datagram[8:12], "big")
+            if ssrc not in self.ssrcs and len(self.ssrcs) >= SSRCS_MAX:
+                return
+            packet = inbound.unprotect(datagram)
+            self._heard(path, now_ns)
+            self.rtp_heard_ns = now_ns
+            self.counts.rtp_in += 1
+            self._owner.handle_rtp(packet, now_ns)
+            if ssrc not in self.ssrcs:
+                inbound.remove_stream(ssrc)
+        elif 19 < first < 64:
+            self.counts.dtls_in += 1
+            self._greeted = True
+            self._dtls.feed(datagram)
+            self._begin_dtls()
+
+    def send_rtp(self, packet: bytes) -> bytes | None:
+        """Protect and send; gives the ciphertext, or None when there is no way out or the packet is too long."""
+        outbound, path = self._outbound, self.path
+        if outbound is None or path is None or len(packet) > LONGEST_TO_PROTECT:
+            return None
+        datagram = outbound.protect(packet)
+        path.send(datagram)
+        self.counts.rtp_out += 1
+        return datagram
+
+    def send_again(self, datagram: bytes) -> None:
+        """The same ciphertext once more, for receivers without RTX."""
+        if self.path is not None:
+            self.path.send(datagram)
+            self.counts.rtp_out += 1
+
+    def send_rtcp(self, packet: bytes) -> None:
+        outbound, path = self._outbound, self.path
+        if outbound is None or path is None or len(packet) > LONGEST_TO_PROTECT:
+            return
+        path.send(outbound.protect_rtcp(packet))
+        self.counts.rtcp_out += 1
+
+    def forget(self, ssrc: int) -> None:
+        """This SSRC is no longer received."""
+        self.ssrcs.discard(ssrc)
+        if self._inbound is not None:
+            with contextlib.suppress(SrtpError):
+                self._inbound.remove_stream(ssrc)
+
+    # ---- ending
+
+    def end(self, reason: str) -> None:
+        """Close and tell the owner why."""
+        if not self.is_closed:
+            self.close()
+            self._owner.handle_closed(self, reason)
+
+    def close(self) -> None:
+        """Out of every map at once, so that nothing more is received or sent; DTLS says goodbye in a task."""
+        if self.is_closed:
+            return
+        self.is_closed, self.is_connected = True, False
+        self._inbound = self._outbound = None
+        for credentials in self._credentials:
+            self._drop_credentials(credentials)
+        self._shared.tasks.start(self._say_goodbye(), "goodbye")
+
+    # ---- inside
+
+    async def _say_goodbye(self) -> None:
+        if self._handshake is not None and not self._handshake.done():
+            self._handshake.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._handshake
+        await self._dtls.close()
+        for path in list(self._paths):
+            path.connection = None
+            path.drop()
+        self._paths.clear()
+
+    def _begin_dtls(self) -> None:
+        """As server once the other side has greeted us, as client once there is a way out."""
+        if self._handshake is not None or self.remote is None or self.is_closed:
+            return
+        is_client = self.remote.setup == "passive"
+        if self.path is not None and (is_client or self._greeted):
+            self._handshake = self._shared.tasks.start(self._shake_hands(self.remote, is_client), "handshake")
+
+    async def _shake_hands(self, remote: Remote, is_client: bool) -> None:
+        async with self._shared.handshakes:
+            done = await self._dtls.handshake(remote.fingerprint, is_client=is_client)
+        if self.is_closed:
+            return
+        if not done:
+            # Not from within: closing waits for this very task.
+            asyncio.get_running_loop().call_soon(self.end, "dtls_failed")
+            return
+        self._inbound, self._outbound = self._dtls.inbound, self._dtls.outbound
+        self.is_connected = True
+        self._owner.handle_connected(self)
+
+    def _receive_rtcp(self, inbound: SrtpSession, datagram: bytes, path: Path, now_ns: int) -> None:
+        reporter = int.from_bytes(datagram[4:8], "big")
+        if reporter not in self._reporters and len(self._reporters) >= REPORTERS_MAX:
+            return
+        packet = inbound.unprotect_rtcp(datagram)
+        self._reporters.add(reporter)
+        self._heard(path, now_ns)
+        self.counts.rtcp_in += 1
+        self._owner.handle_rtcp(packet, now_ns)
+
+    def _heard(self, path: Path, now_ns: int) -> None:
+        self.heard_ns = path.heard_ns = now_ns
+        if not path.is_tcp:
+            self._udp_heard_ns = now_ns
+
+    def _gain(self, path: Path) -> None:
+        self._paths.append(path)
+        if len(self._paths) > PATHS_MAX:
+            idle = min((one for one in self._paths if one is not self.path), key=lambda one: one.heard_ns)
+            self.lose(idle)
+            idle.drop()
+
+    def _may_move_to(self, path: Path, now_ns: int) -> bool:
+        return not path.is_tcp or now_ns - self._udp_heard_ns > UDP_PREFERRED_FOR_NS
+
+    def _drop_credentials(self, credentials: Credentials) -> None:
+        self._shared.registry.unregister(credentials.ufrag)
+
+    def _send_dtls(self, datagram: bytes) -> None:
+        if self.path is not None:
+            self.counts.dtls_out += 1
+            self.path.send(datagram)
+
+    def _handle_dtls_closed(self) -> None:
+        self.end("closed_by_peer")

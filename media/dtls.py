@@ -1,0 +1,132 @@
+"""DTLS-SRTP for one connection, by aiortc's RTCDtlsTransport over a link of ours.
+
+Everything private that is touched of aiortc lives here (tests/media/test_dtls.py is its contract);
+who may shake hands, when, and what happens afterwards is the connection's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+import pylibsrtp
+from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from OpenSSL import SSL
+
+HANDSHAKE_LIMIT_S = 10.0
+QUEUED_DATAGRAMS_MAX = 16
+
+SrtpError = pylibsrtp.Error
+
+
+class SrtpSession(Protocol):
+    """What is used of pylibsrtp.Session; every call takes and gives `bytes` and may raise SrtpError or ValueError."""
+
+    def protect(self, packet: bytes) -> bytes: ...
+    def protect_rtcp(self, packet: bytes) -> bytes: ...
+    def unprotect(self, packet: bytes) -> bytes: ...
+    def unprotect_rtcp(self, packet: bytes) -> bytes: ...
+    def remove_stream(self, ssrc: int) -> None: ...
+
+
+class Certificate:
+    """The node's certificate, made at start and again when it nears its end."""
+
+    def __init__(self) -> None:
+        self.inner: Any = RTCCertificate.generateCertificate()
+
+    @property
+    def fingerprint(self) -> str:
+        return next(str(item.value) for item in self.inner.getFingerprints() if item.algorithm == "sha-256")
+
+    @property
+    def expires_at_s(self) -> float:
+        return cast(float, self.inner.expires.timestamp())
+
+
+class DtlsSession:
+    """One handshake and the SRTP keys it gives; `on_closed` is called once the other side has ended it."""
+
+    def __init__(self, certificate: Certificate, send: Callable[[bytes], None], on_closed: Callable[[], None]) -> None:
+        self._link = _Link(send)
+        self._transport: Any = RTCDtlsTransport(cast(Any, self._link), [certificate.inner])
+        self._on_closed = on_closed
+        self._transport.on("statechange", self._handle_state)
+        self.inbound: SrtpSession | None = None
+        self.outbound: SrtpSession | None = None
+
+    def feed(self, datagram: bytes) -> None:
+        self._link.feed(datagram)
+
+    async def handshake(self, fingerprint: tuple[str, str], *, is_client: bool) -> bool:
+        """True once keys are there; a failure, a wrong certificate or ten seconds answer False."""
+        algorithm, digest = fingerprint
+        parameters = RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint(algorithm=algorithm, value=digest)])
+        self._transport._set_role("client" if is_client else "server")
+        try:
+            async with asyncio.timeout(HANDSHAKE_LIMIT_S):
+                await self._transport.start(parameters)
+        except (TimeoutError, ConnectionError, SSL.Error, ssl.SSLError):
+            return False
+        if self._transport.state != "connected":
+            return False
+        self.inbound = self._transport._rx_srtp
+        self.outbound = self._transport._tx_srtp
+        return True
+
+    async def close(self) -> None:
+        """Sends close_notify and waits until aiortc's own task has ended."""
+        self._transport.remove_all_listeners()
+        self.inbound = self.outbound = None
+        self._transport._rx_srtp = self._transport._tx_srtp = None
+        pump = self._transport._task
+        with contextlib.suppress(SSL.Error):
+            await self._transport.stop()
+        self._link.close()
+        if pump is not None:
+            await asyncio.wait([pump])
+            if not pump.cancelled():
+                pump.exception()
+
+    def _handle_state(self) -> None:
+        if self._transport.state == "closed":
+            self._on_closed()
+
+
+class _Link:
+    """What RTCDtlsTransport asks of an ICE transport."""
+
+    role = "controlled"
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._write = send
+        # None ends the reading.
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUED_DATAGRAMS_MAX)
+        self._closed = False
+
+    def feed(self, datagram: bytes) -> None:
+        if datagram and not self._closed and not self._queue.full():
+            self._queue.put_nowait(datagram)
+
+    def close(self) -> None:
+        self._closed = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+
+    async def _recv(self) -> bytes:
+        if self._closed:
+            raise ConnectionError
+        datagram = await self._queue.get()
+        if datagram is None:
+            raise ConnectionError
+        return datagram
+
+    async def _send(self, data: bytes) -> None:
+        if self._closed:
+            raise ConnectionError
+        self._write(data)

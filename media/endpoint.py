@@ -1,0 +1,259 @@
+"""The node's sockets: binding them, draining them, and giving each datagram to the connection it belongs to.
+
+A check's USERNAME finds its connection, everything else goes by address; what a packet means is decided above.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from media import ice
+from media.ice import Address
+from media.paths import Path, TcpPath, UdpPath
+from media.rtp import LONGEST_IN
+from media.sdpwrite import candidates
+
+if TYPE_CHECKING:
+    from media.connection import Connection
+
+DRAIN_MAX = 64
+RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+TCP_PER_HOST_MAX = 16
+TCP_MAX = 512
+PORT_TRIES = 20
+
+logger = logging.getLogger(__name__)
+
+
+class CannotListen(Exception):  # noqa: N818 — read by people starting the node
+    """An address or a port of the settings cannot be bound; the text says which."""
+
+
+@dataclass
+class _Local:
+    address: str
+    socket: socket.socket
+    routes: dict[Any, UdpPath] = field(default_factory=dict)
+
+
+class Endpoint:
+    """One UDP socket a local address, all on one port, and passive TCP beside it."""
+
+    def __init__(self) -> None:
+        self.addresses: list[str] = []
+        self.candidates: list[str] = []
+        self.ice_servers: list[str] = []
+        self.port = 0
+        self.tcp_port: int | None = None
+        self.dropped = 0
+        self.plain_bindings = 0
+        self._locals: list[_Local] = []
+        self._servers: list[asyncio.Server] = []
+        self._tcp: set[TcpPath] = set()
+        self._tcp_hosts: Counter[str] = Counter()
+        self._connections: dict[str, Connection] = {}
+        self._plain_limit = ice.RateLimit()
+
+    async def open(
+        self,
+        addresses: list[str],
+        port: int,
+        *,
+        advertised: list[str] | None = None,
+        with_tcp: bool = True,
+        tcp_port: int | None = None,
+    ) -> None:
+        """Bind and begin reading; raises CannotListen, leaving nothing open."""
+        try:
+            await self._bind(addresses, port, with_tcp, tcp_port)
+        except BaseException:
+            await self.close()
+            raise
+        loop = asyncio.get_running_loop()
+        for local in self._locals:
+            loop.add_reader(local.socket.fileno(), self._drain, local)
+        self.addresses = addresses
+        told = advertised or addresses
+        self.candidates = candidates(told, self.port, self.tcp_port)
+        self.ice_servers = [f"stun:{bracketed(address)}:{self.port}" for address in told]
+
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        for local in self._locals:
+            loop.remove_reader(local.socket.fileno())
+            local.socket.close()
+        self._locals.clear()
+        for server in self._servers:
+            server.close()
+        for path in list(self._tcp):
+            path.drop()
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+
+    # ---- what connections ask (Registry)
+
+    def register(self, ufrag: str, connection: Connection) -> None:
+        self._connections[ufrag] = connection
+
+    def unregister(self, ufrag: str) -> None:
+        self._connections.pop(ufrag, None)
+
+    # ---- what accepted TCP connections ask (TcpListener)
+
+    def accept(self, path: TcpPath) -> bool:
+        """Whether this connection may stay; it is counted until `forget`."""
+        host = path.address[0]
+        if len(self._tcp) >= TCP_MAX or self._tcp_hosts[host] >= TCP_PER_HOST_MAX:
+            return False
+        self._tcp.add(path)
+        self._tcp_hosts[host] += 1
+        return True
+
+    def forget(self, path: TcpPath) -> None:
+        if path in self._tcp:
+            self._tcp.discard(path)
+            self._tcp_hosts[path.address[0]] -= 1
+            if self._tcp_hosts[path.address[0]] <= 0:
+                del self._tcp_hosts[path.address[0]]
+
+    def count_drop(self) -> None:
+        self.dropped += 1
+
+    def handle_stun(self, data: bytes, address: Address, path: Path) -> None:
+        """A STUN message on a TCP path."""
+        result = ice.answer(data, address, self._password) if ice.is_binding_request(data) else None
+        if isinstance(result, ice.Check):
+            self._checked(result, path)
+        elif result is not None:
+            self._plain(result, address, path)
+        else:
+            self.dropped += 1
+
+    # ---- inside
+
+    def _drain(self, local: _Local) -> None:
+        receive = local.socket.recvfrom
+        for _ in range(DRAIN_MAX):
+            try:
+                data, address = receive(2048)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self.dropped += 1
+                return
+            try:
+                self._handle(local, data, address)
+            except Exception:  # one guard per datagram: whatever it is, the drain goes on
+                self.dropped += 1
+                logger.debug("datagram dropped", exc_info=True)
+
+    def _handle(self, local: _Local, data: bytes, address: Any) -> None:
+        if not 0 < len(data) <= LONGEST_IN:
+            self.dropped += 1
+            return
+        path = local.routes.get(address)
+        if data[0] > 19:
+            if path is not None and path.connection is not None:
+                path.connection.receive(data, path, time.monotonic_ns())
+            else:
+                self.dropped += 1
+            return
+        result = ice.answer(data, address[:2], self._password) if ice.is_binding_request(data) else None
+        if result is None:
+            self.dropped += 1
+        elif isinstance(result, ice.Check):
+            if path is None:
+                path = local.routes[address] = UdpPath(local.socket, address, local.routes)
+            self._checked(result, path)
+        else:
+            self._plain(result, address[:2], UdpPath(local.socket, address, local.routes))
+
+    def _checked(self, check: ice.Check, path: Path) -> None:
+        connection = self._connections[check.ufrag]
+        connection.handle_check(path, check.ufrag, check.nominated, time.monotonic_ns())
+        connection.counts.stun_out += 1
+        path.send(check.reply)
+
+    def _plain(self, reply: ice.Reply, address: Address, path: Path) -> None:
+        if self._plain_limit.may_answer(address[0], time.monotonic()):
+            self.plain_bindings += 1
+            path.send(reply.reply)
+        else:
+            self.dropped += 1
+
+    def _password(self, ufrag: str) -> str | None:
+        connection = self._connections.get(ufrag)
+        return connection.password(ufrag) if connection is not None else None
+
+    async def _bind(self, addresses: list[str], port: int, with_tcp: bool, tcp_port: int | None) -> None:
+        for attempt in range(PORT_TRIES):
+            try:
+                self._bind_udp(addresses, port)
+                if with_tcp:
+                    await self._bind_tcp(addresses, self.port if tcp_port is None else tcp_port)
+                return
+            except CannotListen:
+                if port != 0 or attempt == PORT_TRIES - 1:
+                    raise
+                await self.close()
+
+    def _bind_udp(self, addresses: list[str], port: int) -> None:
+        self.port = port
+        for address in addresses:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            self._locals.append(_Local(address, sock))
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            try:
+                sock.bind((address, self.port))
+            except OSError as error:
+                raise CannotListen(f"UDP {bracketed(address)}:{self.port}: {error.strerror}") from None
+            self.port = sock.getsockname()[1]
+
+    async def _bind_tcp(self, addresses: list[str], port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.tcp_port = port
+        for address in addresses:
+            try:
+                server = await loop.create_server(self._accept, address, self.tcp_port)
+            except OSError as error:
+                raise CannotListen(f"TCP {bracketed(address)}:{self.tcp_port}: {error.strerror}") from None
+            self._servers.append(server)
+            self.tcp_port = server.sockets[0].getsockname()[1]
+
+    def _accept(self) -> TcpPath:
+        return TcpPath(self)
+
+
+def bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def local_addresses(with_loopback: bool) -> list[str]:
+    """The addresses of the default routes, and loopback when asked for or when there is nothing else.
+
+    Connecting a datagram socket sends nothing; it only asks the kernel which address it would use.
+    """
+    found = []
+    for family, somewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((somewhere, 9))
+            address = ipaddress.ip_address(probe.getsockname()[0])
+            if not (address.is_loopback or address.is_link_local):
+                found.append(str(address))
+    if with_loopback or not found:
+        found.append("127.0.0.1")
+    return found

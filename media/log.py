@@ -1,0 +1,72 @@
+"""The node's log: one JSON object a line on standard output, ids and codes only.
+
+What is worth a line is decided where it happens.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+
+class LogEvent(StrEnum):
+    LISTENING = "listening"
+    CANNOT_START = "cannot_start"
+    DRAINING = "draining"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    TASK_FAILED = "task_failed"
+    TICK_FAILED = "tick_failed"
+    LOGS_RECOVERED = "logs_recovered"
+    ROOM_OPENED = "room_opened"
+    ROOM_CLOSED = "room_closed"
+    DISK = "disk"
+
+
+def configure() -> None:
+    """Standard library loggers (aiohttp, aiortc) come out in the same form, warnings and above."""
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", key="at", utc=True),
+        structlog.processors.dict_tracebacks,
+        _add_process,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def write(event: LogEvent, **fields: Any) -> None:
+    structlog.get_logger().info(event.value, **fields)
+
+
+def write_error(event: LogEvent, error: BaseException) -> None:
+    """The traceback without the values in it."""
+    structlog.get_logger().error(
+        event.value, code=type(error).__name__, exc_info=(type(error), error, error.__traceback__)
+    )
+
+
+def _add_process(_: Any, __: str, fields: dict[str, Any]) -> dict[str, Any]:
+    fields["process"] = f"media:{os.getpid()}"
+    return fields

@@ -1,0 +1,155 @@
+"""Where a connection's datagrams go: a UDP address of one of our sockets, or an accepted TCP connection.
+
+A path belongs to one connection at a time; the endpoint makes paths and hands them over after a valid check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from media.ice import Address
+
+if TYPE_CHECKING:
+    from media.connection import Connection
+
+FRAME_MAX_BYTES = 1500
+CHECK_WITHIN_S = 5.0
+CONGESTED_AFTER_NS = 200_000_000
+HOPELESS_AFTER_NS = 2_000_000_000
+_LENGTH = struct.Struct("!H")
+
+
+class UdpPath:
+    """One remote address at one of our sockets."""
+
+    __slots__ = ("_address", "_routes", "_sendto", "connection", "heard_ns")
+    is_tcp = False
+    is_congested = False
+
+    def __init__(self, sock: socket.socket, address: Any, routes: dict[Any, UdpPath]) -> None:
+        self._sendto = sock.sendto
+        self._address = address
+        self._routes = routes
+        self.connection: Connection | None = None
+        self.heard_ns = 0
+
+    def send(self, datagram: bytes) -> None:
+        """A full buffer or an unreachable network is a lost packet."""
+        try:
+            self._sendto(datagram, self._address)
+        except OSError:
+            return
+
+    def drop(self) -> None:
+        """Stop receiving here."""
+        self.connection = None
+        if self._routes.get(self._address) is self:
+            del self._routes[self._address]
+
+
+class TcpListener(Protocol):
+    """What an accepted TCP connection asks of the endpoint."""
+
+    def handle_stun(self, data: bytes, address: Address, path: TcpPath) -> None: ...
+    def accept(self, path: TcpPath) -> bool: ...
+    def forget(self, path: TcpPath) -> None: ...
+    def count_drop(self) -> None: ...
+
+
+class TcpPath(asyncio.Protocol):
+    """Frames of RFC 4571 on one accepted TCP connection (RFC 6544, passive)."""
+
+    is_tcp = True
+
+    def __init__(self, listener: TcpListener) -> None:
+        self._listener = listener
+        self._transport: asyncio.Transport | None = None
+        self._pending = bytearray()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._unsent_since_ns: int | None = None
+        self.address: Address = ("", 0)
+        self.connection: Connection | None = None
+        self.heard_ns = 0
+
+    @property
+    def is_congested(self) -> bool:
+        since = self._unsent_since_ns
+        if since is None:
+            return False
+        waited = time.monotonic_ns() - since
+        if waited > HOPELESS_AFTER_NS:
+            self.drop()
+        return waited > CONGESTED_AFTER_NS
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise for a stream server
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self.address = (peer[0], peer[1]) if peer else ("", 0)
+        if not self._listener.accept(self):
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(high=0)
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._deadline = asyncio.get_running_loop().call_later(CHECK_WITHIN_S, self._expire)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.drop()
+        self._listener.forget(self)
+
+    def pause_writing(self) -> None:
+        self._unsent_since_ns = time.monotonic_ns()
+
+    def resume_writing(self) -> None:
+        self._unsent_since_ns = None
+
+    def data_received(self, data: bytes) -> None:
+        pending = self._pending
+        pending += data
+        at = 0
+        while len(pending) - at >= 2:
+            length = pending[at] << 8 | pending[at + 1]
+            if length > FRAME_MAX_BYTES:
+                self.drop()
+                return
+            if len(pending) - at - 2 < length:
+                break
+            self._frame(bytes(pending[at + 2 : at + 2 + length]))
+            at += 2 + length
+        del pending[:at]
+
+    def send(self, datagram: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(_LENGTH.pack(len(datagram)) + datagram)
+
+    def drop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self.connection is not None:
+            connection, self.connection = self.connection, None
+            connection.lose(self)
+        if self._transport is not None:
+            self._transport.close() if self._unsent_since_ns is None else self._transport.abort()
+
+    def _frame(self, frame: bytes) -> None:
+        try:
+            if frame and frame[0] < 4:
+                self._listener.handle_stun(frame, self.address, self)
+            elif frame and self.connection is not None:
+                self.connection.receive(frame, self, time.monotonic_ns())
+        except Exception:  # one guard per frame, as for datagrams
+            self._listener.count_drop()
+
+    def _expire(self) -> None:
+        if self.connection is None:
+            self.drop()
+
+
+Path = UdpPath | TcpPath

@@ -1,0 +1,393 @@
+"""One room: who is admitted, who gets whose tracks, who has gone silent.
+
+Admission is enforced here, within the event that changes it; packets pass through `publisher` and `subscriber`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from media.api import (
+    CaptureGrant,
+    CaptureState,
+    DownAnswer,
+    DownOffer,
+    DownRequest,
+    Leg,
+    NodeEventKind,
+    NodeRefusal,
+    ParticipantState,
+    RoomState,
+    RoomStats,
+    UpAnswer,
+    UpOffer,
+)
+from media.capture import CaptureStore
+from media.connection import CLOSED_AFTER_SILENCE_NS, Connection, Shared
+from media.counts import Counts
+from media.events import EventLog
+from media.feedback import MS
+from media.negotiate import plan_down
+from media.publisher import Publisher, read_up
+from media.refused import Refused
+from media.roomcapture import RoomCapture
+from media.sdp import SdpError, read
+from media.subscriber import Key, Subscriber
+from media.track import Layer, Track
+
+PARTICIPANTS_MAX = 16
+ENDED_KEPT_MAX = 32
+ANSWER_WITHIN_NS = 10_000 * MS
+CONNECT_WITHIN_NS = 30_000 * MS
+AWAY_PUBLISHING_NS = 5_000 * MS
+AWAY_LISTENING_NS = 15_000 * MS
+PUBLISHES_WITHIN_NS = 2_000 * MS
+WATCH_EVERY_NS = 500 * MS
+QUALITY_EVERY_NS = 5_000 * MS
+
+
+@dataclass
+class Participant:
+    participant_id: str
+    admitted: bool = False
+    picture_first: bool = False
+    up: Publisher | None = None
+    down: Subscriber | None = None
+    away_since_ns: int = 0
+    has_connected: bool = False
+    last_reason: str = "silent"
+    # Connection ids that have ended: they can't be resumed.
+    ended: list[str] = field(default_factory=list)
+
+    def connections(self) -> list[Connection]:
+        return [leg.connection for leg in (self.up, self.down) if leg is not None]
+
+    def publishes(self) -> bool:
+        """Whether media was part of what came last."""
+        if self.up is None or not self.up.connection.rtp_heard_ns:
+            return False
+        heard = max(connection.heard_ns for connection in self.connections())
+        return heard - self.up.connection.rtp_heard_ns < PUBLISHES_WITHIN_NS
+
+
+class Room:
+    """All calls are made on the loop and take effect before they return."""
+
+    def __init__(self, room_id: str, shared: Shared, events: EventLog, store: CaptureStore) -> None:
+        self.room_id = room_id
+        self.counts = Counts()
+        self.participants: dict[str, Participant] = {}
+        self.capture = RoomCapture(room_id, store, events, shared.tasks, self._layers)
+        self._shared = shared
+        self._events = events
+        self._watched_ns = self._quality_ns = 0
+
+    # ---- admission
+
+    def admit(self, participant_id: str, *, admitted: bool, picture_first: bool) -> None:
+        person = self.participants.get(participant_id)
+        if person is None:
+            if len(self.participants) >= PARTICIPANTS_MAX:
+                raise Refused(NodeRefusal.AT_CAPACITY, "the room is full")
+            person = self.participants[participant_id] = Participant(participant_id)
+        changed = person.admitted != admitted
+        person.admitted, person.picture_first = admitted, picture_first
+        if person.up is not None:
+            person.up.is_admitted = admitted
+        if changed:
+            self.capture.admission_changed(self._admitted())
+            self.capture.mark("joined" if admitted else "left", participant_id)
+            self._sync()
+
+    def remove(self, participant_id: str, reason: str) -> None:
+        """Cut off within this event; removing somebody who isn't there is fine."""
+        person = self.participants.pop(participant_id, None)
+        if person is None:
+            return
+        for leg in (person.up, person.down):
+            if leg is not None:
+                leg.close()
+        self.capture.mark("left", participant_id, reason)
+        self._sync()
+
+    # ---- connections
+
+    def up(self, participant_id: str, offer: UpOffer) -> UpAnswer:
+        person = self._known(participant_id)
+        publisher = person.up
+        if publisher is not None and publisher.connection.connection_id == offer.connection_id:
+            repeated = publisher.repeated(offer)
+            if repeated is not None:
+                return repeated
+            if offer.revision <= publisher.revision:
+                raise Refused(NodeRefusal.STALE_REVISION, "a newer offer was answered already")
+        elif offer.connection_id in person.ended:
+            raise Refused(NodeRefusal.NOT_FOUND, "this connection has ended")
+        else:
+            publisher = None
+        try:
+            plan = read_up(offer)
+        except SdpError as error:
+            raise Refused(NodeRefusal.UNSUPPORTED_SDP, str(error)) from None
+        if publisher is None or publisher.differs_from(plan):
+            self._drop_up(person)
+            publisher = person.up = self._new_publisher(person, offer.connection_id)
+        return publisher.offer(offer, plan)
+
+    def down(self, participant_id: str, request: DownRequest) -> DownOffer:
+        person = self._known(participant_id)
+        subscriber = person.down
+        is_same = subscriber is not None and subscriber.connection.connection_id == request.connection_id
+        if not is_same and (request.restart or request.connection_id in person.ended):
+            raise Refused(NodeRefusal.NOT_FOUND, "this connection has ended")
+        if subscriber is None or not is_same:
+            self._drop_down(person)
+            subscriber = person.down = Subscriber(
+                request.connection_id,
+                self.counts,
+                self._shared,
+                on_connected=lambda leg: self._connected(person, leg),
+                on_closed=lambda leg, reason: self._closed(person, leg, reason),
+            )
+            self._sync()
+            return subscriber.offer()
+        if request.restart:
+            subscriber.connection.restart()
+            return subscriber.offer()
+        return subscriber.outstanding or subscriber.offer()
+
+    def down_answer(self, participant_id: str, answer: DownAnswer) -> None:
+        subscriber = self._known(participant_id).down
+        if subscriber is None or subscriber.connection.connection_id != answer.connection_id:
+            raise Refused(NodeRefusal.NOT_FOUND, "this connection has ended")
+        outstanding = subscriber.outstanding
+        if outstanding is None or outstanding.revision != answer.revision:
+            if answer.revision == subscriber.last_answered:
+                return
+            raise Refused(NodeRefusal.STALE_REVISION, "not the answer to the offer last made")
+        try:
+            subscriber.answer(plan_down(read(answer.sdp)))
+        except SdpError as error:
+            raise Refused(NodeRefusal.UNSUPPORTED_SDP, str(error)) from None
+        self._offer_changes()
+
+    # ---- capture
+
+    def grant(self, grant: CaptureGrant) -> CaptureState:
+        return self.capture.grant(grant, self._admitted())
+
+    # ---- looking and ending
+
+    def state(self) -> RoomState:
+        return RoomState(
+            participants={one: _state(person) for one, person in self.participants.items()},
+            capture=self.capture.state(),
+        )
+
+    def stats(self) -> RoomStats:
+        self.counts.lost_in = sum(layer.reception.lost for layer, _ in self._layers())
+        return self.counts.as_stats()
+
+    def close(self, reason: str) -> None:
+        self.capture.close(reason)
+        for person in self.participants.values():
+            for leg in (person.up, person.down):
+                if leg is not None:
+                    leg.close()
+        self.participants.clear()
+        self._emit(NodeEventKind.ROOM_CLOSED, reason=reason)
+
+    def tick(self, now_ns: int) -> None:
+        """Every 20 ms."""
+        first = frozenset(person.participant_id for person in self.participants.values() if person.picture_first)
+        for person in self.participants.values():
+            if person.up is not None:
+                person.up.tick(now_ns, person.down.rtt_ns if person.down is not None else 0)
+            if person.down is not None:
+                person.down.tick(now_ns, first)
+        if now_ns - self._watched_ns >= WATCH_EVERY_NS:
+            self._watched_ns = now_ns
+            for person in list(self.participants.values()):
+                self._watch(person, now_ns)
+        if now_ns - self._quality_ns >= QUALITY_EVERY_NS:
+            self._quality_ns = now_ns
+            for person in self.participants.values():
+                self._report_quality(person)
+
+    # ---- inside
+
+    def _known(self, participant_id: str) -> Participant:
+        person = self.participants.get(participant_id)
+        if person is None:
+            raise Refused(NodeRefusal.NOT_ADMITTED, "this participant was not announced")
+        return person
+
+    def _admitted(self) -> set[str]:
+        return {one for one, person in self.participants.items() if person.admitted}
+
+    def _layers(self) -> Iterator[tuple[Layer, str]]:
+        for person in self.participants.values():
+            if person.admitted and person.up is not None:
+                for track in person.up.tracks.values():
+                    for layer in track.layers.values():
+                        yield layer, person.up.source_cname
+
+    def _new_publisher(self, person: Participant, connection_id: str) -> Publisher:
+        publisher = Publisher(
+            person.participant_id,
+            connection_id,
+            self.counts,
+            self._shared,
+            on_tracks=self._sync,
+            on_layer=lambda layer: self._layer_found(person, layer),
+            on_begun=self._layer_begun,
+            on_connected=lambda leg: self._connected(person, leg),
+            on_closed=lambda leg, reason: self._closed(person, leg, reason),
+        )
+        publisher.is_admitted = person.admitted
+        return publisher
+
+    def _layer_found(self, person: Participant, layer: Layer) -> None:
+        if person.admitted and person.up is not None:
+            self.capture.add(layer, person.up.source_cname)
+
+    def _layer_begun(self, layer: Layer) -> None:
+        if layer.track.is_video:
+            self._emit(NodeEventKind.KEY_FRAME, participant_id=layer.track.participant_id, source=layer.track.source)
+
+    def _sync(self) -> None:
+        """Give everybody admitted the tracks of everybody else admitted, and nobody else anything."""
+        tracks: dict[Key, Track] = {}
+        cnames: dict[str, str] = {}
+        for person in self.participants.values():
+            if person.admitted and person.up is not None:
+                cnames[person.participant_id] = person.up.cname
+                for track in person.up.tracks.values():
+                    tracks[track.key] = track
+                    for layer in track.layers.values():
+                        self.capture.add(layer, person.up.source_cname)
+        for person in self.participants.values():
+            if person.down is not None:
+                own = person.participant_id
+                wanted = {key: track for key, track in tracks.items() if key[0] != own} if person.admitted else {}
+                person.down.want(wanted, cnames)
+        self._offer_changes()
+
+    def _offer_changes(self) -> None:
+        for person in self.participants.values():
+            if person.down is not None and person.down.is_stale and person.down.last_answered:
+                offer = person.down.offer()
+                self._emit(
+                    NodeEventKind.DOWN_OFFER,
+                    participant_id=person.participant_id,
+                    leg=Leg.DOWN,
+                    connection_id=offer.connection_id,
+                    offer=offer,
+                )
+
+    def _drop_up(self, person: Participant) -> None:
+        if person.up is not None:
+            _remember(person, person.up.connection)
+            person.up.close()
+            person.up = None
+
+    def _drop_down(self, person: Participant) -> None:
+        if person.down is not None:
+            _remember(person, person.down.connection)
+            person.down.close()
+            person.down = None
+
+    def _connected(self, person: Participant, leg: Leg) -> None:
+        held = person.up if leg is Leg.UP else person.down
+        person.has_connected = True
+        if held is not None:
+            self._emit(
+                NodeEventKind.CONNECTED,
+                participant_id=person.participant_id,
+                leg=leg,
+                connection_id=held.connection.connection_id,
+            )
+        self._watch(person, time.monotonic_ns())
+
+    def _closed(self, person: Participant, leg: Leg, reason: str) -> None:
+        """A connection has ended by itself."""
+        held = person.up if leg is Leg.UP else person.down
+        if held is None or not held.connection.is_closed:
+            return
+        person.last_reason = reason
+        connection_id = held.connection.connection_id
+        if leg is Leg.UP:
+            self._drop_up(person)
+        else:
+            self._drop_down(person)
+        self._emit(
+            NodeEventKind.CONNECTION_CLOSED,
+            participant_id=person.participant_id,
+            leg=leg,
+            connection_id=connection_id,
+            reason=reason,
+        )
+        self._sync()
+        self._watch(person, time.monotonic_ns())
+
+    def _watch(self, person: Participant, now_ns: int) -> None:
+        """Away, back, and connections that are beyond hope."""
+        for connection in person.connections():
+            connection.forget_silent_paths(now_ns)
+            if now_ns - connection.heard_ns > CLOSED_AFTER_SILENCE_NS:
+                connection.end("silent")
+            elif not connection.is_connected and now_ns - connection.made_ns > CONNECT_WITHIN_NS:
+                connection.end("never_connected")
+        if person.down is not None and person.down.has_waited_for_answer(now_ns, ANSWER_WITHIN_NS):
+            person.down.connection.end("no_answer")
+        self._watch_presence(person, now_ns)
+
+    def _watch_presence(self, person: Participant, now_ns: int) -> None:
+        connected = [connection for connection in person.connections() if connection.is_connected]
+        heard_ns = max((connection.heard_ns for connection in connected), default=0)
+        limit_ns = AWAY_PUBLISHING_NS if person.publishes() else AWAY_LISTENING_NS
+        is_silent = now_ns - heard_ns > limit_ns
+        if person.away_since_ns:
+            if connected and not is_silent and heard_ns > person.away_since_ns:
+                person.away_since_ns = 0
+                self._emit(NodeEventKind.BACK, participant_id=person.participant_id)
+        elif person.has_connected and is_silent:
+            person.away_since_ns = now_ns
+            reason = "silent" if connected else person.last_reason
+            self._emit(NodeEventKind.AWAY, participant_id=person.participant_id, reason=reason)
+
+    def _report_quality(self, person: Participant) -> None:
+        up, down = person.up, person.down
+        if down is None or not down.connection.is_connected or not self.counts.rtp_out:
+            return
+        figures = {"rtt_ms": down.rtt_ns / 1e6, "loss": down.loss}
+        if down.estimate_bps is not None:
+            figures["estimate_bps"] = float(down.estimate_bps)
+        if up is not None:
+            layers = [layer for track in up.tracks.values() for layer in track.layers.values()]
+            figures["sent_bps"] = float(sum(layer.meter.bps for layer in layers))
+            figures["lost_in"] = float(sum(layer.reception.lost for layer in layers))
+        self._emit(NodeEventKind.QUALITY, participant_id=person.participant_id, figures=figures)
+
+    def _emit(self, kind: NodeEventKind, **fields: Any) -> None:
+        self._events.emit(kind, room_id=self.room_id, **fields)
+
+
+def _remember(person: Participant, connection: Connection) -> None:
+    person.ended.append(connection.connection_id)
+    del person.ended[:-ENDED_KEPT_MAX]
+
+
+def _state(person: Participant) -> ParticipantState:
+    up, down = person.up, person.down
+    return ParticipantState(
+        admitted=person.admitted,
+        picture_first=person.picture_first,
+        away=bool(person.away_since_ns),
+        up=up.connection.connection_id if up is not None and up.connection.is_connected else None,
+        down=down.connection.connection_id if down is not None and down.connection.is_connected else None,
+        sources=list(up.tracks) if up is not None else [],
+    )
