@@ -74,8 +74,8 @@ async def running_node(settings: NodeSettings) -> AsyncIterator[RunningNode]:
     node = Node(settings)
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(node.serve(on_listening=started.set_result))
-    serving.add_done_callback(lambda _: started.cancel())
-    client = NodeClient(started.result(), SECRET)
+    serving.add_done_callback(lambda task: started.done() or started.set_exception(task.exception() or RuntimeError()))
+    client = NodeClient(await started, SECRET)
     running = RunningNode(node, client)
     following = asyncio.create_task(running.follow())
     try:
