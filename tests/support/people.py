@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    sync_playwright,
+)
 
 from tests.support.marks import Mark, Rgb, draw_marks, is_near
 
@@ -41,6 +50,7 @@ WIDTHS = (360, 1440)
 HEIGHT = 800
 HEARD_DB = -55.0
 """A tone above this level in the spectrum is there; without it the level is below -70."""
+MOST_TABS = 120
 DEVICE_NAMES = ("first", "second", "screen")
 
 
@@ -71,6 +81,8 @@ class Person:
     screen: Mark
     size: tuple[int, int] = (1280, 800)
     failing: str | None = None
+    keyboard: bool = False
+    zoom: int = 1
     context: BrowserContext = field(init=False)
     page: Page = field(init=False)
     troubles: list[str] = field(default_factory=list)
@@ -82,9 +94,12 @@ class Person:
 
     def new_context(self) -> None:
         """A browser that knows nothing yet: no cookie, nothing stored."""
-        width, height = self.size
+        width, height = (side // self.zoom for side in self.size)
         self.context = self.browser.new_context(
-            base_url=self.base_url, ignore_https_errors=True, viewport={"width": width, "height": height}
+            base_url=self.base_url,
+            ignore_https_errors=True,
+            viewport={"width": width, "height": height},
+            device_scale_factor=self.zoom,
         )
         self.context.add_init_script(script=source_script(self.mark, self.other, self.screen, self.failing))
         self.context.add_init_script(path=HERE / "page" / "eyes.js")
@@ -121,6 +136,54 @@ class Person:
         began = time.monotonic()
         self.page.reload(wait_until="domcontentloaded")
         return began
+
+    # ── what they do: with the mouse, or with nothing but the keyboard ──
+
+    def press(self, selector: str, timeout_s: float = 10.0) -> None:
+        """Presses the first visible button, link or box that matches; with the keyboard by Tab and Enter or space."""
+        target = self.page.locator(selector).locator("visible=true").first
+        target.wait_for(timeout=timeout_s * 1000)
+        if not self.keyboard:
+            target.click(timeout=timeout_s * 1000)
+            return
+        self._tab_to(target)
+        if target.evaluate("(one) => !one.matches('input[type=checkbox], input[type=radio]')"):
+            self.page.keyboard.press("Enter")
+        elif not (target.get_attribute("type") == "radio" and target.is_checked()):
+            self.page.keyboard.press("Space")
+
+    def write(self, selector: str, text: str) -> None:
+        target = self.page.locator(selector).locator("visible=true").first
+        target.wait_for(timeout=10_000)
+        if not self.keyboard:
+            target.fill(text)
+            return
+        self._tab_to(target)
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.type(text)
+
+    def choose(self, selector: str, value: str) -> None:
+        """An option of a select, by its value; with the keyboard by the arrow keys."""
+        target = self.page.locator(selector).locator("visible=true").first
+        target.wait_for(timeout=10_000)
+        if not self.keyboard:
+            target.select_option(value)
+            return
+        self._tab_to(target)
+        wanted = "([one, value]) => [...one.options].findIndex((option) => option.value === value) - one.selectedIndex"
+        steps = self.page.evaluate(wanted, [target.element_handle(), value])
+        for _ in range(abs(steps)):
+            self.page.keyboard.press("ArrowDown" if steps > 0 else "ArrowUp")
+
+    def _tab_to(self, target: Locator) -> None:
+        """Tab until the element has the focus: what a person without a mouse can reach at all."""
+        same_group = "(one) => one.type === 'radio' && one.name === document.activeElement.name"
+        for _ in range(MOST_TABS):
+            if target.evaluate("(one) => one === document.activeElement"):
+                return
+            # Tab visits a group of radios once; the arrows move inside it.
+            self.page.keyboard.press("ArrowDown" if target.evaluate(same_group) else "Tab")
+        raise AssertionError(f"{self.name} cannot reach {target} with Tab\n{self.describe()}")
 
     # ── what they see and hear ──
 
@@ -225,7 +288,7 @@ class Person:
             page.screenshot(path=target / f"{step}-{self.name}-{width}.png")
             if axe:
                 findings += [f"{width} px: {finding}" for finding in axe_findings(page)]
-        page.set_viewport_size({"width": self.size[0], "height": self.size[1]})
+        page.set_viewport_size({"width": self.size[0] // self.zoom, "height": self.size[1] // self.zoom})
         assert not findings, f"{self.name} at {step} ({page.url}):\n" + "\n".join(findings)
 
     def assert_untroubled(self, allowed: Sequence[str] = ()) -> None:
@@ -300,13 +363,26 @@ class Cast:
         base_url: str | None = None,
         size: tuple[int, int] = (1280, 800),
         failing: str | None = None,
+        keyboard: bool = False,
+        zoom: int = 1,
     ) -> Person:
         """Starts a Chromium for `name`; `inside` is an executable that starts it elsewhere (a namespace)."""
         browser = self._playwright.chromium.launch(
             executable_path=str(inside or CHROMIUM), args=[*FLAGS, *flags], chromium_sandbox=False
         )
         mark, other, screen = (self._marks[f"{name} {device}"] for device in DEVICE_NAMES)
-        person = Person(name, browser, base_url or self.base_url, mark, other, screen, size=size, failing=failing)
+        person = Person(
+            name,
+            browser,
+            base_url or self.base_url,
+            mark,
+            other,
+            screen,
+            size=size,
+            failing=failing,
+            keyboard=keyboard,
+            zoom=zoom,
+        )
         self.people.append(person)
         return person
 
