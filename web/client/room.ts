@@ -1,1 +1,346 @@
+// The visit's page: puts socket, devices, media and views together, and decides which of them is on the screen.
+// What each of them does is their own affair.
 import "./trusted";
+import "webrtc-adapter";
+import { Announcer } from "./announce";
+import { watchArrivals } from "./arrivals";
+import type { Context } from "./context";
+import { Devices, type Kind } from "./devices";
+import { exposeDiagnostics } from "./diagnostics";
+import { h } from "./dom";
+import { Door } from "./door";
+import type { NotOk, Snapshot } from "./protocol.gen";
+import { departureWords } from "./roles";
+import { RoomView } from "./room-view";
+import { type Body, type EventName, RoomSocket } from "./socket";
+import { MediaSwitch } from "./switch";
+import { isRefusal, newId, type RoomConfig } from "./wire";
+import { t } from "./words";
+
+const page = document.getElementById("room") as HTMLElement;
+const config = JSON.parse(document.getElementById("room-config")?.textContent ?? "{}") as RoomConfig;
+
+/** What this tab remembers over a reload: that it was in, and what was switched off. */
+class Memory {
+  private readonly key = `bedside-tab:${config.participation}`;
+
+  read(): { entered: boolean; muted: boolean; camera: boolean } {
+    const fresh = { entered: false, muted: false, camera: true };
+    try {
+      return { ...fresh, ...JSON.parse(sessionStorage.getItem(this.key) ?? "{}") };
+    } catch {
+      return fresh;
+    }
+  }
+
+  write(change: Partial<{ entered: boolean; muted: boolean; camera: boolean }>): void {
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify({ ...this.read(), ...change }));
+    } catch {
+      return;
+    }
+  }
+}
+
+class Visit {
+  private room: Snapshot | null = null;
+  private socket: RoomSocket | null = null;
+  private media: MediaSwitch | null = null;
+  private skewMs = 0;
+  private readonly memory = new Memory();
+  private readonly announcer = new Announcer(page);
+  private readonly devices: Devices;
+  private readonly door: Door;
+  private readonly view: RoomView;
+  private sentDevices = "";
+  private closing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    const { muted, camera } = this.memory.read();
+    this.devices = new Devices(
+      {
+        changed: () => this.handleDevices(),
+        fellBack: (kind, label) => this.tellFellBack(kind, label),
+        cameBack: (kind, device) => this.tellCameBack(kind, device),
+      },
+      muted,
+      camera,
+    );
+    const context: Context = {
+      config,
+      announcer: this.announcer,
+      room: () => this.room,
+      send: (name, body) => this.send(name, body),
+    };
+    this.door = new Door(
+      config,
+      this.devices,
+      {
+        open: () => this.openDevices(),
+        enter: () => this.enter(),
+        leave: () => void this.leave(),
+        comeBack: () => this.comeBack(),
+      },
+      () => this.skewMs,
+    );
+    this.view = new RoomView(
+      context,
+      this.devices,
+      {
+        mute: () => this.toggleMute(),
+        camera: () => this.toggleCamera(),
+        share: () => void this.toggleScreen(),
+        left: () => this.forget(),
+      },
+      () => this.skewMs,
+    );
+    setInterval(() => this.view.tick(), 500);
+    this.watchPage();
+    if (config.clinic) watchArrivals(config.clinic, config.room_id, this.view.arrivals);
+  }
+
+  /** A page that was in before a reload, and a doctor's page, go on at once; others begin at the check. */
+  start(): void {
+    this.show(this.door.root);
+    this.door.show("check", null);
+    if (!this.memory.read().entered && config.role !== "doctor") return;
+    void this.openDevices();
+    if (!this.door.isEarly || config.role === "doctor") this.enter();
+    else this.door.waitForOpening();
+  }
+
+  private async openDevices(): Promise<void> {
+    await this.devices.start();
+    this.door.setOpened();
+  }
+
+  private enter(): void {
+    if (this.socket) return;
+    this.memory.write({ entered: true });
+    const socket = new RoomSocket(config.participation, newId(), {
+      snapshot: (room) => this.handleSnapshot(room),
+      signal: (signal) => this.media?.handleSignal(signal),
+      downOffer: (offer) => this.media?.handleDownOffer(offer),
+      chat: (line) => this.view.chat.handle(line),
+      connected: (yes) => this.handleConnected(yes),
+      reloadNeeded: () =>
+        this.closeDoor("reload", {
+          title: t("This page is out of date"),
+          text: t("Load it again; you keep your place, and what you wrote is kept."),
+          mayReturn: false,
+        }),
+      refused: (code, message) => this.handleRefused(code, message),
+    });
+    this.socket = socket;
+    this.media = new MediaSwitch(socket, this.view.tiles, {
+      way: (way, connected) => this.view.renderWay(way, connected),
+    });
+    this.media.setTracks(this.devices.tracks);
+    exposeDiagnostics({ media: this.media, snapshot: () => this.room, devices: this.devices });
+  }
+
+  private async send<N extends EventName>(name: N, body: Body<N>) {
+    if (!this.socket) return null;
+    const reply = await this.socket.send(name, body);
+    if (!isRefusal(reply)) return reply as Exclude<typeof reply, NotOk>;
+    this.announcer.notice("refused", reply.message || t("That was not possible just now. Please try again."));
+    return null;
+  }
+
+  private handleSnapshot(room: Snapshot): void {
+    const before = this.room;
+    this.room = room;
+    this.skewMs = Date.parse(room.sent_at) - Date.now();
+    const { you, phase } = room;
+    if (you.state === "left") this.handleGone(room);
+    else if (phase === "ended") this.handleEnded(room);
+    else if (you.state === "admitted") this.showRoom(room, before);
+    else {
+      this.media?.apply(room);
+      this.show(this.door.root);
+      this.door.show("waiting", room);
+    }
+  }
+
+  private showRoom(room: Snapshot, before: Snapshot | null): void {
+    clearTimeout(this.closing);
+    const isNew = this.show(this.view.root);
+    this.door.hide();
+    this.view.render(room);
+    this.media?.apply(room);
+    this.view.renderDevices();
+    if (!isNew) return;
+    this.view.focus();
+    if (before && before.you.state === "waiting") this.announcer.say(t("You are in the visit now."), true);
+  }
+
+  private handleGone(room: Snapshot): void {
+    this.media?.apply(room);
+    this.devices.stop();
+    this.memory.write({ entered: false });
+    this.socket?.close();
+    this.socket = null;
+    this.show(this.door.root);
+    this.door.show("gone", room);
+  }
+
+  private handleEnded(room: Snapshot): void {
+    this.media?.apply(room);
+    if (config.role === "doctor") {
+      this.view.ended.render(room);
+      this.show(this.view.ended.root);
+      return;
+    }
+    this.devices.stopScreen();
+    this.show(this.door.root);
+    this.door.show("gone", room, {
+      title: t("The visit has ended"),
+      text: t("Thank you. The clinic's page follows."),
+      mayReturn: false,
+    });
+    // The doctor may undo the end for ten seconds; this page comes back by itself until then.
+    clearTimeout(this.closing);
+    this.closing = setTimeout(() => this.goToClosingPage(), 11_000);
+  }
+
+  private goToClosingPage(): void {
+    this.devices.stop();
+    this.memory.write({ entered: false });
+    if (config.closing_url) location.assign(config.closing_url);
+  }
+
+  private handleConnected(yes: boolean): void {
+    this.view.renderConnected(yes);
+    this.sentDevices = yes ? "" : this.sentDevices;
+    if (yes) this.sendDevices();
+  }
+
+  private handleRefused(code: string, message: string): void {
+    if (code === "visit_over" && config.closing_url) {
+      this.goToClosingPage();
+      return;
+    }
+    const words = departureWords(code === "removed" ? "removed" : "link_closed");
+    const text = message || words.text;
+    this.closeDoor("closed", {
+      title: code === "not_signed_in" ? t("Please open your link again") : words.title,
+      text,
+      mayReturn: false,
+    });
+  }
+
+  private closeDoor(state: "closed" | "reload", words: { title: string; text: string; mayReturn: boolean }): void {
+    this.media?.close();
+    if (state === "closed") {
+      this.devices.stop();
+      this.memory.write({ entered: false });
+    }
+    this.show(this.door.root);
+    this.door.show(state, this.room, words);
+  }
+
+  private handleDevices(): void {
+    this.memory.write({ muted: this.devices.wishes.muted, camera: this.devices.wishes.camera });
+    this.media?.setTracks(this.devices.tracks);
+    this.door.refresh();
+    this.view.renderDevices();
+    this.sendDevices();
+  }
+
+  /** Says what this browser sends, once for each change. */
+  private sendDevices(): void {
+    const { microphone, camera, tracks } = this.devices;
+    const body = { microphone, camera, screen: tracks.screen !== null };
+    const key = JSON.stringify(body);
+    if (!this.socket || key === this.sentDevices) return;
+    this.sentDevices = key;
+    void this.socket.send("devices", body, () => this.sentDevices !== key);
+  }
+
+  private toggleMute(): void {
+    const { microphone } = this.devices;
+    if (microphone === "none" || microphone === "denied")
+      void this.devices.retry("audio").then(() => this.tellMissing("audio"));
+    else {
+      this.devices.setMuted(microphone === "on");
+      this.announcer.say(microphone === "on" ? t("You are muted.") : t("You are heard again."));
+    }
+  }
+
+  private toggleCamera(): void {
+    const { camera } = this.devices;
+    if (camera === "none" || camera === "denied")
+      void this.devices.retry("video").then(() => this.tellMissing("video"));
+    else void this.devices.setCamera(camera === "off").then(() => this.tellMissing("video"));
+  }
+
+  private async toggleScreen(): Promise<void> {
+    if (this.devices.tracks.screen) this.devices.stopScreen();
+    else await this.devices.shareScreen();
+  }
+
+  private tellMissing(kind: Kind): void {
+    if (!this.devices.failures[kind]) return;
+    this.announcer.notice(
+      kind,
+      kind === "audio"
+        ? t("Your microphone could not be opened. Devices shows what to do.")
+        : t("Your camera could not be opened. Devices shows what to do."),
+    );
+  }
+
+  private tellFellBack(kind: Kind, label: string | null): void {
+    const words = label
+      ? t("The device you used is gone. Now in use: {name}", { name: label })
+      : kind === "audio"
+        ? t("Your microphone is gone: nobody hears you.")
+        : t("Your camera is gone: nobody sees you.");
+    this.announcer.notice(`device-${kind}`, words);
+  }
+
+  private tellCameBack(kind: Kind, device: MediaDeviceInfo): void {
+    this.announcer.notice(`device-${kind}`, t("{name} is back.", { name: device.label }), {
+      label: t("Use it"),
+      run: () => void this.devices.choose(kind, device.deviceId),
+    });
+  }
+
+  private async leave(): Promise<void> {
+    await this.send("leave", {});
+    this.forget();
+  }
+
+  private forget(): void {
+    this.memory.write({ entered: false });
+    if (config.role === "doctor") location.assign(config.back_url);
+  }
+
+  private comeBack(): void {
+    this.memory.write({ entered: true });
+    location.reload();
+  }
+
+  private watchPage(): void {
+    const wake = () => {
+      this.socket?.wake();
+      this.media?.nudge();
+    };
+    window.addEventListener("online", wake);
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.socket?.wake();
+    });
+    window.addEventListener("pageshow", (event) => event.persisted && this.socket?.wake());
+    const network = (navigator as { connection?: EventTarget }).connection;
+    network?.addEventListener("change", wake);
+  }
+
+  /** True when this is not what was on the screen before. */
+  private show(part: HTMLElement): boolean {
+    const screen = page.querySelector(":scope > .screen") ?? page.appendChild(h("div", { class: "screen" }));
+    if (part.parentElement === screen) return false;
+    screen.replaceChildren(part);
+    return true;
+  }
+}
+
+new Visit().start();

@@ -1,0 +1,121 @@
+// Ending a visit: the doctor's one tap with ten seconds to undo, and anybody's way out.
+import { type Context, secondsUntil } from "./context";
+import { Dialog } from "./dialog";
+import { button, h, setText } from "./dom";
+import type { Outcome, Snapshot } from "./protocol.gen";
+import { outcomeWords } from "./roles";
+import { t } from "./words";
+
+const OUTCOMES: readonly Outcome[] = [
+  "seen",
+  "finished_by_phone",
+  "not_reached",
+  "left",
+  "sent_elsewhere",
+  "wrong_person",
+];
+
+export class Ending {
+  readonly end = new Dialog("end-dialog", t("How did the visit end?"));
+  readonly leave = new Dialog("leave-dialog", t("Leave the visit?"));
+
+  constructor(
+    private readonly context: Context,
+    private readonly left: () => void,
+  ) {}
+
+  openEnd(): void {
+    this.end.body.replaceChildren(
+      h("p", {}, t("One tap ends the visit for everybody. You can undo it for ten seconds.")),
+      h(
+        "div",
+        { class: "outcomes" },
+        OUTCOMES.map((outcome) =>
+          button(
+            outcomeWords(outcome),
+            { "data-outcome": outcome, on: { click: () => void this.pressEnd(outcome) } },
+            "secondary",
+          ),
+        ),
+      ),
+      h(
+        "p",
+        {},
+        button(
+          t("Only leave this page; the visit stays open"),
+          { id: "step-out", on: { click: () => void this.pressLeave() } },
+          "plain",
+        ),
+      ),
+    );
+    this.end.open();
+  }
+
+  openLeave(): void {
+    this.leave.body.replaceChildren(
+      h("p", {}, t("You can come back with the same link. The doctor lets you in again.")),
+      h(
+        "div",
+        { class: "bs-actions" },
+        button(t("Leave the visit"), { id: "leave-now", on: { click: () => void this.pressLeave() } }, "warning"),
+        button(t("Stay"), { on: { click: () => this.leave.close() } }, "secondary"),
+      ),
+    );
+    this.leave.open();
+  }
+
+  private async pressEnd(outcome: Outcome): Promise<void> {
+    if (await this.context.send("end_visit", { outcome })) this.end.close();
+  }
+
+  private async pressLeave(): Promise<void> {
+    this.leave.close();
+    this.end.close();
+    await this.context.send("leave", {});
+    this.left();
+  }
+}
+
+/** The doctor's page after the end: what was said, undo while it is possible, then where to go. */
+export class Ended {
+  readonly root = h("div", { class: "ended", id: "ended" });
+  private readonly title = h("h1", { class: "nhsuk-heading-l", tabindex: -1 }, t("The visit has ended"));
+  private readonly outcome = h("p", { class: "ended__outcome" });
+  private readonly count = h("span", {});
+  private readonly undo: HTMLButtonElement;
+  private readonly next: HTMLElement;
+  private until: string | null = null;
+
+  constructor(
+    private readonly context: Context,
+    private readonly skewMs: () => number,
+  ) {
+    const { config } = context;
+    this.undo = button("", { id: "undo-end", on: { click: () => void this.context.send("undo_end", {}) } });
+    this.undo.replaceChildren(t("Undo"), " ", this.count);
+    this.next = h(
+      "div",
+      { class: "bs-actions" },
+      config.film_url &&
+        h("a", { class: "nhsuk-button nhsuk-button--secondary", href: config.film_url }, t("The recording")),
+      h(
+        "a",
+        { class: "nhsuk-button nhsuk-button--secondary", href: config.back_url, id: "back-to-list" },
+        t("Back to the list"),
+      ),
+    );
+    this.root.append(this.title, this.outcome, this.undo, this.next);
+  }
+
+  render(room: Snapshot): void {
+    setText(this.outcome, room.outcome ? outcomeWords(room.outcome) : "");
+    this.until = room.undo_until;
+    this.tick();
+  }
+
+  tick(): void {
+    const left = this.until ? Math.ceil(secondsUntil(this.until, this.skewMs())) : 0;
+    this.undo.hidden = left <= 0;
+    setText(this.count, left > 0 ? `(${left})` : "");
+  }
+}

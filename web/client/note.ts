@@ -1,0 +1,244 @@
+// The doctor's note beside the picture. What is typed stays in this browser until the server has acknowledged it, so a
+// killed server, a closed tab or a lost network costs no word. Two writers are shown both texts.
+// Leaves signing to the server's page.
+import { button, h, setText } from "./dom";
+import type { NoteConfig } from "./wire";
+import { hourMinute, t } from "./words";
+
+const AFTER_KEY_MS = 400;
+const AT_LEAST_EVERY_MS = 2000;
+const RETRY_MS = [500, 1000, 2000, 4000];
+
+interface Kept {
+  text: string;
+  revision: number;
+}
+
+export class Note {
+  readonly root: HTMLElement;
+  private readonly text: HTMLTextAreaElement;
+  private readonly status = h("p", { class: "note__status", id: "note-status", role: "status", "data-state": "saved" });
+  private readonly conflict = h("div", { class: "note__conflict", id: "note-conflict", hidden: true });
+  private readonly key: string;
+  private revision: number;
+  private saved: string;
+  private inFlight = false;
+  private tries = 0;
+  private typedSince = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private blocked = false;
+
+  constructor(
+    private readonly config: NoteConfig,
+    participation: string,
+  ) {
+    this.key = `bedside-draft:${participation}`;
+    this.revision = config.revision;
+    this.saved = config.text;
+    this.text = h("textarea", {
+      class: "nhsuk-textarea note__text",
+      id: "note-text",
+      dir: "auto",
+      spellcheck: true,
+      "aria-describedby": "note-status",
+      on: { input: () => this.handleInput(), blur: () => this.save() },
+    });
+    this.text.value = config.text;
+    const sign = h(
+      "form",
+      {
+        method: "post",
+        action: config.sign_url,
+        class: "note__sign",
+        on: { submit: (event) => void this.handleSign(event) },
+      },
+      h("input", { type: "hidden", name: "revision", value: this.revision }),
+      button(t("Sign the note"), { type: "submit", id: "note-sign" }, "secondary"),
+    );
+    this.root = h(
+      "div",
+      { class: "note" },
+      h("label", { class: "nhsuk-label", for: "note-text" }, t("Note of this visit")),
+      this.text,
+      this.status,
+      this.conflict,
+      sign,
+    );
+    this.recover();
+    window.addEventListener("online", () => this.save());
+    window.addEventListener("pagehide", () => this.keep());
+  }
+
+  /** Everything typed is acknowledged. */
+  get isSaved(): boolean {
+    return this.text.value === this.saved && !this.inFlight;
+  }
+
+  focus(): void {
+    this.text.focus();
+  }
+
+  private recover(): void {
+    const kept = this.kept();
+    if (!kept || kept.text === this.saved) {
+      this.forget();
+      this.show("saved", "");
+      return;
+    }
+    this.text.value = kept.text;
+    // Written on top of an older text than the server has now: the server decides, and answers with both.
+    this.revision = kept.revision;
+    this.show("unsaved", t("Text from before is still here. Saving…"));
+    this.save();
+  }
+
+  private handleInput(): void {
+    this.keep();
+    this.show("unsaved", t("Not saved yet"));
+    this.typedSince ||= Date.now();
+    clearTimeout(this.timer);
+    const wait = Math.min(AFTER_KEY_MS, Math.max(0, this.typedSince + AT_LEAST_EVERY_MS - Date.now()));
+    this.timer = setTimeout(() => this.save(), wait);
+  }
+
+  private save(): void {
+    clearTimeout(this.timer);
+    if (this.inFlight || this.blocked || this.text.value === this.saved) return;
+    this.typedSince = 0;
+    void this.put(this.text.value);
+  }
+
+  private async put(text: string): Promise<void> {
+    this.inFlight = true;
+    let response: Response | null = null;
+    let body: { revision?: number; text?: string; message?: string } = {};
+    try {
+      response = await fetch(this.config.draft_url, {
+        method: "PUT",
+        headers: { "Content-Type": "application/json", "If-Match": String(this.revision), Accept: "application/json" },
+        body: JSON.stringify({ text }),
+        credentials: "same-origin",
+        signal: AbortSignal.timeout(8000),
+      });
+      body = (await response.json()) as typeof body;
+    } catch {
+      response = null;
+    }
+    this.inFlight = false;
+    if (response?.ok && body.revision !== undefined) this.acknowledge(text, body.revision);
+    else if (response?.status === 409 && body.text !== undefined)
+      this.askBoth(body.text, body.revision ?? this.revision);
+    else if (response && response.status >= 400 && response.status < 500 && response.status !== 429)
+      this.refuse(response.status, body.message);
+    else this.again();
+  }
+
+  private acknowledge(text: string, revision: number): void {
+    this.tries = 0;
+    this.revision = revision;
+    this.saved = text;
+    const field = this.root.querySelector<HTMLInputElement>("input[name=revision]");
+    if (field) field.value = String(revision);
+    if (this.text.value !== text) {
+      this.keep();
+      this.save();
+      return;
+    }
+    this.forget();
+    this.show("saved", t("Saved at {time}", { time: hourMinute(new Date().toISOString()) }));
+  }
+
+  private again(): void {
+    this.show(
+      "waiting",
+      t("Not saved: no connection. Your text is safe in this browser and is sent as soon as possible."),
+    );
+    const wait = RETRY_MS[Math.min(this.tries, RETRY_MS.length - 1)];
+    this.tries += 1;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save(), wait);
+  }
+
+  private refuse(status: number, message?: string): void {
+    const words =
+      status === 401
+        ? t("You are signed out. Sign in again in another tab; your text is safe here.")
+        : message || t("The note can't be saved. Your text is safe in this browser.");
+    this.show("refused", words);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save(), 5000);
+  }
+
+  /** Somebody else saved meanwhile: nothing is lost, the writer decides. */
+  private askBoth(theirs: string, revision: number): void {
+    if (theirs === this.text.value) {
+      this.acknowledge(theirs, revision);
+      return;
+    }
+    this.blocked = true;
+    const decide = (text: string) => {
+      this.revision = revision;
+      this.saved = theirs;
+      this.text.value = text;
+      this.blocked = false;
+      this.conflict.hidden = true;
+      this.text.focus();
+      if (text === theirs) this.acknowledge(theirs, revision);
+      else this.handleInput();
+    };
+    this.show("conflict", t("This note was also changed somewhere else"));
+    this.conflict.replaceChildren(
+      h("h3", { class: "nhsuk-heading-s" }, t("Both texts are here")),
+      h("h4", { class: "note__which" }, t("Yours")),
+      h("div", { class: "note__both", dir: "auto", tabindex: 0 }, this.text.value),
+      h("h4", { class: "note__which" }, t("The other one")),
+      h("div", { class: "note__both", dir: "auto", tabindex: 0 }, theirs),
+      h(
+        "div",
+        { class: "bs-actions" },
+        button(t("Keep both, one after the other"), { on: { click: () => decide(`${theirs}\n\n${this.text.value}`) } }),
+        button(t("Keep mine"), { on: { click: () => decide(this.text.value) } }, "secondary"),
+        button(t("Keep the other one"), { on: { click: () => decide(theirs) } }, "secondary"),
+      ),
+    );
+    this.conflict.hidden = false;
+  }
+
+  private async handleSign(event: Event): Promise<void> {
+    if (this.isSaved) return;
+    event.preventDefault();
+    this.save();
+    this.show("unsaved", t("Saving first. Press Sign once more when it says saved."));
+  }
+
+  private show(state: string, words: string): void {
+    this.status.dataset.state = state;
+    setText(this.status, words);
+  }
+
+  private keep(): void {
+    if (this.text.value === this.saved) return;
+    const kept: Kept = { text: this.text.value, revision: this.revision };
+    try {
+      localStorage.setItem(this.key, JSON.stringify(kept));
+    } catch {
+      // A full or forbidden storage leaves the text in the box, where it still is.
+    }
+  }
+
+  private kept(): Kept | null {
+    try {
+      return JSON.parse(localStorage.getItem(this.key) ?? "null") as Kept | null;
+    } catch {
+      return null;
+    }
+  }
+
+  private forget(): void {
+    try {
+      localStorage.removeItem(this.key);
+    } catch {
+      return;
+    }
+  }
+}

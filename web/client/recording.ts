@@ -1,0 +1,347 @@
+// Asking for a recording, answering, the banner that is on every screen while one runs, and its stop button.
+// Consent is decided by the server; here a person only sees the question and gives an answer.
+import { type Context, may, secondsUntil } from "./context";
+import { Dialog } from "./dialog";
+import { button, h, keyed, setNodes, setText } from "./dom";
+import type { AnswerRecording, RecordingView, Snapshot } from "./protocol.gen";
+import { t, tn } from "./words";
+
+const LIVE = new Set(["starting", "running", "paused"]);
+
+export function isLive(recording: RecordingView): boolean {
+  return LIVE.has(recording.phase);
+}
+
+export class Recording {
+  readonly banner: HTMLElement;
+  readonly question = new Dialog("recording-question", t("May this visit be recorded?"), "question", false);
+  readonly ask = new Dialog("recording-ask", t("Ask to record"));
+  private readonly bannerText = h("p", { class: "recording__text" });
+  private readonly answers = h("ul", { class: "recording__answers", hidden: true });
+  private readonly stop: HTMLButtonElement;
+  private asked = "";
+  private lastPhase = "off";
+  private lastCode: string | null = null;
+  private deadline: string | null = null;
+  private readonly left = h("p", { class: "bs-muted question__left", id: "question-left" });
+
+  constructor(
+    private readonly context: Context,
+    private readonly skewMs: () => number,
+  ) {
+    this.stop = button(
+      t("Stop recording"),
+      { id: "stop-recording", on: { click: () => void this.handleStop() } },
+      "warning",
+    );
+    this.banner = h(
+      "section",
+      { class: "recording", id: "recording-banner", "aria-label": t("Recording"), hidden: true },
+      h("span", { class: "recording__dot", "aria-hidden": "true" }),
+      this.bannerText,
+      this.answers,
+      this.stop,
+    );
+  }
+
+  render(room: Snapshot): void {
+    const { recording } = room;
+    this.renderBanner(room, recording);
+    this.renderQuestion(room, recording);
+    if (recording.phase !== this.lastPhase || recording.code !== this.lastCode) this.tell(room, recording);
+    this.lastPhase = recording.phase;
+    this.lastCode = recording.code;
+  }
+
+  /** Each second: how long is left to answer. */
+  tick(): void {
+    if (!this.question.isOpen || !this.deadline) return;
+    const left = Math.max(0, Math.ceil(secondsUntil(this.deadline, this.skewMs())));
+    setText(this.left, t("{seconds} seconds left. No answer counts as No.", { seconds: left }));
+  }
+
+  /** The doctor's question: for which purpose. Nothing is preselected. */
+  openAsk(): void {
+    const again = this.context.room()?.recording.phase === "declined";
+    const choices = this.context.config.purposes.map(({ code, words }, index) =>
+      h(
+        "div",
+        { class: "nhsuk-radios__item" },
+        h("input", {
+          class: "nhsuk-radios__input",
+          type: "radio",
+          name: "purpose",
+          id: `purpose-${index}`,
+          value: code,
+        }),
+        h("label", { class: "nhsuk-label nhsuk-radios__label", for: `purpose-${index}` }, words),
+      ),
+    );
+    const problem = h("p", { class: "nhsuk-error-message", role: "alert", hidden: true });
+    const form = h(
+      "form",
+      { on: { submit: (event) => void this.handleAsk(event, problem) } },
+      h("p", {}, t("Everybody in the visit is asked. Recording starts only when all have said yes.")),
+      again && h("p", {}, t("Somebody said no. You can ask once more.")),
+      h(
+        "fieldset",
+        { class: "nhsuk-fieldset" },
+        h("legend", { class: "nhsuk-fieldset__legend nhsuk-fieldset__legend--s" }, t("What is the recording for?")),
+        h("div", { class: "nhsuk-radios nhsuk-radios--small" }, choices),
+      ),
+      problem,
+      button(t("Ask everybody"), { type: "submit", id: "ask-everybody" }),
+    );
+    this.ask.body.replaceChildren(form);
+    this.ask.open();
+  }
+
+  private renderBanner(room: Snapshot, recording: RecordingView): void {
+    const live = isLive(recording);
+    const asking = recording.phase === "asking";
+    const isAsker = may(room, "ask_recording");
+    this.banner.hidden = !live && !(asking && isAsker);
+    this.banner.dataset.state = recording.phase;
+    this.stop.hidden = !recording.recording_id;
+    setText(this.stop, asking ? t("Don't record") : t("Stop recording"));
+    setText(this.bannerText, bannerWords(recording));
+    const showAnswers = isAsker && (asking || recording.phase === "paused");
+    this.answers.hidden = !showAnswers;
+    keyed(
+      this.answers,
+      showAnswers ? room.people.filter((each) => recording.answers[each.participant_id]) : [],
+      (each) => each.participant_id,
+      () => h("li", {}),
+      (item, each) => setNodes(item, tn(answerWords(recording.answers[each.participant_id]), { name: each.name })),
+    );
+  }
+
+  private renderQuestion(room: Snapshot, recording: RecordingView): void {
+    const mine = recording.answers[room.you.participant_id];
+    const open = room.you.state === "admitted" && mine === "asked" && recording.recording_id !== null;
+    if (!open) {
+      this.question.close();
+      this.asked = "";
+      return;
+    }
+    this.deadline = recording.answer_by;
+    const key = `${recording.recording_id} ${recording.question}`;
+    if (this.asked === key) return;
+    this.asked = key;
+    this.question.body.replaceChildren(...this.makeQuestion(room, recording));
+    this.question.open();
+    this.tick();
+    this.context.announcer.say(t("You are asked whether this visit may be recorded."), true);
+  }
+
+  private makeQuestion(room: Snapshot, recording: RecordingView): HTMLElement[] {
+    const row = (label: string, value: string | null) =>
+      h(
+        "div",
+        { class: "nhsuk-summary-list__row" },
+        h("dt", { class: "nhsuk-summary-list__key" }, label),
+        h("dd", { class: "nhsuk-summary-list__value" }, value ?? t("not given")),
+      );
+    const details = this.makeDetails(room, recording);
+    const choose = h(
+      "div",
+      { class: "question__answers" },
+      button(t("Yes"), { id: "answer-yes", on: { click: () => this.chooseYes(choose, details) } }, "secondary"),
+      button(
+        t("No"),
+        { id: "answer-no", on: { click: () => void this.answer(recording, { answer: "no" }) } },
+        "secondary",
+      ),
+    );
+    return [
+      h(
+        "dl",
+        { class: "nhsuk-summary-list question__facts" },
+        row(t("Why"), recording.purpose),
+        row(t("Who may watch"), recording.who_may_watch),
+        row(t("How long it is kept"), recording.kept),
+      ),
+      h(
+        "p",
+        {},
+        t(
+          "No changes nothing in your care. Anybody can stop the recording at any time, with a button that is always on the screen.",
+        ),
+      ),
+      recording.consent_text ? h("p", { class: "question__text", dir: "auto" }, recording.consent_text) : h("span", {}),
+      choose,
+      details,
+      this.left,
+    ];
+  }
+
+  private chooseYes(choose: HTMLElement, details: HTMLFormElement): void {
+    choose.hidden = true;
+    details.hidden = false;
+    details.querySelector("input")?.focus();
+  }
+
+  private makeDetails(room: Snapshot, recording: RecordingView): HTMLFormElement {
+    const others = h("input", {
+      class: "nhsuk-input",
+      id: "others-present",
+      maxlength: 200,
+      autocomplete: "off",
+      on: { input: () => this.askOthers(others, agree) },
+    });
+    const agreeBox = h("input", { class: "nhsuk-checkboxes__input", type: "checkbox", id: "others-agree" });
+    const agree = h(
+      "div",
+      { class: "nhsuk-checkboxes nhsuk-checkboxes--small", hidden: true },
+      h(
+        "div",
+        { class: "nhsuk-checkboxes__item" },
+        agreeBox,
+        h(
+          "label",
+          { class: "nhsuk-label nhsuk-checkboxes__label", for: "others-agree" },
+          t("They agree to the recording"),
+        ),
+      ),
+    );
+    const forWhom = room.you.role === "proxy" || room.you.role === "guest";
+    const problem = h("p", { class: "nhsuk-error-message", role: "alert", hidden: true });
+    const send = (event: Event) => {
+      event.preventDefault();
+      const present = others.value.trim();
+      const given = form.querySelector<HTMLInputElement>("input[name=given-for]:checked")?.value;
+      const missing =
+        present && !agreeBox.checked
+          ? t("Say that they agree, or answer No.")
+          : forWhom && !given
+            ? t("Say for whom you agree.")
+            : "";
+      setText(problem, missing);
+      problem.hidden = !missing;
+      if (missing) return;
+      void this.answer(recording, {
+        answer: "yes",
+        others_present: present,
+        others_agree: present !== "" && agreeBox.checked,
+        given_for: given === "patient" ? "patient" : "self",
+      });
+    };
+    const form = h(
+      "form",
+      { class: "question__details", hidden: true, on: { submit: send } },
+      h(
+        "label",
+        { class: "nhsuk-label", for: "others-present" },
+        t("Who else is in the room with you? Leave it empty if you are alone."),
+      ),
+      others,
+      agree,
+      forWhom && this.makeForWhom(),
+      problem,
+      h(
+        "div",
+        { class: "question__answers" },
+        button(t("Send my yes"), { type: "submit", id: "send-yes" }, "secondary"),
+        button(
+          t("No, don't record"),
+          { on: { click: () => void this.answer(recording, { answer: "no" }) } },
+          "secondary",
+        ),
+      ),
+    );
+    return form;
+  }
+
+  private makeForWhom(): HTMLElement {
+    const choice = (value: string, words: string) =>
+      h(
+        "div",
+        { class: "nhsuk-radios__item" },
+        h("input", { class: "nhsuk-radios__input", type: "radio", name: "given-for", value, id: `given-${value}` }),
+        h("label", { class: "nhsuk-label nhsuk-radios__label", for: `given-${value}` }, words),
+      );
+    return h(
+      "fieldset",
+      { class: "nhsuk-fieldset" },
+      h("legend", { class: "nhsuk-fieldset__legend nhsuk-fieldset__legend--s" }, t("For whom do you agree?")),
+      h(
+        "div",
+        { class: "nhsuk-radios nhsuk-radios--small" },
+        choice("self", t("For myself")),
+        choice("patient", t("For the patient, whom I help")),
+      ),
+    );
+  }
+
+  private askOthers(others: HTMLInputElement, agree: HTMLElement): void {
+    agree.hidden = others.value.trim() === "";
+  }
+
+  private async answer(
+    recording: RecordingView,
+    given: Pick<AnswerRecording, "answer"> & Partial<AnswerRecording>,
+  ): Promise<void> {
+    const body = { others_present: "", others_agree: false, given_for: "self" as const, ...given };
+    if (!recording.recording_id) return;
+    await this.context.send("answer_recording", {
+      recording_id: recording.recording_id,
+      question: recording.question,
+      ...body,
+    });
+  }
+
+  private async handleAsk(event: Event, problem: HTMLElement): Promise<void> {
+    event.preventDefault();
+    const chosen = this.ask.body.querySelector<HTMLInputElement>("input[name=purpose]:checked");
+    problem.hidden = chosen !== null;
+    setText(problem, chosen ? "" : t("Choose what the recording is for."));
+    if (chosen && (await this.context.send("ask_recording", { purpose: chosen.value }))) this.ask.close();
+  }
+
+  private async handleStop(): Promise<void> {
+    const id = this.context.room()?.recording.recording_id;
+    if (id) await this.context.send("stop_recording", { recording_id: id });
+  }
+
+  private tell(room: Snapshot, recording: RecordingView): void {
+    const { announcer } = this.context;
+    const was = LIVE.has(this.lastPhase);
+    if (recording.phase === "running") announcer.say(t("This visit is being recorded."), true);
+    else if (recording.phase === "paused") announcer.say(bannerWords(recording), true);
+    else if (recording.phase === "stopped" && was)
+      announcer.notice("recording", t("Recording has stopped. The visit goes on."));
+    else if (recording.phase === "failed" && (was || this.lastPhase === "asking"))
+      announcer.notice("recording", t("Recording is not possible just now. The visit goes on."));
+    else if (recording.phase === "declined" && this.lastPhase === "asking") this.tellDeclined(room, recording);
+  }
+
+  private tellDeclined(room: Snapshot, recording: RecordingView): void {
+    const again = recording.may_ask_again && may(room, "ask_recording");
+    this.context.announcer.notice(
+      "recording",
+      t("The visit is not recorded. Nothing else changes."),
+      again ? { label: t("Ask once more"), run: () => this.openAsk() } : undefined,
+    );
+  }
+}
+
+function bannerWords(recording: RecordingView): string {
+  switch (recording.phase) {
+    case "asking":
+      return t("Asking everybody whether this visit may be recorded");
+    case "starting":
+      return t("Recording is about to start");
+    case "paused":
+      return recording.code === "newcomer" || recording.code === "asking"
+        ? t("Recording is paused until everybody has answered")
+        : t("Recording is paused");
+    default:
+      return t("This visit is being recorded");
+  }
+}
+
+function answerWords(answer: string | undefined): string {
+  if (answer === "yes") return t("{name}: yes");
+  if (answer === "no") return t("{name}: no");
+  return t("{name}: no answer yet");
+}

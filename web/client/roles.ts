@@ -1,0 +1,53 @@
+// Codes of the protocol in words that a person reads.
+import type { Departure, Outcome, Role } from "./protocol.gen";
+import { t } from "./words";
+
+export function roleWords(role: Role): string {
+  return {
+    doctor: t("doctor"),
+    patient: t("patient"),
+    proxy: t("helping the patient"),
+    guest: t("guest"),
+    interpreter: t("interpreter"),
+  }[role];
+}
+
+export function outcomeWords(outcome: Outcome): string {
+  return {
+    seen: t("Seen"),
+    finished_by_phone: t("Finished by phone"),
+    not_reached: t("Not reached"),
+    left: t("Left before the end"),
+    sent_elsewhere: t("Sent to emergency or in person"),
+    wrong_person: t("Wrong person"),
+  }[outcome];
+}
+
+/** Why this page is no longer in the visit, and what to do now. */
+export function departureWords(reason: Departure | null): { title: string; text: string; mayReturn: boolean } {
+  switch (reason) {
+    case "removed":
+      return {
+        title: t("You were taken out of the visit"),
+        text: t("If you think this was a mistake, please ring the clinic."),
+        mayReturn: false,
+      };
+    case "wrong_person":
+    case "link_closed":
+      return {
+        title: t("This link is closed"),
+        text: t("Nothing was recorded or kept from this page. Please ring the clinic; they will send you a new link."),
+        mayReturn: false,
+      };
+    case "replaced":
+      return {
+        title: t("The visit goes on in another window"),
+        text: t("Your camera and microphone are off here."),
+        mayReturn: true,
+      };
+    case "visit_ended":
+      return { title: t("The visit has ended"), text: "", mayReturn: false };
+    default:
+      return { title: t("You left the visit"), text: t("You can come back with the same link."), mayReturn: true };
+  }
+}

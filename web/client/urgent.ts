@@ -1,0 +1,94 @@
+// Emergency and carrying on by phone: what a doctor needs when the picture no longer helps.
+// Facts come from the clinic, by the server; what was fetched once stays on this page.
+import type { Context } from "./context";
+import { Dialog } from "./dialog";
+import { button, h } from "./dom";
+import type { EmergencyFacts } from "./protocol.gen";
+import { hourMinute, t } from "./words";
+
+function dial(number: string): HTMLElement {
+  return h("a", { class: "dial", href: `tel:${number.replace(/[^+\d*#]/g, "")}` }, h("bdi", {}, number));
+}
+
+function fact(label: string, value: Node | string): HTMLElement {
+  return h("div", { class: "fact" }, h("dt", {}, label), h("dd", {}, value));
+}
+
+export class Urgent {
+  readonly emergency = new Dialog("emergency-dialog", t("Emergency"), "alarm");
+  readonly phone = new Dialog("phone-dialog", t("Carry on by phone"));
+  private facts: EmergencyFacts | null = null;
+
+  constructor(private readonly context: Context) {}
+
+  /** One press: place, phone and that country's number, and the time is written into the visit. */
+  async pressEmergency(): Promise<void> {
+    this.showEmergency();
+    this.emergency.open();
+    const reply = await this.context.send("emergency", {});
+    if (!reply) return;
+    this.facts = reply;
+    this.showEmergency();
+    this.context.announcer.say(t("Where the patient is and whom to ring is on the screen."), true);
+  }
+
+  openPhone(): void {
+    this.phone.body.replaceChildren(
+      h(
+        "p",
+        {},
+        t(
+          "The visit, the note and the clock stay open. A recording stops. The patient's page says that you are ringing.",
+        ),
+      ),
+      h(
+        "div",
+        { class: "bs-actions" },
+        button(t("Carry on by phone"), { id: "phone-now", on: { click: () => void this.pressPhone() } }),
+        button(t("Cancel"), { on: { click: () => this.phone.close() } }, "secondary"),
+      ),
+    );
+    this.phone.open();
+  }
+
+  private async pressPhone(): Promise<void> {
+    const reply = await this.context.send("carry_on_by_phone", {});
+    if (!reply) return;
+    this.phone.body.replaceChildren(
+      reply.phone
+        ? h("dl", { class: "facts" }, fact(t("Ring the patient at"), dial(reply.phone)))
+        : h("p", {}, t("The patient gave no phone number. The clinic's desk may have one.")),
+      h("p", {}, t("The patient's page says that you are ringing.")),
+      h("div", { class: "bs-actions" }, button(t("Close"), { on: { click: () => this.phone.close() } }, "secondary")),
+    );
+  }
+
+  private showEmergency(): void {
+    const { facts } = this;
+    const missing = t("not given");
+    this.emergency.body.replaceChildren(
+      ...(facts
+        ? [
+            h(
+              "dl",
+              { class: "facts", id: "emergency-facts" },
+              fact(
+                facts.country ? t("Emergency number ({country})", { country: facts.country }) : t("Emergency number"),
+                dial(facts.number),
+              ),
+              fact(t("Where the patient is"), facts.place ? h("bdi", { class: "bs-name" }, facts.place) : missing),
+              fact(t("The patient's phone"), facts.phone ? dial(facts.phone) : missing),
+            ),
+            h(
+              "p",
+              { class: "bs-muted" },
+              t("Written into the visit at {time}. The visit goes on.", { time: hourMinute(facts.pressed_at) }),
+            ),
+          ]
+        : [
+            h("p", { role: "status" }, t("Fetching where the patient is and whom to ring …")),
+            h("p", { class: "bs-muted" }, t("If this takes long, ring your emergency number now.")),
+          ]),
+    );
+  }
+}

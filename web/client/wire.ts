@@ -1,0 +1,38 @@
+// What the pages share beside the generated protocol: the room page's configuration, ids, how a refusal is told.
+// Leaves sending and receiving to socket.ts.
+import type { NotOk, Role } from "./protocol.gen";
+
+export interface RoomConfig {
+  participation: string;
+  room_id: string;
+  role: Role;
+  env: string;
+  back_url: string;
+  note: NoteConfig | null;
+  closing_url: string | null;
+  purposes: { code: string; words: string }[];
+  guest_link_url: string | null;
+  film_url: string | null;
+  clinic_phone: string | null;
+  opens_at: string | null;
+  /** A doctor's clinic: the silent count of who waits elsewhere. */
+  clinic?: string | null;
+}
+
+export interface NoteConfig {
+  url: string;
+  draft_url: string;
+  revision: number;
+  text: string;
+  sign_url: string;
+}
+
+export function isRefusal(reply: object): reply is NotOk {
+  return "error" in reply;
+}
+
+/** Random, unguessable, in the protocol's alphabet. */
+export function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
