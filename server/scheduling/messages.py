@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.accounts.models import Patient
 from server.context import ClinicScope
 from server.db import new_id
+from server.errors import DomainError
 from server.jobs import enqueue
 from server.scheduling.models import Appointment, Message, VisitType
+from signaling.words import Code
 
 SEND = "send_message"
 """The kind of the job; its subject is the message's id."""
@@ -42,6 +44,8 @@ class Item:
     due_at: datetime
     appointment_id: str | None = None
     sequence: int = 0
+    channel: str | None = None
+    link_id: str | None = None
 
 
 async def queue_booked(session: AsyncSession, news: News) -> None:
@@ -66,6 +70,25 @@ async def queue_cancelled(session: AsyncSession, news: News) -> None:
         await _queue_about(session, news, "cancellation", news.now)
 
 
+async def queue_page_link(session: AsyncSession, clinic: ClinicScope, patient: Patient, now: datetime) -> None:
+    """Something was released: a second link, to the patient's own page (DESIGN §5)."""
+    await queue(session, clinic, patient, Item("page_link", now), now)
+
+
+async def queue_code(session: AsyncSession, clinic: ClinicScope, patient: Patient, link_id: str, now: datetime) -> None:
+    """A code for the patient's page, to the phone on file; it is made when it is sent."""
+    await queue(session, clinic, patient, Item("code", now, channel="sms", link_id=link_id), now)
+
+
+async def send_again(session: AsyncSession, news: News) -> Message | None:
+    """The confirmation once more, with a link of its own; earlier links go on working."""
+    await drop_waiting(session, news.appointment, kind="confirmation")
+    message = await _queue_about(session, news, "confirmation", news.now)
+    if message is None:
+        raise DomainError(Code.MALFORMED, "There is neither an e-mail address nor a phone number. Nothing was sent.")
+    return message
+
+
 async def queue(
     session: AsyncSession,
     clinic: ClinicScope,
@@ -74,7 +97,8 @@ async def queue(
     now: datetime,
 ) -> Message | None:
     """One message by the patient's channel, with its job; None when there is no address to write to."""
-    channel, recipient = ("mail", patient.email) if patient.email else ("sms", patient.phone)
+    is_mail = bool(patient.email) if item.channel is None else item.channel == "mail"
+    channel, recipient = ("mail", patient.email) if is_mail else ("sms", patient.phone)
     if not recipient:
         return None
     message = Message(
@@ -82,6 +106,7 @@ async def queue(
         id=new_id(),
         patient_id=patient.id,
         appointment_id=item.appointment_id,
+        link_id=item.link_id,
         kind=item.kind,
         sequence=item.sequence,
         channel=channel,
@@ -97,13 +122,15 @@ async def queue(
     return message
 
 
-async def drop_waiting(session: AsyncSession, appointment: Appointment) -> None:
+async def drop_waiting(session: AsyncSession, appointment: Appointment, *, kind: str | None = None) -> None:
     """What hasn't left is never sent: a moved visit's old reminder above all."""
-    waiting = (
+    waiting = [
         Message.clinic_id == appointment.clinic_id,
         Message.appointment_id == appointment.id,
         Message.state == "waiting",
-    )
+    ]
+    if kind is not None:
+        waiting.append(Message.kind == kind)
     await session.execute(
         update(Message).where(*waiting).values(state="dropped").execution_options(synchronize_session=False)
     )
@@ -127,6 +154,6 @@ async def _queue_reminder(session: AsyncSession, news: News) -> None:
         await _queue_about(session, news, "reminder", due_at)
 
 
-async def _queue_about(session: AsyncSession, news: News, kind: str, due_at: datetime) -> None:
+async def _queue_about(session: AsyncSession, news: News, kind: str, due_at: datetime) -> Message | None:
     item = Item(kind, due_at, news.appointment.id, news.appointment.sequence)
-    await queue(session, news.clinic, news.patient, item, news.now)
+    return await queue(session, news.clinic, news.patient, item, news.now)

@@ -237,6 +237,7 @@ def _outbox() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("patient_id", sa.String(length=36), nullable=False),
         sa.Column("appointment_id", sa.String(length=36), nullable=True),
+        sa.Column("link_id", sa.String(length=36), nullable=True),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(length=8), nullable=False),
@@ -263,6 +264,7 @@ def _outbox() -> None:
             ["clinic_id", "patient_id"], ["patient.clinic_id", "patient.id"], name="fk_message_clinic_id_patient_id"
         ),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name="fk_message_clinic_id"),
+        sa.ForeignKeyConstraint(["link_id"], ["link.id"], name="fk_message_link_id"),
         sa.PrimaryKeyConstraint("clinic_id", "id", name="pk_message"),
     )
     op.create_index("ix_message_appointment", "message", ["clinic_id", "appointment_id"], unique=False)

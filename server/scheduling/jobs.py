@@ -1,0 +1,74 @@
+"""Work that scheduling does later: sending a message when it is due, clearing expired holds.
+
+What may still be sent and how it is written is `outbox.py`'s; the loop, leases and retries are `server/jobs/`'s.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+
+from server.config import Settings
+from server.jobs import Handler, JobContext, JobFailed
+from server.scheduling import outbox
+from server.scheduling.delivery import DeliveryFailed, Gateway, letter_of, parse_gateway
+from server.scheduling.messages import SEND
+from server.scheduling.models import Hold, Tick
+from server.scheduling.outbox import Letter
+
+CLEAR_HOLDS = "clear_holds"
+_CLEAR_EVERY_S = 60.0
+_NO_GATEWAY = "no_gateway"
+
+
+async def send_message(job: JobContext) -> None:
+    """Sends one message, at least once: a worker that dies in between sends it again under the same Message-ID."""
+    async with job.database.writing() as session:
+        letter = await outbox.prepare(session, job.settings, job.clinic_id or "", job.subject, job.now())
+    if letter is None:
+        return
+    try:
+        is_kept = await _hand_over(job.settings, letter)
+    except DeliveryFailed as failed:
+        if not failed.for_good:
+            raise JobFailed(failed.code) from failed
+        async with job.database.writing() as session:
+            await outbox.settle_failed(session, letter, failed.code)
+        return
+    async with job.database.writing() as session:
+        await outbox.settle_sent(session, letter, job.now(), keep_words=is_kept)
+
+
+async def clear_holds(job: JobContext) -> None:
+    """Frees the ticks of holds that nobody wanted; booking over one frees it by itself."""
+    while not job.cancelled():
+        async with job.database.writing() as session:
+            expired = select(Hold.id).where(Hold.expires_at <= job.now())
+            for table in (
+                delete(Tick).where(Tick.hold_id.in_(expired)),
+                delete(Hold).where(Hold.expires_at <= job.now()),
+            ):
+                await session.execute(table.execution_options(synchronize_session=False))
+        await job.pause(_CLEAR_EVERY_S)
+
+
+HANDLERS: dict[str, Handler] = {SEND: send_message}
+STANDING: dict[str, Handler] = {CLEAR_HOLDS: clear_holds}
+
+
+async def _hand_over(settings: Settings, letter: Letter) -> bool:
+    """True when the outbox table itself is the delivery (development). Raises DeliveryFailed."""
+    gateway = _gateway(settings) if letter.message.channel == "mail" else None
+    if gateway is None:
+        if settings.is_development:
+            return True
+        raise DeliveryFailed(_NO_GATEWAY, for_good=True)
+    try:
+        written = letter_of(letter.words, letter.facts, letter.message.id)
+    except ValueError:
+        raise DeliveryFailed("recipient_refused", for_good=True) from None
+    await gateway.send(written)
+    return False
+
+
+def _gateway(settings: Settings) -> Gateway | None:
+    return parse_gateway(settings.smtp_url.get_secret_value()) if settings.smtp_url is not None else None

@@ -1,0 +1,144 @@
+"""Writes a message from the appointment as it then is: subject, text, HTML, calendar part.
+
+`Facts` is all that a message may hold (issue 5): neutral name and phone of the clinic, a first name, date, time, zone,
+the link. Loading them and sending is `jobs.py` and `delivery.py`.
+"""
+
+from __future__ import annotations
+
+import gettext
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time, get_timezone_location
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from server.scheduling.calendar import Entry, Method, calendar_file, one_line
+
+KINDS = ("confirmation", "change", "cancellation", "reminder", "page_link", "code")
+WITH_CALENDAR: dict[str, Method] = {"confirmation": "REQUEST", "change": "REQUEST", "cancellation": "CANCEL"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Facts:
+    """What a message is written from. `link` opens the visit (or the patient's page); `code` is for that page."""
+
+    kind: str
+    language: str
+    clinic_name: str
+    clinic_phone: str
+    first_name: str
+    recipient: str
+    sender: str
+    written_at: datetime
+    channel: str = "mail"
+    link: str | None = None
+    code: str | None = None
+    uid: str = ""
+    sequence: int = 0
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    zone: str = "UTC"
+    patient_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Words:
+    """A written message."""
+
+    subject: str
+    text: str
+    html: str | None = None
+    ics: bytes | None = None
+    ics_method: Method | None = None
+
+
+def write(facts: Facts) -> Words:
+    """The message; a text message has text alone. Raises ValueError for a kind that doesn't exist."""
+    if facts.kind not in KINDS:
+        raise ValueError("no such message")
+    values: dict[str, Any] = {"facts": facts, "times": _times(facts)}
+    values["lead"] = _render("lead.txt", values)
+    subject = one_line(_render("subject.txt", values))
+    if facts.channel == "sms":
+        return Words(subject, one_line(_render("sms.txt", values)))
+    text = _render("message.txt", values)
+    html = _render("message.html", {**values, "subject": subject, "lang": facts.language})
+    method = WITH_CALENDAR.get(facts.kind)
+    if method is None or facts.starts_at is None or facts.ends_at is None:
+        return Words(subject, text, html)
+    entry = Entry(
+        uid=facts.uid,
+        sequence=facts.sequence,
+        method=method,
+        written_at=facts.written_at,
+        starts_at=facts.starts_at,
+        ends_at=facts.ends_at,
+        summary=_render("event_title.txt", values),
+        description=_render("event.txt", values),
+        link=facts.link,
+        organizer_name=facts.clinic_name,
+        organizer_email=facts.sender,
+        attendee_name=facts.first_name,
+        attendee_email=facts.recipient,
+    )
+    return Words(subject, text, html, calendar_file(entry), method)
+
+
+def when(moment: datetime, zone: str, language: str) -> dict[str, str]:
+    """Date, clock and place of a moment, in the words of a language."""
+    locale = locale_of(language)
+    local = moment.astimezone(ZoneInfo(zone))
+    return {
+        "date": format_date(local.date(), "EEEE d MMMM y", locale=locale),
+        "clock": format_time(local.time(), "HH:mm", locale=locale),
+        "place": get_timezone_location(zone, locale=locale, return_city=True),
+        "zone": zone,
+    }
+
+
+def locale_of(language: str) -> Locale:
+    """The nearest locale babel knows; English where it knows none."""
+    try:
+        return Locale.parse(language, sep="-")
+    except (ValueError, UnknownLocaleError):
+        return Locale("en")
+
+
+def _times(facts: Facts) -> list[dict[str, str]]:
+    """The clinic's time first; the patient's own beside it when their clocks differ at that moment."""
+    if facts.starts_at is None:
+        return []
+    zones = [facts.zone]
+    if facts.patient_zone and _offset(facts.starts_at, facts.patient_zone) != _offset(facts.starts_at, facts.zone):
+        zones.append(facts.patient_zone)
+    return [when(facts.starts_at, zone, facts.language) for zone in zones]
+
+
+def _offset(moment: datetime, zone: str) -> Any:
+    return moment.astimezone(ZoneInfo(zone)).utcoffset()
+
+
+def _render(name: str, values: dict[str, Any]) -> str:
+    return _environment().get_template(name).render(values).strip()
+
+
+@cache
+def _environment() -> Environment:
+    """HTML is escaped, plain text is not; the templates lie with the pages'."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(str(files("web"))) / "templates" / "mail"),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(gettext.NullTranslations(), newstyle=True)  # type: ignore[attr-defined]
+    return environment
