@@ -1,6 +1,6 @@
 """Who did what: entries written in the act's own transaction, incidents, and the list of deletions.
 
-Chaining the entries and checking the chain is `audit_chain.py`; what an act means is the areas' business.
+Chaining the entries and writing that list out is `audit_chain.py`; what an act means is the areas' business.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db import Base, Id, new_id
+from server.errors import not_found
 
 KEY_BYTES = 32
 
@@ -98,6 +99,15 @@ class AuditEntry(Base):
     """Of this entry's commitment alone: the chain holds only the commitment."""
 
 
+class AuditPending(Base):
+    """An entry that waits for the linker, written with it and taken away by its link."""
+
+    __tablename__ = "audit_pending"
+
+    entry_id: Mapped[str] = mapped_column(Id, ForeignKey("audit_entry.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AuditLink(Base):
     """The chain of a clinic's entries, made by one linker. A trigger refuses update and delete."""
 
@@ -106,7 +116,8 @@ class AuditLink(Base):
 
     clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    entry_id: Mapped[str] = mapped_column(Id, ForeignKey("audit_entry.id"))
+    entry_id: Mapped[str] = mapped_column(Id)
+    """No foreign key: an erased entry's link stays."""
     commitment: Mapped[bytes] = mapped_column(LargeBinary(32))
     hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     linked_at: Mapped[datetime]
@@ -179,6 +190,8 @@ async def enter(
     )
     session.add(entry)
     await session.flush()
+    session.add(AuditPending(entry_id=entry.id, at=now))
+    await session.flush()
 
 
 async def file_incident(
@@ -219,6 +232,26 @@ async def open_incidents(session: AsyncSession, clinic_id: str) -> list[Incident
     """The clinic's incidents that nobody has closed, oldest first."""
     query = select(Incident).where(Incident.clinic_id == clinic_id, Incident.closed_at.is_(None))
     return list((await session.scalars(query.order_by(Incident.filed_at))).all())
+
+
+async def close_incident(
+    session: AsyncSession, clinic_id: str, incident_id: str, *, by_person_id: str | None, now: datetime
+) -> None:
+    """Closes an incident, once. Raises not_found."""
+    incident = await session.get(Incident, (clinic_id, incident_id))
+    if incident is None:
+        raise not_found()
+    if incident.closed_at is not None:
+        return
+    incident.closed_at = now
+    await enter(
+        session,
+        clinic_id=clinic_id,
+        actor_person_id=by_person_id,
+        action=AuditAction.INCIDENT_CLOSED,
+        subject=("incident", incident_id),
+        now=now,
+    )
 
 
 async def record_deletion(

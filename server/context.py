@@ -5,6 +5,8 @@ Filling these in is for `app.py` (application) and `middleware.py` (request).
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +17,7 @@ from server.db import Database
 from server.events import Events
 from server.permissions import NOBODY, Actor
 from server.vault import Vault
+from signaling.service import Signaling
 from signaling.words import Clock
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -22,7 +25,10 @@ DATABASE = web.AppKey("database", Database)
 VAULT = web.AppKey("vault", Vault)
 EVENTS = web.AppKey("events", Events)
 CLOCK: web.AppKey[Clock] = web.AppKey("clock")
+SIGNALING = web.AppKey("signaling", Signaling)
 DEMO = web.AppKey("demo", bool)
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set once the process is asked to end: not ready any more, new requests are sent elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,19 @@ class Viewer:
     roles: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a request's address and cookies say: the clinic, who asks, and how a page's head names them."""
+
+    clinic: ClinicScope | None
+    actor: Actor
+    viewer: Viewer | None
+
+
+Identify = Callable[[web.Request], Awaitable[Identity]]
+IDENTIFY: web.AppKey[Identify] = web.AppKey("identify")
+"""How `middleware.py` learns who asks; `accounts.identify` knows."""
+
 ACTOR = web.RequestKey("actor", Actor)
 CLINIC = web.RequestKey("clinic", ClinicScope)
 VIEWER = web.RequestKey("viewer", Viewer)
@@ -71,6 +90,10 @@ def vault(request: web.Request) -> Vault:
 
 def events(request: web.Request) -> Events:
     return request.app[EVENTS]
+
+
+def signaling(request: web.Request) -> Signaling:
+    return request.app[SIGNALING]
 
 
 def now(request: web.Request) -> datetime:

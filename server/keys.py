@@ -55,4 +55,4 @@ def node_secret(settings: Settings) -> str:
         return settings.secret
     if not settings.is_development:
         raise ValueError("a node secret is generated in development only")
-    return generated_once(settings.var / "keys" / "node.secret", lambda: secrets.token_urlsafe(32))
+    return generated_once(settings.var / "keys" / "node_secret", lambda: secrets.token_urlsafe(32))

@@ -30,12 +30,22 @@ class Route:
     name: str
     nav: str | None = None
     uses_camera: bool = False
+    needs_identity: bool = True
+    """False for what has no visitor (health checks, assets, sockets): no session is looked up."""
 
 
 ROUTES = web.AppKey("routes", dict[str, Route])
 """Every route of the application by its name."""
 RESOURCES = web.AppKey("resources", dict[web.AbstractRoute, Route])
 """The same by aiohttp's own object, as a matched request names it."""
+
+
+def prepare_routes(app: web.Application) -> None:
+    """Makes the application's two tables, empty."""
+    by_name: dict[str, Route] = {}
+    by_match: dict[web.AbstractRoute, Route] = {}
+    app[ROUTES] = by_name
+    app[RESOURCES] = by_match
 
 
 def add_routes(app: web.Application, routes: list[Route]) -> None:

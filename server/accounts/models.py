@@ -30,13 +30,16 @@ class Clinic(Base):
 
 
 class Person(Base):
-    """A person of the whole installation: staff, or somebody who is a patient somewhere. Owns ticks."""
+    """A person of the whole installation: staff, or somebody who is a patient somewhere. Owns ticks.
+
+    `email` (lower case) is what staff sign in with; a patient's address for messages is `Patient.email`.
+    """
 
     __tablename__ = "person"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(400))
-    email: Mapped[str | None] = mapped_column(String(320))
+    email: Mapped[str | None] = mapped_column(String(320), unique=True)
     password_hash: Mapped[str | None] = mapped_column(String(400))
     is_seeded: Mapped[bool] = mapped_column(Boolean, default=False)
     created_at: Mapped[datetime]

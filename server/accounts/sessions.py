@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.accounts.models import Membership, Session, SessionParticipation, SessionPatient
 from server.db import new_id
 from server.permissions import Actor, StaffRole
+from signaling.words import SessionId
 
 TOKEN_BYTES = 32
 SEEN_EVERY = timedelta(minutes=5)
@@ -141,6 +142,11 @@ async def revoke(session: AsyncSession, session_id: str, now: datetime) -> None:
     await session.execute(
         update(Session).where(Session.id == session_id, Session.revoked_at.is_(None)).values(revoked_at=now)
     )
+
+
+def as_signaling(session_id: str) -> SessionId:
+    """Our session's id as signaling calls it."""
+    return SessionId(session_id)
 
 
 async def load_actor(session: AsyncSession, cookies: Mapping[str, str], clinic_id: str | None, now: datetime) -> Actor:

@@ -13,7 +13,7 @@ from signaling.words import Clock
 
 
 class JobFailed(Exception):  # noqa: N818 — a verdict, not a defect
-    """The work cannot be done, now (`again_at` None: try with backoff) or at all (`for_good`)."""
+    """The work cannot be done: now (it is tried again, later each time) or, `for_good`, at all."""
 
     def __init__(self, code: str, *, for_good: bool = False) -> None:
         super().__init__(code)
@@ -36,6 +36,7 @@ class JobContext:
     clock: Clock
     _progress: Callable[[float], Awaitable[None]]
     _is_cancelled: Callable[[], bool]
+    _pause: Callable[[float], Awaitable[None]]
 
     def now(self) -> datetime:
         return self.clock()
@@ -47,6 +48,10 @@ class JobContext:
     def cancelled(self) -> bool:
         """True once the work is no longer wanted, its lease was lost, or the process ends: stop at a clean place."""
         return self._is_cancelled()
+
+    async def pause(self, seconds: float) -> None:
+        """Waits, and comes back early once `cancelled`; for standing jobs."""
+        await self._pause(seconds)
 
 
 Handler = Callable[[JobContext], Awaitable[None]]

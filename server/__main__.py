@@ -1,0 +1,165 @@
+"""The command line `bedside`: one command a process, and the few that prepare or check an installation."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from media.config import SettingsRefused as NodeSettingsRefused
+from media.config import load_settings as load_node_settings
+from server import keys, logs
+from server.config import Settings, SettingsRefused, load_settings
+from server.db import Database
+from server.logs import Event
+from server.migrations import migrate as migrate_database
+from server.seed import seed_demo
+from server.serving import CannotStart, run_jobs, run_server
+from server.supervisor import EXIT_CANNOT_START, Supervisor, children_environment
+from server.vault import new_keyset
+from server.welcome import welcome_lines
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video visits.")
+
+
+def main() -> None:
+    """The entry point of the installed command; what can't start says so, one complaint a line."""
+    try:
+        cli()
+    except (SettingsRefused, NodeSettingsRefused) as refused:
+        _complain(refused.complaints)
+    except CannotStart as refused:
+        _complain([str(refused)])
+
+
+@cli.command()
+def serve() -> None:
+    """Everything on this machine: server, one media node and jobs, restarted when they crash."""
+    settings = load_settings()
+    load_node_settings()
+    logs.configure_logs("serve")
+    with suppress(KeyboardInterrupt):
+        sys.exit(asyncio.run(_serve(settings)))
+
+
+@cli.command()
+def server() -> None:
+    """Pages, forms and rooms; any number of them."""
+    _run("server", run_server)
+
+
+@cli.command()
+def media() -> None:
+    """One media node: relay and capture; one per core."""
+    settings = load_node_settings()
+    from media.node import run_node  # noqa: PLC0415 — the only process that needs it
+
+    sys.exit(asyncio.run(run_node(settings)))
+
+
+@cli.command()
+def jobs() -> None:
+    """Films, reminders, retention, audit links; any number of them."""
+    _run("jobs", run_jobs)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    _run("migrate", _migrate)
+
+
+@cli.command()
+def seed() -> None:
+    """Fill an empty database with the demo clinic."""
+    _run("seed", _seed)
+
+
+@cli.command("check-config")
+def check_config(
+    make_keyset: Annotated[bool, typer.Option("--new-keyset", help="Print a fresh keyset, a secret.")] = False,
+) -> None:
+    """Say what is wrong with the settings, one complaint a line."""
+    if make_keyset:
+        typer.echo(new_keyset())
+        return
+    complaints: list[str] = []
+    for load in (load_settings, load_node_settings):
+        try:
+            load()
+        except (SettingsRefused, NodeSettingsRefused) as refused:
+            complaints += [line for line in refused.complaints if line not in complaints]
+    if complaints:
+        _complain(complaints)
+    typer.echo("the settings are complete")
+
+
+def _run(process: str, main_of: Callable[[Settings], Awaitable[None]]) -> None:
+    settings = load_settings()
+    logs.configure_logs(process)
+
+    async def run() -> None:
+        await main_of(settings)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run())
+
+
+async def _migrate(settings: Settings) -> None:
+    keys.prepare_var(settings.var)
+    database = Database(settings.database)
+    try:
+        await migrate_database(database)
+    finally:
+        await database.close()
+    logs.log_info(Event.MIGRATED)
+
+
+async def _seed(settings: Settings) -> None:
+    database = Database(settings.database)
+    try:
+        if await seed_demo(database, keys.open_vault(settings)):
+            logs.log_info(Event.SEEDED)
+    finally:
+        await database.close()
+
+
+async def _serve(settings: Settings) -> int:
+    environment, children = children_environment(settings, os.environ)
+    await _migrate(settings)
+    if settings.wants_demo:
+        await _seed(settings)
+    ready = asyncio.Event()
+    supervisor = Supervisor(settings, environment, children)
+    greeting = asyncio.create_task(_greet(settings, ready))
+    try:
+        return await supervisor.run(ready)
+    finally:
+        greeting.cancel()
+        await asyncio.gather(greeting, return_exceptions=True)
+
+
+async def _greet(settings: Settings, ready: asyncio.Event) -> None:
+    """Prints where to go, once everything answers."""
+    await ready.wait()
+    database = Database(settings.database)
+    try:
+        for line in await welcome_lines(settings, database):
+            typer.echo(line)
+    finally:
+        await database.close()
+
+
+def _complain(lines: list[str]) -> None:
+    for line in lines:
+        typer.echo(f"bedside: {line}", err=True)
+    sys.exit(EXIT_CANNOT_START)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The forms of accounts: what each field may hold, in the words its page uses."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints, field_validator
+
+from server.names import Name
+
+ShortText = Annotated[str, StringConstraints(max_length=320)]
+
+
+class SignInForm(BaseModel):
+    email: ShortText = Field(title="your e-mail address")
+    password: Annotated[str, StringConstraints(max_length=1000)] = Field(title="your password")
+    next: ShortText = ""
+
+
+class PageForm(BaseModel):
+    birth_date: date = Field(title="the date of birth")
+    code: Annotated[str, StringConstraints(max_length=20)] = Field(title="the code")
+
+    @field_validator("code")
+    @classmethod
+    def _digits(cls, value: str) -> str:
+        return "".join(character for character in value if character.isdigit())
+
+
+class PatientForm(BaseModel):
+    name: Name = Field(title="the whole name")
+    first_name: Name = Field(title="the first name")
+    birth_date: date = Field(title="the date of birth")
+    phone: Annotated[str, StringConstraints(max_length=32)] | None = Field(None, title="the phone number")
+    email: ShortText | None = Field(None, title="the e-mail address")

@@ -1,0 +1,47 @@
+"""Tells the middleware which clinic an address names and who this browser is there, in one short read."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import context
+from server.accounts import sessions
+from server.accounts.models import Person
+from server.accounts.service import load_clinic
+from server.context import ClinicScope, Identity, Viewer
+from server.errors import not_found
+from server.permissions import NOBODY, Actor
+
+
+async def identify(request: web.Request) -> Identity:
+    """Raises not_found when the address names a clinic that isn't there."""
+    slug = request.match_info.get("clinic")
+    if slug is None and not _has_session(request):
+        return Identity(None, NOBODY, None)
+    now = context.now(request)
+    async with context.database(request).reading() as session:
+        clinic = await _clinic(session, slug)
+        actor = await sessions.load_actor(session, request.cookies, clinic.id if clinic else None, now)
+        viewer = await _viewer(session, actor)
+    return Identity(clinic, actor, viewer)
+
+
+def _has_session(request: web.Request) -> bool:
+    return any(name in request.cookies for name in sessions.COOKIES.values())
+
+
+async def _clinic(session: AsyncSession, slug: str | None) -> ClinicScope | None:
+    if slug is None:
+        return None
+    clinic = await load_clinic(session, slug)
+    if clinic is None:
+        raise not_found()
+    return clinic
+
+
+async def _viewer(session: AsyncSession, actor: Actor) -> Viewer | None:
+    if actor.person_id is None or not actor.roles:
+        return None
+    person = await session.get(Person, actor.person_id)
+    return Viewer(person.name, tuple(sorted(actor.roles))) if person else None

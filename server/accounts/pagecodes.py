@@ -1,0 +1,102 @@
+"""The second half of a patient-page link: birth date and a code sent to the phone on file.
+
+Unknown, closed and right links answer alike until both are right; the fifth wrong try locks the link (`links.touch`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.accounts import links
+from server.accounts.events import PageCodeAsked
+from server.accounts.links import LinkKind
+from server.accounts.models import Link, PageCode, Patient
+from server.accounts.service import load_patient
+from server.audit import AuditAction
+from server.db import new_id
+from server.events import Events
+
+CODE_DIGITS = 6
+CODE_LIVES = timedelta(minutes=15)
+CODES_MAX = 3
+"""Within CODE_LIVES, for one link: the phone on file isn't to be flooded."""
+
+
+async def ask_for_code(session: AsyncSession, events: Events, token: str, now: datetime) -> None:
+    """Has a code sent when there is an open link and a phone; answers nothing either way."""
+    link = await _open_link(session, token)
+    if link is None:
+        return
+    patient = await load_patient(session, link.clinic_id, link.subject_id)
+    if patient is not None and patient.phone:
+        await events.raise_event(session, PageCodeAsked(link.clinic_id, patient.id, link.id, now))
+
+
+async def make_code(session: AsyncSession, link_id: str, now: datetime) -> str | None:
+    """A fresh code for this link, to be sent or read out, shown this once; None when there were enough for now."""
+    if await _recent(session, link_id, now) >= CODES_MAX:
+        return None
+    code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
+    code_id = new_id()
+    row = PageCode(
+        id=code_id,
+        link_id=link_id,
+        code_hash=_hash(code_id, code),
+        created_at=now,
+        expires_at=now + CODE_LIVES,
+    )
+    session.add(row)
+    await session.flush()
+    return code
+
+
+async def check(session: AsyncSession, token: str, birth_date: date, code: str, now: datetime) -> Patient | None:
+    """The patient whose page opens, or None: for any link, date or code that isn't right, without saying which."""
+    link = await _open_link(session, token)
+    if link is None:
+        return None
+    patient = await load_patient(session, link.clinic_id, link.subject_id)
+    row = await _matching(session, link, code, now)
+    right = patient is not None and row is not None and patient.birth_date == birth_date
+    await links.touch(session, link, right=right, now=now)
+    if not right or patient is None or row is None:
+        return None
+    row.used_at = now
+    await audit.enter(
+        session,
+        clinic_id=link.clinic_id,
+        actor_person_id=patient.person_id,
+        action=AuditAction.PAGE_OPENED,
+        subject=("patient", patient.id),
+        now=now,
+    )
+    return patient
+
+
+async def _open_link(session: AsyncSession, token: str) -> Link | None:
+    link = await links.load_link(session, token)
+    if link is None or link.closed_at is not None or link.kind != LinkKind.PAGE:
+        return None
+    return link
+
+
+async def _recent(session: AsyncSession, link_id: str, now: datetime) -> int:
+    query = select(func.count()).where(PageCode.link_id == link_id, PageCode.created_at > now - CODE_LIVES)
+    return int(await session.scalar(query) or 0)
+
+
+async def _matching(session: AsyncSession, link: Link, code: str, now: datetime) -> PageCode | None:
+    query = select(PageCode).where(PageCode.link_id == link.id, PageCode.expires_at > now, PageCode.used_at.is_(None))
+    rows = (await session.scalars(query)).all()
+    return next((row for row in rows if hmac.compare_digest(row.code_hash, _hash(row.id, code))), None)
+
+
+def _hash(code_id: str, code: str) -> bytes:
+    return hashlib.sha256(f"{code_id} {code}".encode()).digest()

@@ -1,0 +1,35 @@
+"""Pure rules of accounts: what a password, a phone number and a way back after sign-in must look like."""
+
+from __future__ import annotations
+
+import phonenumbers
+
+PASSWORD_MIN = 12
+PASSWORD_MAX = 200
+
+
+def clean_phone(text: str, country: str) -> str:
+    """The number in E.164, read as somebody in `country` writes it. Raises ValueError in plain words."""
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        raise ValueError("Enter a phone number, such as 030 901820 or +49 30 901820") from None
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError("Enter a phone number that can be rung: this one is too short or too long")
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def check_password(text: str) -> str:
+    """Raises ValueError in plain words."""
+    if len(text) < PASSWORD_MIN:
+        raise ValueError(f"The password needs {PASSWORD_MIN} characters or more")
+    if len(text) > PASSWORD_MAX:
+        raise ValueError(f"The password may have {PASSWORD_MAX} characters at most")
+    return text
+
+
+def way_back(wanted: str, slug: str) -> str:
+    """Where to go after sign-in: a path inside this clinic, else its first page; never another site."""
+    home = f"/c/{slug}/"
+    is_inside = wanted.startswith(home) and not any(bad in wanted for bad in ("\\", "//", "\n", "\r", ".."))
+    return wanted if is_inside else home
