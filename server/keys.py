@@ -5,12 +5,11 @@ In production the secrets come from settings and nothing is generated here but t
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 
 from server.config import Settings
+from server.files import written_once
 from server.vault import Vault, new_keyset
 
 FOLDERS = ("keys", "recordings", "uploads", "captures", "run", "deletions")
@@ -22,23 +21,6 @@ def prepare_var(var: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def generated_once(path: Path, make: Callable[[], str]) -> str:
-    """The text of a secret file (0600), made by whoever comes first."""
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(make())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text(encoding="utf-8")
-
-
 def open_vault(settings: Settings) -> Vault:
     """The vault under the keyset of the settings; in development under one generated into `var/keys`."""
     folder = settings.var / "keys"
@@ -46,7 +28,7 @@ def open_vault(settings: Settings) -> Vault:
         return Vault(folder / "clinics", settings.keyset.get_secret_value())
     if not settings.is_development:
         raise ValueError("a keyset is generated in development only")
-    return Vault(folder / "clinics", generated_once(folder / "master.keyset", new_keyset))
+    return Vault(folder / "clinics", written_once(folder / "master.keyset", new_keyset))
 
 
 def node_secret(settings: Settings) -> str:
@@ -55,4 +37,4 @@ def node_secret(settings: Settings) -> str:
         return settings.secret
     if not settings.is_development:
         raise ValueError("a node secret is generated in development only")
-    return generated_once(settings.var / "keys" / "node_secret", lambda: secrets.token_urlsafe(32))
+    return written_once(settings.var / "keys" / "node_secret", lambda: secrets.token_urlsafe(32))

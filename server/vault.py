@@ -5,11 +5,12 @@ Which object is sealed, and when its content and key are destroyed, is for the a
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import tink
 from tink import aead, secret_key_access
+
+from server.files import written_once
 
 KEY_BYTES = 32
 
@@ -78,27 +79,12 @@ class Vault:
     def _load(self, clinic_id: str) -> tink.KeysetHandle:
         path = self._folder / f"{clinic_id}.keyset"
         associated = f"bedside keyset {clinic_id}".encode()
-        if not path.exists():
-            self._make(path, associated)
+        text = written_once(path, lambda: self._made(associated))
         try:
-            return tink.json_proto_keyset_format.parse_encrypted(path.read_text("utf-8"), self._master, associated)
+            return tink.json_proto_keyset_format.parse_encrypted(text, self._master, associated)
         except tink.TinkError as error:
             raise VaultError("the clinic's keyset does not open under this master keyset") from error
 
-    def _make(self, path: Path, associated: bytes) -> None:
-        """Another process may make it in the same moment: the first one to finish wins, whole."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _made(self, associated: bytes) -> str:
         handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-        text = tink.json_proto_keyset_format.serialize_encrypted(handle, self._master, associated)
-        draft = path.with_suffix(f".{os.getpid()}.draft")
-        draft.touch(mode=0o600)
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        return str(tink.json_proto_keyset_format.serialize_encrypted(handle, self._master, associated))

@@ -31,6 +31,11 @@ from server.vault import Vault
 NOW = datetime(2026, 3, 16, 9, 0, tzinfo=UTC)
 """A Monday, 10:00 in Berlin."""
 
+PATIENTS = (
+    NewPatient("Anna Müller", "Anna", date(1980, 5, 1), "+493023125101", "anna@mail.example"),
+    NewPatient("Boris Ivanov", "Boris", date(1975, 1, 2), "+493023125102", "boris@mail.example"),
+)
+
 
 @dataclass
 class TestClock:
@@ -148,8 +153,8 @@ async def add_cast(session: AsyncSession, now: datetime = NOW) -> Cast:
         scheduler=await _staff(session, clinic, "Sam Desk", StaffRole.SCHEDULER, now),
         administrator=await _staff(session, clinic, "Ira Admin", StaffRole.ADMINISTRATOR, now),
         stranger=await _staff(session, other, "Dr Elsewhere", StaffRole.DOCTOR, now),
-        patient=await _patient(session, clinic, "Anna Müller", date(1980, 5, 1), "+493023125101", now),
-        other_patient=await _patient(session, clinic, "Boris Ivanov", date(1975, 1, 2), "+493023125102", now),
+        patient=await _patient(session, clinic, PATIENTS[0], now),
+        other_patient=await _patient(session, clinic, PATIENTS[1], now),
     )
 
 
@@ -179,6 +184,5 @@ async def _staff(session: AsyncSession, clinic: ClinicScope, name: str, role: St
     return person.id
 
 
-async def _patient(session: AsyncSession, clinic: ClinicScope, name: str, born: date, phone: str, now: datetime) -> str:
-    new = NewPatient(name, name.split(maxsplit=1)[0], born, phone=phone, email="somebody@mail.example")
+async def _patient(session: AsyncSession, clinic: ClinicScope, new: NewPatient, now: datetime) -> str:
     return (await create_patient(session, clinic, new, by_person_id=None, now=now)).id
