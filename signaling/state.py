@@ -63,6 +63,8 @@ class Person:
     """A guest's: whether the patient agreed to them."""
     session: str | None = field(default=None, repr=False)
     """The browser that holds the place; another one is a second device."""
+    tab: str | None = None
+    """The page that was last in the place: another one has to connect its media anew."""
     place: Place | None = None
     devices: tuple[Device, ...] = ()
     away_reason: str | None = None

@@ -1,0 +1,293 @@
+"""What nodes should be doing against what they do: each difference is a call, made again until it is gone.
+
+`desired.py` says what should be; this compares on every effect, every 2 s and after any failure, and hands what
+nodes report to the room. It never decides about consent: it grants what the room's state grants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from media.api import (
+    CaptureGrant,
+    CapturePhase,
+    CaptureState,
+    NodeEvent,
+    NodeEventKind,
+    NodeRefusal,
+    NodeState,
+)
+from media.api import RoomState as NodeRoom
+from media.client import NodeRefused, NodeUnreachable
+from signaling import changes as c
+from signaling.conductor import Conductor
+from signaling.desired import DesiredCapture, DesiredRoom, desired, is_different
+from signaling.logs import Happening, log_error
+from signaling.messages import RecordingAnswer
+from signaling.ports import MediaNode, Nodes
+from signaling.state import LIVE, Relay, RoomState
+from signaling.tasks import TaskOwner
+from signaling.words import Code, ParticipantId, RecordingId, Refused, RoomId
+
+NodeError = (NodeRefused, NodeUnreachable)
+
+WITHDRAWN = "withdrawn"
+STOP_REASONS = frozenset({WITHDRAWN, "by_phone", "visit_ended", "wrong_person"})
+"""Stopped on somebody's word, as against paused, superseded or lost."""
+
+
+class Reconciler:
+    """`on_down_offer` hands a node's new offer to this server's own sockets."""
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        nodes: Nodes,
+        tasks: TaskOwner,
+        on_down_offer: Callable[[NodeEvent], Awaitable[None]],
+    ) -> None:
+        self._conductor = conductor
+        self._nodes = nodes
+        self._tasks = tasks
+        self._on_down_offer = on_down_offer
+        self._busy: set[RoomId] = set()
+        self._again: set[RoomId] = set()
+
+    def request(self, room_id: RoomId) -> None:
+        """Look at this room soon; several requests become one."""
+        if room_id in self._busy:
+            self._again.add(room_id)
+            return
+        self._busy.add(room_id)
+        self._tasks.spawn(self._work(room_id), f"reconcile {room_id}")
+
+    async def sync(self, room_id: RoomId) -> None:
+        """Brings the node to what the room wants. Raises nothing of the node's: what fails is tried again."""
+        state = await self._conductor.get(room_id)
+        try:
+            await self._sync(state)
+        except Refused as refused:
+            log_error(Happening.RECONCILE_FAILED, room_id=room_id, code=refused.code.value)
+        except NodeError as error:
+            code = error.code.value if isinstance(error, NodeRefused) else "unreachable"
+            log_error(Happening.NODE_CALL_FAILED, room_id=room_id, code=code)
+
+    async def stop_capture(self, state: RoomState, reason: str) -> None:
+        """At the node, before anything else is done or stored; an unreachable node is tried again by `sync`."""
+        recording = state.recording
+        if recording is None or state.relay is None or recording.phase not in LIVE:
+            return
+        try:
+            await self._nodes.get(state.relay.node).stop_capture(state.room_id, recording.recording_id, reason)
+        except (Refused, *NodeError) as error:
+            log_error(Happening.NODE_CALL_FAILED, room_id=state.room_id, code=type(error).__name__)
+
+    async def pause_capture(self, state: RoomState) -> None:
+        """At the node, before a consent that stood is asked for again."""
+        wanted, relay = desired(state), state.relay
+        if wanted is None or relay is None or wanted.capture is None or not wanted.capture.running:
+            return
+        try:
+            await self._grant(self._nodes.get(relay.node), state, wanted.capture, running=False)
+        except (Refused, *NodeError):
+            await self.stop_capture(state, "paused")
+
+    # ── NodeListener ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def handle_node_state(self, node: str, state: NodeState) -> None:
+        """Only finds out which rooms differ; each of them is looked at afresh, since this answer may be old by now."""
+        for room_id in await self._conductor.store.active():
+            room = await self._conductor.store.load(room_id)
+            if room is None or room.relay is None or room.relay.node != node:
+                continue
+            if room.relay.epoch != state.epoch or is_different(room, state.rooms.get(room_id)):
+                self.request(room_id)
+
+    async def handle_node_lost(self, node: str) -> None:
+        for room_id in await self._conductor.store.active():
+            room = await self._conductor.store.load(room_id)
+            if room is not None and room.relay is not None and room.relay.node == node:
+                await self._conductor.apply(room_id, c.RelayLost(node, room.relay.epoch))
+                self.request(room_id)
+
+    async def handle_node_event(self, node: str, event: NodeEvent) -> None:
+        if event.kind == NodeEventKind.LOG_STORED and event.log is not None:
+            await self._conductor.clinic.log_stored(event.log)
+            return
+        if event.room_id is None:
+            return
+        room_id = RoomId(event.room_id)
+        room = await self._conductor.store.load(room_id)
+        if room is None or room.relay is None or (room.relay.node, room.relay.epoch) != (node, event.epoch):
+            return
+        if event.kind == NodeEventKind.DOWN_OFFER:
+            await self._on_down_offer(event)
+        elif event.kind == NodeEventKind.CAPTURE and event.capture is not None:
+            await self._report(room_id, event.capture)
+        elif event.kind == NodeEventKind.ROOM_CLOSED:
+            await self._conductor.apply(room_id, c.RelayLost(node, event.epoch))
+            self.request(room_id)
+        elif event.kind in (NodeEventKind.AWAY, NodeEventKind.BACK) and event.participant_id is not None:
+            is_away = event.kind == NodeEventKind.AWAY
+            await self._conductor.apply(room_id, c.MediaAway(ParticipantId(event.participant_id), is_away))
+
+    # ── One room ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _work(self, room_id: RoomId) -> None:
+        try:
+            while True:
+                self._again.discard(room_id)
+                await self.sync(room_id)
+                if room_id not in self._again:
+                    return
+        finally:
+            self._busy.discard(room_id)
+            self._again.discard(room_id)
+
+    async def _sync(self, state: RoomState) -> None:
+        await self._tell_phase(state)
+        wanted = desired(state)
+        if wanted is None:
+            if state.relay is not None:
+                await self._close(state, state.relay)
+            return
+        if state.relay is None:
+            await self._open(state.room_id)
+            return
+        node = self._nodes.get(state.relay.node)
+        actual = await node.state()
+        room = actual.rooms.get(state.room_id)
+        if actual.epoch != state.relay.epoch or room is None:
+            await self._conductor.apply(state.room_id, c.RelayLost(state.relay.node, state.relay.epoch))
+            self.request(state.room_id)
+            return
+        await self._people(node, state, wanted, room)
+        await self._capture(node, state, wanted.capture, room.capture)
+
+    async def _tell_phase(self, state: RoomState) -> None:
+        recording = state.recording
+        if recording is not None and recording.stored_phase != recording.phase:
+            effect = c.StorePhase(recording.recording_id, recording.phase, recording.segment, recording.code)
+            await self._conductor.store_phase(state.room_id, effect)
+
+    async def _open(self, room_id: RoomId) -> None:
+        url = self._nodes.least_loaded()
+        if url is None:
+            await self._conductor.apply(room_id, c.NoNode())
+            return
+        try:
+            made = await self._nodes.get(url).create_room(room_id)
+        except NodeError:
+            await self._conductor.apply(room_id, c.NoNode())
+            raise
+        after = await self._conductor.apply(room_id, c.RelayMade(url, made.epoch, tuple(made.ice_servers)))
+        if after.relay is None or after.relay.node != url:
+            await self._nodes.get(url).close_room(room_id)
+
+    async def _close(self, state: RoomState, relay: Relay) -> None:
+        try:
+            await self._nodes.get(relay.node).close_room(state.room_id)
+        finally:
+            await self._conductor.apply(state.room_id, c.RelayClosed())
+
+    async def _people(self, node: MediaNode, state: RoomState, wanted: DesiredRoom, room: NodeRoom) -> None:
+        for one, picture_first in wanted.admitted.items():
+            there = room.participants.get(one)
+            if there is None or not there.admitted or there.picture_first != picture_first:
+                await node.admit(state.room_id, one, admitted=True, picture_first=picture_first)
+        for known, there in room.participants.items():
+            if known in wanted.admitted:
+                continue
+            person = state.people.get(ParticipantId(known))
+            if person is None or person.standing == "left":
+                reason = person.reason.value if person and person.reason else "left"
+                await node.remove(state.room_id, known, reason)
+            elif there.admitted:
+                await node.admit(state.room_id, known, admitted=False)
+
+    async def _capture(
+        self, node: MediaNode, state: RoomState, wanted: DesiredCapture | None, there: CaptureState
+    ) -> None:
+        is_on = there.phase in (CapturePhase.RUNNING, CapturePhase.PAUSED)
+        if is_on and there.recording_id and (wanted is None or there.recording_id != wanted.recording_id):
+            await node.stop_capture(state.room_id, there.recording_id, "not_wanted")
+            is_on = False
+        if wanted is None:
+            return
+        if not wanted.running:
+            if there.phase == CapturePhase.RUNNING and is_on:
+                await self.pause_running(node, state, wanted)
+            return
+        is_same = (there.recording_id, there.segment) == (wanted.recording_id, wanted.segment)
+        if is_same and there.phase in (CapturePhase.STOPPED, CapturePhase.FAILED, CapturePhase.RUNNING):
+            await self._report(state.room_id, there)
+        else:
+            await self._start(node, state, wanted)
+
+    async def _start(self, node: MediaNode, state: RoomState, wanted: DesiredCapture) -> None:
+        try:
+            taken = await self._grant(node, state, wanted, running=True)
+        except Refused as refused:
+            await self._conductor.apply(state.room_id, c.CaptureRefused(wanted.recording_id, refused.code.value))
+            return
+        except NodeRefused as error:
+            if error.code == NodeRefusal.STORAGE_FULL:
+                await self._conductor.apply(
+                    state.room_id, c.CaptureRefused(wanted.recording_id, Code.STORAGE_FULL.value)
+                )
+                return
+            raise
+        await self._report(state.room_id, taken)
+
+    async def pause_running(self, node: MediaNode, state: RoomState, wanted: DesiredCapture) -> None:
+        """It runs though not everybody said yes: paused with the keys of those who did, or else stopped."""
+        recording = state.recording
+        agreed = tuple(
+            one for one in wanted.participants if recording and recording.answer_of(one) == RecordingAnswer.YES
+        )
+        try:
+            paused = DesiredCapture(wanted.recording_id, wanted.segment, False, agreed)
+            await self._grant(node, state, paused, running=False)
+        except (Refused, NodeRefused):
+            await node.stop_capture(state.room_id, wanted.recording_id, "paused")
+            await self._conductor.apply(state.room_id, c.SegmentClosed(wanted.recording_id, wanted.segment))
+
+    async def _grant(self, node: MediaNode, state: RoomState, wanted: DesiredCapture, *, running: bool) -> CaptureState:
+        if not wanted.participants:
+            raise Refused(Code.CONSENT_MISSING)
+        keys = await self._conductor.clinic.sealing_keys(
+            state.room_id, wanted.recording_id, wanted.segment, wanted.participants
+        )
+        grant = CaptureGrant(
+            recording_id=wanted.recording_id,
+            segment=wanted.segment,
+            running=running,
+            keys={str(one): key for one, key in keys.items()},
+        )
+        return await node.grant(state.room_id, grant)
+
+    async def _report(self, room_id: RoomId, capture: CaptureState) -> None:
+        """What the node says of a capture. One that we stopped on somebody's word never starts again by itself,
+        even if the server died before that word was stored."""
+        if capture.recording_id is None or capture.segment is None:
+            return
+        recording_id = RecordingId(capture.recording_id)
+        change: c.Change = c.CaptureReported(recording_id, capture.segment, capture.phase, capture.reason)
+        if capture.phase == CapturePhase.STOPPED and capture.reason in STOP_REASONS:
+            change = c.RecordingStopped(recording_id, capture.reason)
+        elif capture.phase == CapturePhase.STOPPED:
+            change = c.SegmentClosed(recording_id, capture.segment)
+        await self._conductor.apply(room_id, change)
+
+    async def sync_waiting(self) -> None:
+        """Rooms that no node has yet, and phases the database has not heard: tried again."""
+        for room_id in await self._conductor.store.active():
+            room = await self._conductor.store.load(room_id)
+            if room is None:
+                self.request(room_id)
+                continue
+            untold = room.recording is not None and room.recording.stored_phase != room.recording.phase
+            if untold or (room.relay is None and desired(room) is not None):
+                self.request(room_id)
+            await asyncio.sleep(0)
