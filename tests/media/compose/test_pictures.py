@@ -1,0 +1,74 @@
+"""Which picture of a person shows at a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from media.compose.pictures import SourcePictures, open_pictures
+from media.compose.reader import SegmentLog
+from media.compose.timeline import build_timeline
+from tests.media.golden import GoldenLog, flat, video
+
+RED, BLUE = (200, 30, 30), (30, 60, 200)
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> GoldenLog:
+    return GoldenLog(tmp_path / "one.bedlog")
+
+
+def camera(golden: GoldenLog) -> SourcePictures:
+    timeline = build_timeline([SegmentLog(golden.path, golden.unwrap)])
+    assert timeline is not None
+    return open_pictures(timeline.tracks)["anna", "camera"]
+
+
+def tenths(start: int, end: int) -> list[float]:
+    return [number / 10 for number in range(start, end)]
+
+
+def test_the_newest_picture_not_after_the_moment_shows(golden: GoldenLog) -> None:
+    golden.send(golden.track("anna", "camera"), video(flat(64, 48, RED), tenths(0, 10)), delay=lambda _: 0.0)
+    golden.write(1.0)
+    pictures = camera(golden)
+    shown = [pictures.at(at) for at in (0.05, 0.06, 0.15, 0.95)]
+    assert [round(one.captured_s, 2) for one in shown if one is not None] == [0.0, 0.0, 0.1, 0.9]
+    assert shown[0] is shown[1]
+
+
+def test_a_camera_that_returns_never_shows_its_old_picture(golden: GoldenLog) -> None:
+    """It comes back at 6 s, but its first key frame only at 7 s."""
+    packets = video(flat(64, 48, RED), tenths(0, 20) + tenths(60, 90), keys=[30])
+    packets = [one for one in packets if one.sequence != packets[20].sequence]
+    golden.send(golden.track("anna", "camera"), packets)
+    golden.write(9.0)
+    pictures = camera(golden)
+    shown = {at: pictures.at(at) is not None for at in (1.0, 2.5, 4.0, 6.5, 7.2)}
+    assert shown == {1.0: True, 2.5: True, 4.0: False, 6.5: False, 7.2: True}
+
+
+def test_of_two_layers_the_larger_that_is_there_shows(golden: GoldenLog) -> None:
+    low, high = golden.track("anna", "camera", rid="l"), golden.track("anna", "camera", rid="h")
+    golden.send(low, video(flat(32, 24, BLUE), tenths(0, 100)))
+    golden.send(high, video(flat(128, 96, RED), tenths(0, 30), first_sequence=7000))
+    golden.write(10.0)
+    pictures = camera(golden)
+    shown = [pictures.at(at) for at in (1.0, 2.5, 6.0)]
+    assert [one.frame.width for one in shown if one is not None] == [128, 128, 32]
+
+
+def test_a_frame_that_does_not_decode_is_passed_over(golden: GoldenLog) -> None:
+    packets = video(flat(64, 48, RED), tenths(0, 10), keys=[5])
+    broken = [
+        type(one)(one.captured_s, one.sequence, one.timestamp, one.marker, one.payload[:5] + b"\xff" * 20)
+        if 0.15 < one.captured_s < 0.25
+        else one
+        for one in packets
+    ]
+    golden.send(golden.track("anna", "camera"), broken)
+    golden.write(1.0)
+    shown = camera(golden).at(0.95)
+    assert shown is not None
+    assert shown.captured_s > 0.85

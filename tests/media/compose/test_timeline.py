@@ -1,0 +1,108 @@
+"""Film time: where it begins and ends, and what happened when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media.compose.reader import SegmentLog
+from media.compose.timeline import Timeline, active_spans, build_timeline
+from tests.media.golden import GoldenLog, Rtp
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> GoldenLog:
+    return GoldenLog(tmp_path / "one.bedlog")
+
+
+def sound(start_s: float, end_s: float) -> list[Rtp]:
+    """Packets that nobody will decode."""
+    return [
+        Rtp(start_s + n * 0.02, round(start_s * 50) + n, round(start_s * 48_000) + n * 960, False, b"x")
+        for n in range(round((end_s - start_s) * 50))
+    ]
+
+
+def laid(*logs: GoldenLog) -> Timeline:
+    timeline = build_timeline([SegmentLog(log.path, log.unwrap) for log in logs])
+    assert timeline is not None
+    return timeline
+
+
+def pauses(timeline: Timeline) -> list[tuple[float, float, str]]:
+    return [(round(one.span.start_s, 3), round(one.span.end_s, 3), one.kind) for one in timeline.pauses]
+
+
+def test_the_first_grant_is_zero_and_a_fuller_one_is_no_pause(golden: GoldenLog) -> None:
+    golden.mark(1.0, "running")
+    golden.mark(3.0, "running")
+    golden.send(golden.track("anna", "microphone"), sound(2, 5), delay=lambda _: 0.0)
+    golden.write(6.0)
+    timeline = laid(golden)
+    assert timeline.length_s == pytest.approx(5.0)
+    assert timeline.started_at_utc_s == pytest.approx(golden.utc_0 / 1e9 + 1.0)
+    assert timeline.tracks[0].times_s[0] == pytest.approx(1.0, abs=1e-6)
+    assert pauses(timeline) == []
+    assert timeline.incomplete is None
+
+
+def test_pauses_lie_between_and_a_last_one_ends_the_film(golden: GoldenLog) -> None:
+    for at, kind in ((0.0, "running"), (2.0, "paused"), (3.0, "running"), (5.0, "paused")):
+        golden.mark(at, kind)
+    golden.send(golden.track("anna", "microphone"), sound(0, 2) + sound(3, 5))
+    golden.write(60.0)
+    timeline = laid(golden)
+    assert timeline.length_s == pytest.approx(5.0)
+    assert pauses(timeline) == [(2.0, 3.0, "paused")]
+
+
+@pytest.mark.parametrize(("clock", "between"), [("boot-1", 7.0), ("boot-2", 4.0)])
+def test_segments_are_joined_by_the_same_clock_or_else_by_utc(
+    golden: GoldenLog, tmp_path: Path, clock: str, between: float
+) -> None:
+    """The wall clock was set back three seconds between them; only the same boot's monotonic clock knows better."""
+    golden.send(golden.track("anna", "microphone"), sound(0, 2))
+    golden.write(2.0)
+    other = GoldenLog(
+        tmp_path / "two.bedlog",
+        segment=2,
+        mono_0=golden.mono_0 + 9_000_000_000,
+        utc_0=golden.utc_0 + 6_000_000_000,
+        clock=clock,
+    )
+    other.send(other.track("anna", "microphone"), sound(0, 2))
+    other.write(2.0)
+    assert pauses(laid(golden, other)) == [(2.0, 2.0 + between, "between")]
+
+
+def test_a_log_without_an_end_ends_at_the_last_thing_it_tells(golden: GoldenLog) -> None:
+    golden.send(golden.track("anna", "microphone"), sound(0, 2), delay=lambda _: 0.0)
+    golden.write(None)
+    timeline = laid(golden)
+    assert timeline.length_s == pytest.approx(1.98)
+    assert timeline.incomplete == "end_missing"
+
+
+def test_presence_begins_and_ends_with_what_a_person_sent(golden: GoldenLog) -> None:
+    golden.send(golden.track("anna", "microphone"), sound(0, 20))
+    golden.send(golden.track("guest", "microphone"), sound(5, 10))
+    golden.track("silent", "microphone")
+    golden.write(20.0)
+    timeline = laid(golden)
+    spans = {who: (round(span.start_s, 1), round(span.end_s, 1)) for who, span in timeline.participants}
+    assert spans == {"anna": (0.0, 20.0), "guest": (5.0, 11.0)}
+
+
+def test_only_long_gaps_end_a_stretch() -> None:
+    times = np.array([0.0, 1.0, 3.5, 8.0, 9.0])
+    spans = [(one.start_s, one.end_s) for one in active_spans(times, gap_s=3.0, hold_s=1.0)]
+    assert spans == [(0.0, 4.5), (8.0, 10.0)]
+
+
+def test_logs_without_a_packet_make_no_timeline(golden: GoldenLog) -> None:
+    golden.track("anna", "microphone")
+    golden.write(5.0)
+    assert build_timeline([SegmentLog(golden.path, golden.unwrap)]) is None
+    assert build_timeline([]) is None
