@@ -21,7 +21,13 @@ from media.api import NodeState, RoomStats
 from tests.support.processes import Program, free_port
 
 START_TIMEOUT_S = 40.0
+READY_WORDS = "Bedside is ready"
 BIN = Path(sys.executable).parent
+ASK = (
+    "import sys, urllib.request as u;"
+    "r = u.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]});"
+    "sys.stdout.write(u.urlopen(r, timeout=5).read().decode())"
+)
 
 
 @dataclass
@@ -50,11 +56,15 @@ def is_ready(url: str) -> bool:
 class Node:
     """The control API of a running node, asked in plain blocking calls."""
 
-    def __init__(self, url: str, secret: str) -> None:
+    def __init__(self, url: str, secret: str, inside: tuple[str, ...] = ()) -> None:
         self.url = url
         self._secret = secret
+        self._inside = inside
 
     def _get(self, path: str) -> Any:
+        if self._inside:
+            command = [*self._inside, sys.executable, "-c", ASK, self.url + path, self._secret]
+            return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self._secret}"})
         with urllib.request.urlopen(request, timeout=5) as answer:
             return json.loads(answer.read())
@@ -73,15 +83,23 @@ class Node:
 
 
 class AllInOne:
-    """`bedside serve` on 127.0.0.1, restartable on the same ports and folder."""
+    """`bedside serve` on 127.0.0.1, restartable on the same ports and folder; `inside` prefixes it (a namespace)."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *, binary: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        binary: Path | None = None,
+        inside: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
         self.var = folder / "var"
         self.ports = Ports()
         self.secret = secrets.token_urlsafe(24)
         self.url = f"http://127.0.0.1:{self.ports.server}"
-        self.node = Node(f"http://127.0.0.1:{self.ports.control}", self.secret)
+        self.node = Node(f"http://127.0.0.1:{self.ports.control}", self.secret, inside)
+        self._inside = inside
         self._binary = binary or BIN / "bedside"
         self._settings = dict(settings or {})
         self._program: Program | None = None
@@ -104,13 +122,15 @@ class AllInOne:
 
     def start(self) -> None:
         self._program = Program(
-            [self._binary, "serve"],
+            [*self._inside, self._binary, "serve"],
             log=self.folder / "bedside.log",
             env=self.environment,
             cwd=self.folder,
             own_group=True,
         )
-        self._program.wait_ready(lambda: is_ready(self.url), START_TIMEOUT_S)
+        self._program.wait_ready(
+            lambda: READY_WORDS in self.log() if self._inside else is_ready(self.url), START_TIMEOUT_S
+        )
 
     @property
     def program(self) -> Program:

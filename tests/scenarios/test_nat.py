@@ -1,0 +1,84 @@
+"""Two people in two homes: behind ordinary NATs they reach each other directly, behind strict ones through the node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios import room
+from tests.scenarios.clinic import come_by_link, open_visit, sign_in, visit_link
+from tests.support.bedside import AllInOne
+from tests.support.certificates import issue, tls_front
+from tests.support.network import Host, Nat, Network, may_make_networks, network
+from tests.support.people import CHROMIUM, Cast, Person, cast_of
+
+NAME = "visits.test"
+PORT = 8443
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not may_make_networks(), reason="namespaces need root"),
+]
+
+
+class Town:
+    """A clinic with an address of its own, and homes around it."""
+
+    def __init__(self, net: Network, folder: Path) -> None:
+        self.net = net
+        self.folder = folder
+        self.server = net.host("s")
+        self.url = f"https://{NAME}:{PORT}"
+        settings = {"BEDSIDE_PUBLIC_URL": self.url, "BEDSIDE_MEDIA_ADDRESSES": self.server.address}
+        self.bedside = AllInOne(folder / "clinic", settings, inside=self.server.inside)
+        self.bedside.url = self.url
+        self.bedside.start()
+        certificate = issue(folder / "tls", NAME)
+        target = ("127.0.0.1", self.bedside.ports.server)
+        log = folder / "tls.log"
+        self.front = tls_front(certificate, (self.server.address, PORT), target, log, self.server.inside)
+
+    def person(self, cast: Cast, name: str, home: Host) -> Person:
+        browser = home.executable(self.folder / f"chromium-{home.namespace}", CHROMIUM)
+        return cast.person(name, inside=browser, flags=[f"--host-resolver-rules=MAP {NAME} {self.server.address}"])
+
+    def close(self) -> None:
+        self.front.stop()
+        self.bedside.stop()
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    with network("n") as net:
+        made = Town(net, tmp_path)
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize(("nat", "way"), [("masquerade", "direct"), ("endpoint-dependent", "relay")])
+def test_two_homes_meet(town: Town, nat: Nat, way: str) -> None:
+    with cast_of(town.url, "anna", "doctor") as cast:
+        doctor = town.person(cast, "doctor", town.net.home("d", nat))
+        anna = town.person(cast, "anna", town.net.home("a", nat))
+        sign_in(doctor, "Ada Okafor")
+        come_by_link(anna, visit_link(town.bedside))
+        open_visit(doctor, "Anna Lindqvist")
+        room.admit(doctor, "Anna Lindqvist")
+        room.wait_inside(anna)
+
+        room.both_see_and_hear(doctor, anna, 25)
+        room.wait_way([doctor, anna], way)
+
+        stats = town.bedside.node.stats(town.bedside.node.only_room())
+        assert stats.stun_in > 0
+        if way == "direct":
+            remote = room.selected_remote_candidate(doctor, "direct")
+            assert remote["type"] in {"srflx", "prflx"}
+            assert remote["address"] not in {town.server.address, ""}
+            assert (stats.rtp_in, stats.rtp_out) == (0, 0)
+        else:
+            assert room.selected_remote_candidate(doctor, "down")["address"] == town.server.address
+            assert stats.rtp_in > 0
+            assert stats.rtp_out > 0
