@@ -1,0 +1,353 @@
+"""The clinic's port in memory: a small real implementation with the same refusals, for tests of the room."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from media.api import SealingKey, StoredLog
+from signaling.ports import (
+    ConsentGiven,
+    EmergencyContact,
+    ParticipantFacts,
+    RecordingFacts,
+    RoomFacts,
+    Seat,
+    StaffSeat,
+    StoredChat,
+)
+from signaling.words import (
+    ClinicId,
+    Clock,
+    Code,
+    Departure,
+    Outcome,
+    ParticipantId,
+    PersonId,
+    RecordingId,
+    Redacted,
+    Refused,
+    Right,
+    Role,
+    RoomId,
+    SessionId,
+    utc_now,
+)
+
+CLINIC_ID = ClinicId("clinic1")
+DOCTOR_RIGHTS = frozenset(Right)
+GUEST_RIGHTS = frozenset({Right.TAKE_PART})
+COOKIE = "__Host-visits"
+STAFF_COOKIE = "__Host-staff"
+
+
+@dataclass
+class Room:
+    facts: RoomFacts
+    chat: list[StoredChat] = field(default_factory=list)
+    chat_ids: dict[str, int] = field(default_factory=dict)
+    consents: list[ConsentGiven] = field(default_factory=list)
+    phases: list[tuple[str, str, int, str | None]] = field(default_factory=list)
+    keys: dict[tuple[str, int, str], SealingKey] = field(default_factory=dict)
+    admitted_at: dict[ParticipantId, int] = field(default_factory=dict)
+    """How many chat lines there were when they were let in."""
+    logs: list[StoredLog] = field(default_factory=list)
+
+
+class MemoryClinic:
+    """A cast is added with `add_room` and `invite`; a session owns participations through `own`."""
+
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self.clock = clock
+        self.rooms: dict[RoomId, Room] = {}
+        self.owned: dict[SessionId, set[ParticipantId]] = {}
+        self.staff: dict[SessionId, PersonId] = {}
+        self.revoked: set[SessionId] = set()
+        self.seen: set[ParticipantId] = set()
+        self.is_down = False
+        self.calls: list[str] = []
+
+    # ── Making a cast ────────────────────────────────────────────────────────────────────────────────────────
+
+    def add_room(self, room_id: str = "room1", *, doctor: str = "doctor1", always_relay: bool = False) -> RoomId:
+        facts = RoomFacts(
+            room_id=RoomId(room_id),
+            clinic_id=CLINIC_ID,
+            phase="waiting",
+            doctor_ids=frozenset({PersonId(doctor)}),
+            doctor_name=Redacted("Dr Adeyemi"),
+            starts_at=datetime(2030, 1, 1, 12, 0, tzinfo=UTC),
+            always_relay=always_relay,
+            participants=[],
+        )
+        self.rooms[facts.room_id] = Room(facts)
+        return facts.room_id
+
+    def invite(
+        self,
+        participant: str,
+        role: Role,
+        *,
+        room: str = "room1",
+        name: str | None = None,
+        person: str | None = None,
+        session: str | None = None,
+        birth_date: str | None = None,
+    ) -> SessionId:
+        """Adds a participation and answers a session that owns it."""
+        rights = DOCTOR_RIGHTS if role == Role.DOCTOR else GUEST_RIGHTS
+        facts = ParticipantFacts(
+            participant_id=ParticipantId(participant),
+            role=role,
+            name=Redacted(name or participant.title()),
+            rights=rights,
+            state="invited",
+            person_id=PersonId(person) if person else None,
+            birth_date=Redacted(birth_date) if birth_date else None,
+            opened_by="the patient" if role == Role.PATIENT else None,
+        )
+        held = self.rooms[RoomId(room)]
+        held.facts = replace(held.facts, participants=[*held.facts.participants, facts])
+        return self.own(session or f"session-{participant}", participant)
+
+    def own(self, session: str, participant: str) -> SessionId:
+        self.owned.setdefault(SessionId(session), set()).add(ParticipantId(participant))
+        return SessionId(session)
+
+    def sign_in(self, session: str, person: str) -> SessionId:
+        self.staff[SessionId(session)] = PersonId(person)
+        return SessionId(session)
+
+    # ── The port ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def seat(self, cookies: Mapping[str, str], participation: str) -> Seat:
+        if self.is_down:
+            raise RuntimeError("database down")
+        session = SessionId(cookies.get(COOKIE, ""))
+        if session in self.revoked or session not in self.owned:
+            raise Refused(Code.NOT_SIGNED_IN)
+        if participation not in self.owned[session]:
+            raise Refused(Code.NOT_FOUND)
+        room, one = self._find(ParticipantId(participation))
+        if one.link_closed:
+            raise Refused(Code.LINK_CLOSED)
+        if one.blocked:
+            raise Refused(Code.REMOVED)
+        return Seat(
+            room_id=room.facts.room_id,
+            participant_id=one.participant_id,
+            clinic_id=CLINIC_ID,
+            session_id=session,
+            role=one.role,
+            name=one.name,
+            rights=one.rights,
+            person_id=one.person_id,
+        )
+
+    async def staff_seat(self, cookies: Mapping[str, str], clinic: str) -> StaffSeat:
+        session = SessionId(cookies.get(STAFF_COOKIE, ""))
+        if session not in self.staff or session in self.revoked:
+            raise Refused(Code.NOT_SIGNED_IN)
+        if clinic != CLINIC_ID:
+            raise Refused(Code.NOT_ALLOWED)
+        return StaffSeat(CLINIC_ID, self.staff[session], session, frozenset({Right.SEE_ARRIVALS}))
+
+    async def load_room(self, room_id: RoomId) -> RoomFacts:
+        room = self._room(room_id)
+        return replace(room.facts, chat_count=len(room.chat))
+
+    async def load_open_rooms(self) -> Sequence[RoomId]:
+        return [room_id for room_id, room in self.rooms.items() if room.facts.phase != "ended"]
+
+    async def arrived(self, room_id: RoomId, participant_id: ParticipantId, session_id: SessionId) -> datetime:
+        self.calls.append("arrived")
+        one = self._one(room_id, participant_id)
+        since = one.waiting_since or self.clock()
+        state = one.state if Right.ADMIT in one.rights or one.state == "admitted" else "waiting"
+        self._set(room_id, replace(one, state=state, waiting_since=since, session_id=session_id, reason=None))
+        return since
+
+    async def admitted(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId) -> datetime:
+        self.calls.append("admitted")
+        one = self._one(room_id, participant_id)
+        if one.link_closed:
+            raise Refused(Code.LINK_CLOSED)
+        self._set(room_id, replace(one, state="admitted", reason=None))
+        room = self._room(room_id)
+        room.admitted_at.setdefault(participant_id, len(room.chat))
+        if room.facts.phase == "waiting":
+            room.facts = replace(room.facts, phase="open", started_at=self.clock())
+        assert room.facts.started_at is not None
+        return room.facts.started_at
+
+    async def took_over(self, room_id: RoomId, participant_id: ParticipantId, session_id: SessionId) -> None:
+        self.calls.append("took_over")
+        self._set(room_id, replace(self._one(room_id, participant_id), session_id=session_id))
+        recording = self._room(room_id).facts.recording
+        if recording is not None:
+            consents = {one: yes for one, yes in recording.consents.items() if one != participant_id}
+            self._set_recording(room_id, replace(recording, consents=consents))
+
+    async def departed(self, room_id: RoomId, participant_id: ParticipantId, reason: Departure) -> None:
+        self._set(room_id, replace(self._one(room_id, participant_id), state="left", reason=reason))
+
+    async def back_to_waiting(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId) -> None:
+        self._set(room_id, replace(self._one(room_id, participant_id), state="waiting"))
+
+    async def wrong_person(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId) -> None:
+        self.calls.append("wrong_person")
+        one = self._one(room_id, participant_id)
+        self._set(room_id, replace(one, state="left", reason=Departure.WRONG_PERSON, link_closed=True))
+        room = self._room(room_id)
+        room.facts = replace(room.facts, phase="waiting", started_at=None)
+
+    async def block(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId, blocked: bool) -> None:
+        self._set(room_id, replace(self._one(room_id, participant_id), blocked=blocked))
+
+    async def guest_agreed(
+        self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId, agreed: bool
+    ) -> None:
+        self._set(room_id, replace(self._one(room_id, participant_id), agreed=agreed))
+
+    async def store_chat(self, room_id: RoomId, participant_id: ParticipantId, event_id: str, text: str) -> StoredChat:
+        room = self._room(room_id)
+        if event_id not in room.chat_ids:
+            one = self._one(room_id, participant_id)
+            line = StoredChat(len(room.chat) + 1, self.clock(), participant_id, one.name, one.role, Redacted(text))
+            room.chat.append(line)
+            room.chat_ids[event_id] = line.n
+        return room.chat[room.chat_ids[event_id] - 1]
+
+    async def load_chat(self, room_id: RoomId, participant_id: ParticipantId, after: int) -> Sequence[StoredChat]:
+        room = self._room(room_id)
+        is_guest = self._one(room_id, participant_id).role in (Role.GUEST, Role.INTERPRETER)
+        first = max(after, room.admitted_at.get(participant_id, 0) if is_guest else 0)
+        return [line for line in room.chat if line.n > first]
+
+    async def ask_recording(self, room_id: RoomId, by: ParticipantId, purpose: str) -> RecordingFacts:
+        if purpose != "second_opinion":
+            raise Refused(Code.NOT_FOUND)
+        before = self._room(room_id).facts.recording
+        answer_by = self.clock() + timedelta(seconds=60)
+        if before is not None and before.phase == "declined":
+            if before.question > 1:
+                raise Refused(Code.WRONG_PHASE)
+            facts = replace(before, phase="asking", question=before.question + 1, answer_by=answer_by, consents={})
+        else:
+            facts = RecordingFacts(
+                recording_id=RecordingId(secrets.token_hex(8)),
+                phase="asking",
+                question=1,
+                purpose="To ask a colleague",
+                who_may_watch="You and your doctor",
+                kept="Eight years",
+                consent_text="Nothing changes in your care if you say no.",
+                asked_by=by,
+                answer_by=answer_by,
+                segment=1,
+            )
+        self._set_recording(room_id, facts)
+        return facts
+
+    async def ask_newcomer(self, room_id: RoomId, recording_id: RecordingId) -> RecordingFacts:
+        facts = self._recording(room_id, recording_id)
+        asked = replace(facts, question=facts.question + 1, answer_by=self.clock() + timedelta(seconds=60))
+        self._set_recording(room_id, asked)
+        return asked
+
+    async def record_consent(self, room_id: RoomId, given: ConsentGiven) -> None:
+        facts = self._recording(room_id, given.recording_id)
+        self._room(room_id).consents.append(given)
+        self._set_recording(room_id, replace(facts, consents={**facts.consents, given.participant_id: given.yes}))
+
+    async def sealing_keys(
+        self, room_id: RoomId, recording_id: RecordingId, segment: int, participants: Sequence[ParticipantId]
+    ) -> Mapping[ParticipantId, SealingKey]:
+        facts = self._recording(room_id, recording_id)
+        if not all(facts.consents.get(one) for one in participants):
+            raise Refused(Code.CONSENT_MISSING)
+        keys = self._room(room_id).keys
+        for one in participants:
+            key = base64.b64encode(secrets.token_bytes(32)).decode()
+            keys.setdefault((recording_id, segment, one), SealingKey(key=key, wrapped=key))
+        return {one: keys[recording_id, segment, one] for one in participants}
+
+    async def recording_phase(
+        self, room_id: RoomId, recording_id: RecordingId, phase: str, segment: int, code: str | None = None
+    ) -> None:
+        facts = self._recording(room_id, recording_id)
+        self._room(room_id).phases.append((recording_id, phase, segment, code))
+        self._set_recording(room_id, replace(facts, phase=phase, segment=segment))  # type: ignore[arg-type]
+
+    async def log_stored(self, log: StoredLog) -> None:
+        for room in self.rooms.values():
+            recording = room.facts.recording
+            if recording and recording.recording_id == log.recording_id and log not in room.logs:
+                room.logs.append(log)
+
+    async def emergency(self, room_id: RoomId, by: ParticipantId) -> EmergencyContact:
+        return EmergencyContact("12 Hill Road", "+44 20 7946 0000", "999", "GB", self.clock())
+
+    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> str | None:
+        room = self._room(room_id)
+        room.facts = replace(room.facts, by_phone=True)
+        return "+44 20 7946 0000"
+
+    async def ended(self, room_id: RoomId, by: ParticipantId, outcome: Outcome) -> None:
+        room = self._room(room_id)
+        room.facts = replace(room.facts, phase="ended", outcome=outcome, ended_at=self.clock())
+
+    async def reopened(self, room_id: RoomId, by: ParticipantId) -> None:
+        room = self._room(room_id)
+        if room.facts.phase != "ended":
+            raise Refused(Code.WRONG_PHASE)
+        room.facts = replace(room.facts, phase="open", outcome=None, ended_at=None)
+
+    async def arrivals_seen(self, seat: StaffSeat, participants: Sequence[ParticipantId]) -> None:
+        self.seen.update(participants)
+
+    async def seen_arrivals(self, participants: Sequence[ParticipantId]) -> frozenset[ParticipantId]:
+        return frozenset(self.seen.intersection(participants))
+
+    # ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _room(self, room_id: RoomId) -> Room:
+        room = self.rooms.get(room_id)
+        if room is None:
+            raise Refused(Code.NOT_FOUND)
+        return room
+
+    def _find(self, participant_id: ParticipantId) -> tuple[Room, ParticipantFacts]:
+        for room in self.rooms.values():
+            for one in room.facts.participants:
+                if one.participant_id == participant_id:
+                    return room, one
+        raise Refused(Code.NOT_FOUND)
+
+    def _one(self, room_id: RoomId, participant_id: ParticipantId) -> ParticipantFacts:
+        for one in self._room(room_id).facts.participants:
+            if one.participant_id == participant_id:
+                return one
+        raise Refused(Code.NOT_FOUND)
+
+    def change(self, room_id: str, participant: str, **changes: object) -> None:
+        """A fact changes at the clinic's desk; `Signaling.refresh_room` is told by whoever did it."""
+        self._set(RoomId(room_id), replace(self._one(RoomId(room_id), ParticipantId(participant)), **changes))  # type: ignore[arg-type]
+
+    def _set(self, room_id: RoomId, changed: ParticipantFacts) -> None:
+        room = self._room(room_id)
+        people = [changed if one.participant_id == changed.participant_id else one for one in room.facts.participants]
+        room.facts = replace(room.facts, participants=people)
+
+    def _recording(self, room_id: RoomId, recording_id: RecordingId) -> RecordingFacts:
+        facts = self._room(room_id).facts.recording
+        if facts is None or facts.recording_id != recording_id:
+            raise Refused(Code.NOT_FOUND)
+        return facts
+
+    def _set_recording(self, room_id: RoomId, facts: RecordingFacts) -> None:
+        room = self._room(room_id)
+        room.facts = replace(room.facts, recording=facts)
