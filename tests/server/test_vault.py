@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,14 +21,15 @@ def test_what_was_sealed_opens(vault: Vault) -> None:
 def test_another_object_clinic_or_purpose_does_not_open_it(vault: Vault) -> None:
     clinic = vault.clinic("c1")
     sealed, wrapped = clinic.seal("note-1", b"w" * 32), clinic.wrap_key("note-1", b"k" * 32)
-    for attempt in (
+    attempts: list[Callable[[], bytes]] = [
         lambda: clinic.open("note-2", sealed),
         lambda: vault.clinic("c2").open("note-1", sealed),
         lambda: clinic.unwrap_key("note-1", sealed),
         lambda: clinic.open("note-1", wrapped),
         lambda: clinic.open("note-1", sealed[:-1] + bytes([sealed[-1] ^ 1])),
         lambda: clinic.open("note-1", b""),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(VaultError):
             attempt()
 

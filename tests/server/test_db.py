@@ -1,0 +1,90 @@
+"""Sessions that state their intent: writers in line, readers over one snapshot, times always aware."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+
+from server.accounts.models import Person
+from server.db import Database, UtcDateTime, new_id
+
+NOON = datetime(2026, 3, 16, 12, 0, tzinfo=UTC)
+
+
+def person(name: str) -> Person:
+    return Person(id=new_id(), name=name, created_at=NOON)
+
+
+async def test_times_come_back_aware_and_in_utc(database: Database) -> None:
+    elsewhere = datetime(2026, 3, 16, 17, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    async with database.writing() as session:
+        session.add(Person(id="p", name="x", created_at=elsewhere))
+    async with database.reading() as session:
+        stored = (await session.scalars(select(Person.created_at))).one()
+    assert stored == NOON
+    assert stored.tzinfo is UTC
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        UtcDateTime().process_bind_param(datetime(2026, 1, 1), None)  # type: ignore[arg-type]  # noqa: DTZ001
+
+
+async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.writing() as session:
+            session.add(person("x"))
+            await session.flush()
+            raise RuntimeError
+    async with database.reading() as session:
+        assert (await session.scalars(select(Person))).all() == []
+
+
+async def test_read_then_write_counts_every_writer(sqlite_database: Database) -> None:
+    """Two handles on one file, as two processes have: without BEGIN IMMEDIATE one of them reads a stale number."""
+    other = Database(sqlite_database.url)
+    async with sqlite_database.writing() as session:
+        session.add(Person(id="counter", name="0", created_at=NOON))
+
+    async def add_one(database: Database) -> None:
+        async with database.writing() as session:
+            row = await session.get_one(Person, "counter")
+            await asyncio.sleep(0)
+            row.name = str(int(row.name) + 1)
+
+    await asyncio.gather(*(add_one(each) for each in (sqlite_database, other) * 10))
+    async with other.reading() as session:
+        assert (await session.get_one(Person, "counter")).name == "20"
+    await other.close()
+
+
+async def test_a_reader_sees_one_snapshot_while_a_writer_commits(sqlite_database: Database) -> None:
+    async with sqlite_database.reading() as session:
+        before = len((await session.scalars(select(Person))).all())
+        async with sqlite_database.writing() as writer:
+            writer.add(person("y"))
+        assert len((await session.scalars(select(Person))).all()) == before
+
+
+async def test_sqlite_is_durable_and_checks_references(sqlite_database: Database) -> None:
+    async with sqlite_database.reading() as session:
+        found = {name: await session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous")}
+        assert found == {"journal_mode": "wal", "synchronous": 2}
+        assert await session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+async def test_a_second_writer_waits_and_is_told_when_it_takes_too_long(sqlite_database: Database) -> None:
+    other = Database(sqlite_database.url)
+    async with sqlite_database.writing() as session:
+        await session.execute(text("SELECT 1"))
+        async with other.engine.connect() as connection:
+            await connection.exec_driver_sql("PRAGMA busy_timeout=50")
+            await connection.rollback()
+            impatient = await connection.execution_options(bedside_write=True)
+            with pytest.raises(OperationalError, match="locked"):
+                await impatient.execute(text("SELECT 1"))
+    await other.close()
