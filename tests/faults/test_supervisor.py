@@ -34,7 +34,7 @@ def test_a_killed_process_is_started_again_and_the_others_stay(bedside: AllInOne
     assert {name: pid for name, pid in after.items() if name != word} == {
         name: pid for name, pid in before.items() if name != word
     }
-    said = [line for line in bedside.log().splitlines() if word in line and "restart" in line.lower()]
+    said = [line for line in bedside.log().splitlines() if word in line and "starting it again" in line]
     assert said, bedside.log()[-2000:]
 
 
