@@ -35,7 +35,8 @@ def handle_linked(state: RoomState, change: c.Linked, now: datetime) -> Outcome:
         case LinkState.RELAY_PREPARED:
             person = replace(person, relay_prepared=True)
         case LinkState.RELAY_READY:
-            person = replace(person, relay_prepared=True, relay_ready=state.mode == MediaMode.SWITCHING)
+            is_of_this_switch = state.mode == MediaMode.SWITCHING and change.attempt == state.attempt
+            person = replace(person, relay_prepared=True, relay_ready=is_of_this_switch)
         case LinkState.RELAY_FAILED:
             person = replace(person, relay_prepared=False, relay_ready=False)
     return state.with_person(person), []
@@ -99,13 +100,21 @@ def _settle_switching(state: RoomState, now: datetime) -> RoomState:
     if must:
         return _to_relay(state)
     code = "node_down" if state.relay is None else "relay_not_ready"
-    return failed(replace(state, mode=MediaMode.DIRECT, switch_by=None), code)
+    stayed = replace(state, mode=MediaMode.DIRECT, attempt=state.attempt + 1, switch_by=None)
+    return failed(stayed, code)
 
 
 def _begin_switch(state: RoomState, now: datetime) -> RoomState:
     people = {one: replace(person, relay_ready=False) for one, person in state.people.items()}
     until = now + timedelta(seconds=SWITCH_S)
-    return replace(state, mode=MediaMode.SWITCHING, switch_by=until, direct_by=None, people=people)
+    return replace(
+        state,
+        mode=MediaMode.SWITCHING,
+        attempt=state.attempt + 1,
+        switch_by=until,
+        direct_by=None,
+        people=people,
+    )
 
 
 def _to_relay(state: RoomState) -> RoomState:

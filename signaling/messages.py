@@ -546,7 +546,9 @@ class Snapshot(Wire):
     devices: list[DeviceView] = Field(default_factory=list)
     blocked: list[BlockedView] = Field(default_factory=list)
     mode: MediaMode = MediaMode.DIRECT
-    attempt: int = Field(default=0, description="rises when the media way changes; signals of an older one are dropped")
+    attempt: int = Field(
+        default=0, description="rises whenever the media way changes; signals of an older one are dropped"
+    )
     relay_only: bool = Field(default=False, description="always relay: no direct connection is ever tried")
     direct: DirectView | None = None
     relay_up: bool = Field(default=False, description="a node has this room: prepare both relay connections")

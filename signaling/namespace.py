@@ -90,6 +90,8 @@ class VisitNamespace:
             raise Refused(
                 Code.NOT_FOUND if person is None else Code.LINK_CLOSED if person.link_closed else Code.REMOVED
             )
+        if tab in person.old_tabs and person.standing != "left":
+            raise Refused(Code.NOT_ALLOWED, "The visit goes on in another window. Reload this page to go on here.")
         socket = VisitSocket(sid, seat, tab, RateLimit(monotonic_s()))
         self._sockets.visit[sid] = socket
         await self._place(socket, state, person)
@@ -101,7 +103,9 @@ class VisitNamespace:
         since = person.waiting_since or self._tools.conductor.clock()
         is_new = person.session != seat.session_id or person.standing in ("invited", "left")
         takes_place = placement(person, seat.session_id) == "place" and state.phase != Phase.ENDED
-        if takes_place and is_new and (person.is_host or not person.is_admitted):
+        if takes_place and person.standing == "waiting" and person.session not in (None, seat.session_id):
+            await self._clinic.took_over(seat.room_id, seat.participant_id, seat.session_id)
+        elif takes_place and is_new and (person.is_host or not person.is_admitted):
             since = await self._clinic.arrived(seat.room_id, seat.participant_id, seat.session_id)
         return await self._tools.conductor.apply(
             seat.room_id,
@@ -146,7 +150,8 @@ class VisitNamespace:
             return refusal(Refused(Code.RELOAD_NEEDED)).model_dump()
         ids = {"room_id": socket.seat.room_id, "participant_id": socket.seat.participant_id}
         try:
-            return await self._answer(socket, name, payload)
+            async with socket.handling:
+                return await self._answer(socket, name, payload)
         except Exception as error:
             said_no = refusal(error, **ids)
             # The name is the table's own: what a stranger typed is not for the log.
@@ -250,7 +255,11 @@ class VisitNamespace:
             return
         if not message["silent"]:
             await self._show(socket, await self._tools.conductor.get(socket.seat.room_id))
-        await self._sio.disconnect(socket.sid, namespace=VISIT)
+        self._tasks.spawn(self._close(socket), f"evict {socket.sid}")
+
+    async def _close(self, socket: VisitSocket) -> None:
+        async with socket.handling:
+            await self._sio.disconnect(socket.sid, namespace=VISIT)
 
     async def deliver(self, message: Message) -> None:
         if message["sid"] in self._sockets.visit:

@@ -18,6 +18,7 @@ from signaling.words import Departure, Right
 
 Outcome = tuple[RoomState, list[c.Effect]]
 
+OLD_TABS = 8
 _PUT_OUT = (Departure.REMOVED, Departure.WRONG_PERSON, Departure.LINK_CLOSED)
 
 
@@ -70,7 +71,7 @@ def handle_connected(state: RoomState, change: c.Connected, now: datetime) -> Ou
     effects = _evictions(person, change)
     is_new_page = person.tab != change.tab
     person = replace(
-        person,
+        _retire_tab(person) if is_new_page else person,
         place=place,
         session=change.session,
         tab=change.tab,
@@ -80,6 +81,12 @@ def handle_connected(state: RoomState, change: c.Connected, now: datetime) -> Ou
     if is_new_page:
         person, state = _without_media(person), _without_pair(state, person)
     return state.with_person(_arrive(state, person, change.waiting_since)), effects
+
+
+def _retire_tab(person: Person) -> Person:
+    if person.tab is None:
+        return person
+    return replace(person, old_tabs=(*person.old_tabs, person.tab)[-OLD_TABS:])
 
 
 def _arrive(state: RoomState, person: Person, since: datetime) -> Person:
@@ -224,7 +231,7 @@ def handle_took_over(state: RoomState, change: c.TookOver, now: datetime) -> Out
         effects.append(c.Evict(person.place.sid, person.place.server, Departure.REPLACED))
     person = _without_media(
         replace(
-            person,
+            _retire_tab(person),
             place=Place(sid=device.sid, server=device.server, session=device.session, tab=device.tab),
             session=device.session,
             tab=device.tab,

@@ -162,8 +162,12 @@ class Reconciler:
             await self._conductor.apply(state.room_id, c.RelayLost(state.relay.node, state.relay.epoch))
             self.request(state.room_id)
             return
-        await self._people(node, state, wanted, room)
-        await self._capture(node, state, wanted.capture, room.capture)
+        if wanted.capture is None or not wanted.capture.running:  # before anybody new can be heard
+            await self._capture(node, state, wanted.capture, room.capture)
+            await self._people(node, state, wanted, room)
+        else:
+            await self._people(node, state, wanted, room)
+            await self._capture(node, state, wanted.capture, room.capture)
 
     async def _tell_phase(self, state: RoomState) -> None:
         recording = state.recording
@@ -250,6 +254,9 @@ class Reconciler:
             paused = DesiredCapture(wanted.recording_id, wanted.segment, False, agreed)
             await self._grant(node, state, paused, running=False)
         except (Refused, NodeRefused):
+            there = (await node.state()).rooms.get(state.room_id)
+            if there is None or there.capture.phase != CapturePhase.RUNNING:
+                return
             await node.stop_capture(state.room_id, wanted.recording_id, "paused")
             await self._conductor.apply(state.room_id, c.SegmentClosed(wanted.recording_id, wanted.segment))
 

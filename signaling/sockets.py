@@ -5,6 +5,7 @@ Only a local mirror for sending; who speaks for whom is the room state's word.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class VisitSocket:
     is_greeted: bool = False
     """False until the connection is acknowledged: nothing may be sent before."""
     sent: Snapshot | None = None
+    handling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from an event to its acknowledgement: a page that is put out still hears what became of its last one."""
 
     @property
     def device(self) -> str:

@@ -65,6 +65,8 @@ class Person:
     """The browser that holds the place; another one is a second device."""
     tab: str | None = None
     """The page that was last in the place: another one has to connect its media anew."""
+    old_tabs: tuple[str, ...] = ()
+    """Pages that a newer one replaced: they come back by a reload, or two would oust each other for ever."""
     place: Place | None = None
     devices: tuple[Device, ...] = ()
     away_reason: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -43,9 +43,9 @@ async def house(certificate: Certificate) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def own_redis(redis: RedisServer) -> Iterator[RedisServer]:
+def own_redis(redis: RedisServer) -> RedisServer:
     redis.flush()
-    yield redis
+    return redis
 
 
 @pytest.fixture

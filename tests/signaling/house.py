@@ -156,8 +156,7 @@ class Page:
 
     async def send_raw(self, event: str, *data: Any) -> dict[str, Any]:
         payload = data[0] if len(data) == 1 else tuple(data)
-        answer = await self.sio.call(event, payload, namespace=self._namespace, timeout=PATIENCE_S)
-        return answer  # type: ignore[no-any-return]
+        return await self.sio.call(event, payload, namespace=self._namespace, timeout=PATIENCE_S)  # type: ignore[no-any-return]
 
     async def ok(self, event: str, **fields: Any) -> dict[str, Any]:
         answer = await self.send(event, **fields)

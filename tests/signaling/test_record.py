@@ -1,0 +1,246 @@
+"""Recording over a real server: asked, answered, switched, running, stopped; newcomers, the phone, the end."""
+
+from __future__ import annotations
+
+from media.api import CapturePhase
+from signaling.words import ParticipantId, RoomId
+from tests.signaling.house import House, Page
+from tests.signaling.test_visit import met
+
+ROOM = RoomId("room1")
+YES = {"answer": "yes", "others_present": "my sister", "others_agree": True, "given_for": "self"}
+
+
+async def connected(doctor: Page, patient: Page) -> None:
+    """Both browsers say that pictures go straight between them."""
+    for page in (doctor, patient):
+        await page.ok("link", attempt=page.snapshot["attempt"], state="direct_connected")
+
+
+async def asked(doctor: Page, *others: Page) -> str:
+    """The question is on every screen; answers the recording's id."""
+    await doctor.ok("ask_recording", purpose="second_opinion")
+    for page in (doctor, *others):
+        await page.sees(lambda s: s["recording"]["phase"] == "asking", "the question")
+    return str(doctor.snapshot["recording"]["recording_id"])
+
+
+async def agree(*pages: Page) -> None:
+    for page in pages:
+        recording = page.snapshot["recording"]
+        answer = {"recording_id": recording["recording_id"], "question": recording["question"], **YES}
+        await page.ok("answer_recording", **answer)
+
+
+async def switched(*pages: Page) -> None:
+    for page in pages:
+        snapshot = await page.sees(lambda s: s["mode"] == "switching", "the switch")
+        await page.ok("link", attempt=snapshot["attempt"], state="relay_ready")
+
+
+async def recorded(house: House) -> tuple[Page, Page]:
+    """Doctor and patient, recording running."""
+    doctor, patient = await met(house)
+    await connected(doctor, patient)
+    await asked(doctor, patient)
+    await agree(doctor, patient)
+    await switched(doctor, patient)
+    for page in (doctor, patient):
+        await page.sees(lambda s: s["recording"]["phase"] == "running", "running")
+    return doctor, patient
+
+
+def phase(page: Page) -> str:
+    return str(page.snapshot["recording"]["phase"])
+
+
+async def test_capture_starts_only_after_the_last_yes_and_when_everybody_shows_the_relay(house: House) -> None:
+    doctor, patient = await met(house)
+    await connected(doctor, patient)
+    await asked(doctor, patient)
+    question = patient.snapshot["recording"]
+    assert question["consent_text"]
+    assert question["answers"] == {"doctor": "asked", "patient": "asked"}
+    await agree(doctor)
+    await patient.sees(lambda s: s["recording"]["answers"]["doctor"] == "yes")
+    assert patient.snapshot["mode"] == "direct"
+    assert house.node.capture(ROOM).phase == CapturePhase.OFF
+    await agree(patient)
+    await patient.sees(lambda s: s["mode"] == "switching")
+    await patient.ok("link", attempt=patient.snapshot["attempt"], state="relay_ready")
+    assert house.node.capture(ROOM).phase == CapturePhase.OFF
+    await switched(doctor)
+    await patient.sees(lambda s: s["recording"]["phase"] == "running")
+    assert patient.snapshot["mode"] == "relay"
+    grant = house.node.grants[ROOM]
+    assert set(grant.keys) == {"doctor", "patient"}
+    assert house.clinic.rooms[ROOM].facts.recording.phase == "running"  # type: ignore[union-attr]
+
+
+async def test_a_no_declines_and_it_may_be_asked_once_more(house: House) -> None:
+    doctor, patient = await met(house)
+    for again in (True, False):
+        recording_id = await asked(doctor, patient)
+        answer = {"recording_id": recording_id, "question": patient.snapshot["recording"]["question"]}
+        await patient.ok("answer_recording", answer="no", **answer)
+        snapshot = await doctor.sees(lambda s: s["recording"]["phase"] == "declined")
+        assert snapshot["recording"]["may_ask_again"] is again
+    assert await doctor.no("ask_recording", purpose="second_opinion") == "wrong_phase"
+    assert patient.snapshot["mode"] == "direct"
+    assert not house.node.grants
+
+
+async def test_anybody_stops_it_at_the_node_before_anything_is_stored(house: House) -> None:
+    doctor, patient = await recorded(house)
+    order: list[str] = []
+    stop, store = house.node.stop_capture, house.clinic.record_consent
+
+    async def stop_capture(*arguments: str) -> object:
+        order.append("node")
+        return await stop(*arguments)
+
+    async def record_consent(*arguments: object) -> None:
+        order.append("stored")
+        await store(*arguments)  # type: ignore[arg-type]
+
+    house.node.stop_capture, house.clinic.record_consent = stop_capture, record_consent  # type: ignore[method-assign,assignment]
+    await patient.ok("stop_recording", recording_id=patient.snapshot["recording"]["recording_id"])
+    snapshot = await doctor.sees(lambda s: s["recording"]["phase"] == "stopped")
+    assert order[:2] == ["node", "stored"]
+    assert snapshot["recording"]["answers"]["patient"] == "no"
+    assert snapshot["mode"] == "relay"
+    assert house.node.capture(ROOM).phase == CapturePhase.STOPPED
+    assert house.clinic.rooms[ROOM].consents[-1].yes is False
+
+
+async def admit_guest(house: House, doctor: Page, patient: Page) -> Page:
+    guest = await house.page("guest")
+    await patient.sees(lambda s: s["guests"])
+    assert await doctor.no("admit", participant_id="guest") == "consent_missing"
+    await patient.ok("agree_guest", participant_id="guest", agree=True)
+    await doctor.ok("admit", participant_id="guest")
+    await guest.sees(lambda s: len(s["people"]) == 3)
+    return guest
+
+
+async def test_a_newcomer_pauses_capture_until_their_yes(house: House) -> None:
+    """C60: nobody's picture is stored before they have answered."""
+    doctor, patient = await recorded(house)
+    guest = await admit_guest(house, doctor, patient)
+    await guest.sees(lambda s: s["recording"]["phase"] == "paused")
+    assert guest.snapshot["recording"]["answers"] == {"doctor": "yes", "patient": "yes", "guest": "asked"}
+    await doctor.sees(lambda s: s["recording"]["phase"] == "paused")
+    assert house.node.capture(ROOM).phase == CapturePhase.PAUSED
+    assert "guest" not in house.node.grants[ROOM].keys
+    await agree(guest)
+    await doctor.sees(lambda s: s["recording"]["phase"] == "running")
+    assert "guest" in house.node.grants[ROOM].keys
+
+
+async def test_a_newcomers_no_keeps_it_off_and_the_visit_goes_on(house: House) -> None:
+    doctor, patient = await recorded(house)
+    guest = await admit_guest(house, doctor, patient)
+    recording = (await guest.sees(lambda s: s["recording"]["phase"] == "paused"))["recording"]
+    await guest.ok(
+        "answer_recording", recording_id=recording["recording_id"], question=recording["question"], answer="no"
+    )
+    await doctor.sees(lambda s: s["recording"]["phase"] == "stopped")
+    assert len(guest.snapshot["people"]) == 3
+    await doctor.ok("chat", text="still here")
+    assert house.node.capture(ROOM).phase == CapturePhase.STOPPED
+
+
+async def test_the_api_gives_no_keys_without_everybodys_yes(house: House) -> None:
+    """C60 step 4, at the port: the room never asks for keys, and would get none."""
+    doctor, patient = await met(house)
+    recording_id = await asked(doctor, patient)
+    await agree(doctor)
+    for one in ("doctor", "patient"):
+        recording = house.clinic.rooms[ROOM].facts.recording
+        assert recording is not None
+        assert recording.consents.get(ParticipantId(one), False) is (one == "doctor")
+    assert recording_id not in {call[2] for call in house.node.calls if call[0] == "grant"}
+
+
+async def test_going_on_by_phone_stops_capture_and_keeps_the_visit(house: House) -> None:
+    doctor, patient = await recorded(house)
+    answer = await doctor.ok("carry_on_by_phone")
+    assert answer["phone"] == "+44 20 7946 0000"
+    snapshot = await patient.sees(lambda s: s["by_phone"])
+    assert (snapshot["phase"], snapshot["recording"]["phase"]) == ("open", "stopped")
+    assert house.node.capture(ROOM).reason == "by_phone"
+
+
+async def test_ending_stops_capture_closes_the_log_and_can_be_undone(house: House) -> None:
+    doctor, patient = await recorded(house)
+    await doctor.ok("end_visit", outcome="seen")
+    snapshot = await patient.sees(lambda s: s["phase"] == "ended")
+    assert snapshot["people"] == []
+    assert snapshot["outcome"] is None
+    await doctor.sees(lambda s: s["undo_until"] and s["outcome"] == "seen")
+    assert house.node.capture(ROOM).phase == CapturePhase.STOPPED
+    assert await doctor.no("chat", text="too late") == "visit_over"
+    await doctor.ok("undo_end")
+    snapshot = await patient.sees(lambda s: s["phase"] == "open")
+    assert snapshot["recording"]["phase"] == "stopped"
+    assert [log.recording_id for log in house.clinic.rooms[ROOM].logs]
+
+
+async def test_a_third_person_goes_by_relay_without_recording(house: House) -> None:
+    doctor, patient = await met(house)
+    await connected(doctor, patient)
+    guest = await admit_guest(house, doctor, patient)
+    await switched(doctor, patient, guest)
+    for page in (doctor, patient, guest):
+        snapshot = await page.sees(lambda s: s["mode"] == "relay")
+        assert snapshot["recording"]["phase"] == "off"
+        assert snapshot["simulcast"]
+    await guest.ok("leave")
+    snapshot = await doctor.sees(lambda s: not s["simulcast"])
+    assert snapshot["mode"] == "relay"
+
+
+async def test_a_full_disk_fails_the_recording_and_the_doctor_is_told_why(house: House) -> None:
+    house.node.is_full = True
+    doctor, patient = await met(house)
+    await connected(doctor, patient)
+    await asked(doctor, patient)
+    await agree(doctor, patient)
+    await switched(doctor, patient)
+    snapshot = await doctor.sees(lambda s: s["recording"]["phase"] == "failed")
+    assert snapshot["recording"]["code"] == "storage_full"
+    await patient.ok("chat", text="we go on")
+
+
+async def test_a_dead_nodes_room_opens_on_another_and_capture_goes_on_as_a_new_segment(house: House) -> None:
+    doctor, _ = await recorded(house)
+    first = doctor.snapshot["relay_room"]
+    house.node.restart()
+    snapshot = await doctor.sees(lambda s: s["relay_room"] not in (None, first), "another epoch")
+    assert snapshot["mode"] == "relay"
+    await doctor.sees(lambda s: s["recording"]["phase"] == "running", "running again")
+    assert house.node.grants[ROOM].segment == 2
+    assert house.node.admitted(ROOM) == {"doctor", "patient"}
+
+
+async def test_a_second_device_waits_outside_and_takes_over_with_consent_asked_again(house: House) -> None:
+    doctor, patient = await recorded(house)
+    house.clinic.own("another-browser", "patient")
+    second = await house.page("patient", session="another-browser")
+    snapshot = await second.sees(lambda s: s["you"]["second_device"])
+    assert snapshot["people"] == []
+    assert snapshot["relay_room"] is None
+    for event, fields in (("chat", {"text": "hi"}), ("chat_history", {}), ("allow_device", _of(second))):
+        assert await second.no(event, **fields) in ("not_admitted", "not_allowed")
+    await patient.sees(lambda s: s["devices"])
+    await patient.ok("allow_device", **_of(second))
+    await second.sees(lambda s: s["recording"]["phase"] == "paused", "asked again")
+    assert house.node.capture(ROOM).phase == CapturePhase.PAUSED
+    last = await patient.sees(lambda s: s["you"]["state"] == "left")
+    assert last["you"]["reason"] == "replaced"
+    await agree(second)
+    await doctor.sees(lambda s: s["recording"]["phase"] == "running")
+
+
+def _of(second: Page) -> dict[str, str]:
+    return {"participant_id": "patient", "device": second.snapshot["you"]["device"]}
