@@ -93,8 +93,8 @@ export class Controls {
       this.out,
     ];
     this.root = h(
-      "div",
-      { class: "controls", id: "controls", role: "group", "aria-label": t("Controls") },
+      "section",
+      { class: "controls", id: "controls", "aria-label": t("Controls") },
       order.map((each) => each.root),
     );
     this.root.dataset.more = "closed";

@@ -78,17 +78,19 @@ export class Ending {
 
 /** The doctor's page after the end: what was said, undo while it is possible, then where to go. */
 export class Ended {
-  readonly root = h("div", { class: "ended", id: "ended" });
+  readonly root = h("main", { class: "ended", id: "ended" });
   private readonly title = h("h1", { class: "nhsuk-heading-l", tabindex: -1 }, t("The visit has ended"));
   private readonly outcome = h("p", { class: "ended__outcome" });
   private readonly count = h("span", {});
   private readonly undo: HTMLButtonElement;
   private readonly next: HTMLElement;
+  private readonly noteCard = h("section", { class: "ended__card ended__note", "aria-label": t("Note of this visit") });
   private until: string | null = null;
 
   constructor(
     private readonly context: Context,
     private readonly skewMs: () => number,
+    private readonly note: HTMLElement | null,
   ) {
     const { config } = context;
     this.undo = button("", { id: "undo-end", on: { click: () => void this.context.send("undo_end", {}) } });
@@ -104,12 +106,20 @@ export class Ended {
         t("Back to the list"),
       ),
     );
-    this.root.append(this.title, this.outcome, this.undo, this.next);
+    this.root.append(
+      h("section", { class: "ended__card" }, this.title, this.outcome, this.undo, this.next),
+      this.noteCard,
+    );
   }
 
   render(room: Snapshot): void {
     setText(this.outcome, room.outcome ? outcomeWords(room.outcome) : "");
     this.until = room.undo_until;
+    // The note is finished and signed after the visit: it moves here with every word in it.
+    if (this.note && !this.noteCard.contains(this.note)) {
+      this.note.hidden = false;
+      this.noteCard.replaceChildren(this.note);
+    }
     this.tick();
   }
 

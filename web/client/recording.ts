@@ -136,12 +136,7 @@ export class Recording {
 
   private makeQuestion(room: Snapshot, recording: RecordingView): HTMLElement[] {
     const row = (label: string, value: string | null) =>
-      h(
-        "div",
-        { class: "nhsuk-summary-list__row" },
-        h("dt", { class: "nhsuk-summary-list__key" }, label),
-        h("dd", { class: "nhsuk-summary-list__value" }, value ?? t("not given")),
-      );
+      h("div", {}, h("dt", {}, label), h("dd", {}, value ?? t("not given")));
     const details = this.makeDetails(room, recording);
     const choose = h(
       "div",
@@ -156,7 +151,7 @@ export class Recording {
     return [
       h(
         "dl",
-        { class: "nhsuk-summary-list question__facts" },
+        { class: "question__facts" },
         row(t("Why"), recording.purpose),
         row(t("Who may watch"), recording.who_may_watch),
         row(t("How long it is kept"), recording.kept),

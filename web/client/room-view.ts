@@ -51,7 +51,7 @@ export class RoomView {
   private readonly panelParts: Partial<Record<PanelName, HTMLElement>>;
   private openPanel: PanelName | null = null;
   private panelOpener: Element | null = null;
-  readonly arrivals = h("p", { class: "top__arrivals", id: "arrivals-count", hidden: true });
+  readonly arrivals = h("span", { class: "top__arrivals", id: "arrivals-count", hidden: true });
 
   constructor(
     private readonly context: Context,
@@ -67,7 +67,7 @@ export class RoomView {
     this.note = config.note ? new Note(config.note, config.participation) : null;
     this.settings = new Settings(context, devices);
     this.ending = new Ending(context, () => acts.left());
-    this.ended = new Ended(context, skewMs);
+    this.ended = new Ended(context, skewMs, this.note?.root ?? null);
     this.urgent = new Urgent(context);
     this.controls = new Controls(
       {
@@ -126,6 +126,7 @@ export class RoomView {
 
   render(room: Snapshot): void {
     this.root.dataset.state = room.mode;
+    this.keepNote();
     this.renderTitle(room);
     this.tiles.render(room);
     this.people.render(room);
@@ -141,6 +142,14 @@ export class RoomView {
     this.self.dataset.participant = room.you.participant_id;
     this.renderControls();
     this.tick();
+  }
+
+  /** Back from the page after the end, when that was undone. */
+  private keepNote(): void {
+    const body = this.panel.querySelector(".panel__body");
+    if (!this.note || body?.contains(this.note.root)) return;
+    body?.prepend(this.note.root);
+    this.note.root.hidden = this.openPanel !== "note";
   }
 
   /** After anything about the own devices changed. */
@@ -299,8 +308,12 @@ export class RoomView {
       h(
         "header",
         { class: "top" },
-        h("div", { class: "top__who" }, this.title, h("p", { class: "top__facts" }, this.clock, this.way)),
-        this.arrivals,
+        h(
+          "div",
+          { class: "top__who" },
+          this.title,
+          h("p", { class: "top__facts" }, this.clock, this.way, this.arrivals),
+        ),
         this.emergency,
       ),
       h(

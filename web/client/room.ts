@@ -96,7 +96,7 @@ class Visit {
     );
     setInterval(() => this.view.tick(), 500);
     this.watchPage();
-    if (config.clinic) watchArrivals(config.clinic, config.room_id, this.view.arrivals);
+    if (page.dataset.clinic) watchArrivals(page.dataset.clinic, config.room_id, this.view.arrivals);
   }
 
   /** A page that was in before a reload, and a doctor's page, go on at once; others begin at the check. */

@@ -1,6 +1,7 @@
 // The one Trusted Types policy of a page: markup becomes elements only while an htmx request is in flight.
-// Imported first by every entry; our own code builds elements itself and never asks for it.
+// Imported first by every entry (the first one of a page makes it); our own code builds elements and never asks for it.
 interface PolicyFactory {
+  defaultPolicy: unknown;
   createPolicy(name: string, rules: { createHTML(markup: string): string }): unknown;
 }
 
@@ -12,7 +13,7 @@ function passHtml(markup: string): string {
 }
 
 const factory = (globalThis as unknown as { trustedTypes?: PolicyFactory }).trustedTypes;
-factory?.createPolicy("default", { createHTML: passHtml });
+if (factory && !factory.defaultPolicy) factory.createPolicy("default", { createHTML: passHtml });
 
 document.addEventListener("htmx:before:request", () => {
   inFlight += 1;

@@ -15,8 +15,6 @@ export interface RoomConfig {
   film_url: string | null;
   clinic_phone: string | null;
   opens_at: string | null;
-  /** A doctor's clinic: the silent count of who waits elsewhere. */
-  clinic?: string | null;
 }
 
 export interface NoteConfig {

@@ -32,6 +32,7 @@ export function tn(sentence: string, parts: Parts): Node[] {
 const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
   hour: "2-digit",
   minute: "2-digit",
+  hourCycle: "h23",
 });
 
 /** An RFC 3339 time as hours and minutes here. */
