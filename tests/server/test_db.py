@@ -35,11 +35,14 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
-    with pytest.raises(RuntimeError):
+    async def write_and_fail() -> None:
         async with database.writing() as session:
             session.add(person("x"))
             await session.flush()
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await write_and_fail()
     async with database.reading() as session:
         assert (await session.scalars(select(Person))).all() == []
 
