@@ -74,7 +74,12 @@ async def running_node(settings: NodeSettings) -> AsyncIterator[RunningNode]:
     node = Node(settings)
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(node.serve(on_listening=started.set_result))
-    serving.add_done_callback(lambda task: started.done() or started.set_exception(task.exception() or RuntimeError()))
+
+    def failed(task: asyncio.Task[None]) -> None:
+        if not started.done():
+            started.set_exception(task.exception() or RuntimeError("ended before it listened"))
+
+    serving.add_done_callback(failed)
     client = NodeClient(await started, SECRET)
     running = RunningNode(node, client)
     following = asyncio.create_task(running.follow())

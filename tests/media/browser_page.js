@@ -1,0 +1,116 @@
+// One participant of a relay test: its own picture and tone, an up and a down connection, and eyes for what arrives.
+"use strict";
+window.participant = {
+  up: null, down: null, canvas: null, stream: null, senders: {}, videos: {}, audio: null,
+
+  source(colour, hertz, size) {
+    const canvas = document.createElement("canvas");
+    canvas.width = size[0]; canvas.height = size[1];
+    const pen = canvas.getContext("2d");
+    let count = 0;
+    const draw = () => {
+      pen.fillStyle = `rgb(${this.colour.join(",")})`;
+      pen.fillRect(0, 0, canvas.width, canvas.height);
+      // Enough movement in the lower half for a real bitrate.
+      for (let block = 0; block < 120; block++) {
+        pen.fillStyle = `hsl(${(count * 37 + block * 101) % 360} 80% 50%)`;
+        const place = (count * 53 + block * 211) % (canvas.width * 8);
+        pen.fillRect(place % canvas.width, canvas.height * 0.55 + (place * 13 + count * 29) % (canvas.height * 0.4), 12, 9);
+      }
+      count++;
+    };
+    this.colour = colour;
+    draw();
+    setInterval(draw, 33);
+    const sound = new AudioContext();
+    const oscillator = sound.createOscillator();
+    oscillator.frequency.value = hertz;
+    const out = sound.createMediaStreamDestination();
+    const gain = sound.createGain();
+    gain.gain.value = 0.5;
+    oscillator.connect(gain).connect(out);
+    oscillator.start();
+    this.video = canvas.captureStream(30).getVideoTracks()[0];
+    this.audio = out.stream.getAudioTracks()[0];
+    this.sound = sound;
+  },
+
+  connection() {
+    return new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
+  },
+
+  prepare(layers) {
+    this.up = this.connection();
+    const encodings = layers === 2
+      ? [{ rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150000, active: false }, { rid: "h", active: false }]
+      : [{ active: false }];
+    this.senders.audio = this.up.addTransceiver("audio", { direction: "sendonly" });
+    this.senders.video = this.up.addTransceiver("video", { direction: "sendonly", sendEncodings: encodings });
+  },
+
+  async offer(restart) {
+    await this.up.setLocalDescription(await this.up.createOffer({ iceRestart: Boolean(restart) }));
+    return {
+      sdp: this.up.localDescription.sdp,
+      audio: this.senders.audio.mid,
+      video: this.senders.video.mid,
+    };
+  },
+
+  async answered(sdp) {
+    await this.up.setRemoteDescription({ type: "answer", sdp });
+  },
+
+  async begin() {
+    await this.senders.audio.sender.replaceTrack(this.audio);
+    await this.senders.video.sender.replaceTrack(this.video);
+    const parameters = this.senders.video.sender.getParameters();
+    for (const encoding of parameters.encodings) encoding.active = true;
+    await this.senders.video.sender.setParameters(parameters);
+  },
+
+  async setActive(flags) {
+    const parameters = this.senders.video.sender.getParameters();
+    parameters.encodings.forEach((encoding, place) => { encoding.active = flags[place]; });
+    await this.senders.video.sender.setParameters(parameters);
+  },
+
+  async answer(sdp) {
+    if (this.down === null) {
+      this.down = this.connection();
+      this.down.ontrack = ({ track, transceiver }) => {
+        const element = document.createElement(track.kind);
+        element.autoplay = true;
+        element.muted = true;
+        element.srcObject = new MediaStream([track]);
+        document.body.append(element);
+        this.videos[transceiver.mid] = element;
+      };
+    }
+    await this.down.setRemoteDescription({ type: "offer", sdp });
+    await this.down.setLocalDescription(await this.down.createAnswer());
+    return this.down.localDescription.sdp;
+  },
+
+  seen(mid) {
+    const element = this.videos[mid];
+    if (!element || !element.videoWidth) return null;
+    const canvas = document.createElement("canvas");
+    canvas.width = 16; canvas.height = 16;
+    const pen = canvas.getContext("2d");
+    pen.drawImage(element, 0, 0, 16, 16);
+    const [red, green, blue] = pen.getImageData(8, 4, 1, 1).data;
+    return { colour: [red, green, blue], width: element.videoWidth, frames: element.getVideoPlaybackQuality().totalVideoFrames };
+  },
+
+  async inbound(connection) {
+    const found = {};
+    (await this[connection].getStats()).forEach((report) => {
+      if (report.type === "inbound-rtp") found[report.kind] = report;
+      if (report.type === "outbound-rtp") found[`${report.kind}-${report.rid || ""}`] = report;
+      if (report.type === "remote-inbound-rtp") found[`remote-${report.kind}`] = report;
+      if (report.type === "candidate-pair" && report.nominated) found.pair = report;
+    });
+    return JSON.parse(JSON.stringify(found));
+  },
+};

@@ -1,0 +1,300 @@
+"""Real Chromium through a real node process on loopback: pictures decoded, prepared connections, restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from media.api import DownAnswer, DownOffer, DownRequest, NodeEvent, NodeEventKind, Source, UpOffer
+from media.client import NodeClient
+
+pytestmark = pytest.mark.browser
+
+SECRET = "a-secret-for-tests-only"
+FLAGS = [
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+]
+SCRIPT = Path(__file__).parent / "browser_page.js"
+
+
+class NodeProcess:
+    """`python -m media` on loopback."""
+
+    def __init__(self, process: asyncio.subprocess.Process, listening: dict[str, Any]) -> None:
+        self.process = process
+        self.listening = listening
+        self.client = NodeClient(listening["control"], SECRET)
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BEDSIDE_")} | {
+        "BEDSIDE_ENV": "development",
+        "BEDSIDE_VAR": str(tmp_path),
+        "BEDSIDE_NODE_SECRET": SECRET,
+        "BEDSIDE_MEDIA_PORT": "0",
+        "BEDSIDE_MEDIA_CONTROL_PORT": "0",
+        "BEDSIDE_MEDIA_ADDRESSES": "127.0.0.1",
+        "BEDSIDE_MEDIA_MIN_FREE_BYTES": "0",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 20)
+    running = NodeProcess(process, json.loads(line))
+    try:
+        yield running
+    finally:
+        await running.client.close()
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), 12)
+        assert process.returncode == 0
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Person:
+    """One context with one page, signalled by the test in place of a server."""
+
+    def __init__(self, node: NodeProcess, page: Page, participant_id: str) -> None:
+        self.node = node
+        self.page = page
+        self.participant_id = participant_id
+        self.colour = [random.choice((40, 200)) for _ in range(3)]
+        self.up_id, self.down_id = secrets.token_hex(6), secrets.token_hex(6)
+        self.revision = 0
+        self.mids: dict[tuple[str, Source], str] = {}
+        self.following: asyncio.Task[None] | None = None
+        self.events: list[NodeEvent] = []
+
+    async def prepare(self, layers: int = 1) -> None:
+        """Both connections, before any media flows."""
+        await self.node.client.admit("room", self.participant_id, admitted=True)
+        await self.call("source", self.colour, random.randint(300, 900), [640, 360])
+        await self.call("prepare", layers)
+        await self.offer()
+        request = DownRequest(connection_id=self.down_id)
+        await self.take(await self.node.client.down("room", self.participant_id, request))
+        self.following = asyncio.create_task(self.follow())
+
+    async def offer(self, restart: bool = False) -> None:
+        offer = await self.call("offer", restart)
+        answer = await self.node.client.up(
+            "room",
+            self.participant_id,
+            UpOffer(
+                connection_id=self.up_id,
+                revision=self.revision,
+                sdp=offer["sdp"],
+                sources={offer["audio"]: Source.MICROPHONE, offer["video"]: Source.CAMERA},
+            ),
+        )
+        self.revision += 1
+        assert all(section.accepted for section in answer.sections)
+        await self.call("answered", answer.sdp)
+
+    async def take(self, offer: DownOffer) -> None:
+        self.mids = {
+            (section.participant_id, section.source): section.mid
+            for section in offer.sections
+            if section.participant_id and section.source
+        }
+        sdp = await self.call("answer", offer.sdp)
+        answer = DownAnswer(connection_id=offer.connection_id, revision=offer.revision, sdp=sdp)
+        await self.node.client.down_answer("room", self.participant_id, answer)
+
+    async def follow(self) -> None:
+        async for event in self.node.client.events(0):
+            self.events.append(event)
+            if event.kind is NodeEventKind.DOWN_OFFER and event.participant_id == self.participant_id:
+                assert event.offer is not None
+                if event.offer.connection_id == self.down_id:
+                    await self.take(event.offer)
+
+    async def sees(self, other: Person, min_width: int = 1) -> dict[str, Any]:
+        """Waits until the other's colour is decoded here, and moving."""
+        mid, seen = None, None
+        for _ in range(200):
+            mid = self.mids.get((other.participant_id, Source.CAMERA))
+            seen = await self.call("seen", mid) if mid else None
+            if seen and near(seen["colour"], other.colour) and seen["frames"] > 5 and seen["width"] >= min_width:
+                return dict(seen)
+            await asyncio.sleep(0.1)
+        followed = self.following.exception() if self.following is not None and self.following.done() else None
+        stats = await self.node.client.stats("room")
+        received = await self.call("inbound", "down")
+        raise AssertionError(f"{self.participant_id} sees {seen} at {mid}: {followed=} {stats=} {received=}")
+
+    async def call(self, name: str, *arguments: Any) -> Any:
+        return await self.page.evaluate(
+            "([name, given]) => window.participant[name](...given)", [name, list(arguments)]
+        )
+
+    async def stop(self) -> None:
+        if self.following is not None:
+            self.following.cancel()
+            await asyncio.gather(self.following, return_exceptions=True)
+
+
+def near(one: list[int], other: list[int]) -> bool:
+    """Whether the channels are dark and bright alike: colour matrices differ by more than codecs do."""
+    return all((a > 120) == (b > 120) for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture
+async def people(node: NodeProcess, chromium: Browser) -> AsyncIterator[list[Person]]:
+    found = []
+    await node.client.create_room("room")
+    for name in ("anna", "doctor", "guest"):
+        context = await chromium.new_context()
+        await context.route("http://localhost/**", lambda route: route.fulfill(body="<body>", content_type="text/html"))
+        page = await context.new_page()
+        await page.goto("http://localhost/")
+        await page.add_script_tag(path=SCRIPT)
+        found.append(Person(node, page, name))
+    yield found
+    for person in found:
+        await person.stop()
+
+
+async def test_prepared_connections_carry_nothing_until_media_begins_without_another_offer(
+    node: NodeProcess, people: list[Person]
+) -> None:
+    anna, doctor, _ = people
+    for person in (anna, doctor):
+        await person.prepare()
+    await asyncio.sleep(2)
+    stats = await node.client.stats("room")
+    assert (stats.rtp_in, stats.rtp_out) == (0, 0)
+    assert stats.dtls_in > 0
+    assert stats.stun_in > 0
+    offers = [event for event in doctor.events if event.kind is NodeEventKind.DOWN_OFFER]
+    for person in (anna, doctor):
+        await person.call("begin")
+    await doctor.sees(anna)
+    await anna.sees(doctor)
+    assert [event for event in doctor.events if event.kind is NodeEventKind.DOWN_OFFER] == offers
+    figures = await anna.call("inbound", "down")
+    assert figures["audio"]["packetsReceived"] > 10
+    assert figures["pair"]["state"] == "succeeded"
+
+
+async def connected_pair(people: list[Person], layers: int = 1) -> tuple[Person, Person]:
+    anna, doctor = people[:2]
+    for person in (anna, doctor):
+        await person.prepare(layers)
+    for person in (anna, doctor):
+        await person.call("begin")
+    await doctor.sees(anna)
+    await anna.sees(doctor)
+    return anna, doctor
+
+
+async def frames_rise(watcher: Person, other: Person, by: int = 20, within_s: float = 10) -> None:
+    before = (await watcher.sees(other))["frames"]
+    async with asyncio.timeout(within_s):
+        while (await watcher.sees(other))["frames"] < before + by:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_receiver_goes_to_the_low_layer_and_back_as_the_sender_switches(people: list[Person]) -> None:
+    anna, doctor = await connected_pair(people, layers=2)
+    assert (await doctor.sees(anna, min_width=640))["width"] == 640
+    await anna.call("setActive", [True, False])
+    async with asyncio.timeout(10):
+        while (await doctor.sees(anna))["width"] != 160:
+            await asyncio.sleep(0.1)
+    await frames_rise(doctor, anna)
+    await anna.call("setActive", [True, True])
+    await doctor.sees(anna, min_width=640)
+    await frames_rise(doctor, anna)
+    figures = await doctor.call("inbound", "down")
+    assert figures["video"]["freezeCount"] <= 2
+
+
+async def test_three_people_see_each_other_and_one_who_is_removed_is_gone(
+    node: NodeProcess, people: list[Person]
+) -> None:
+    anna, doctor = await connected_pair(people)
+    guest = people[2]
+    await guest.prepare()
+    await guest.call("begin")
+    for watcher, other in ((anna, guest), (doctor, guest), (guest, anna), (guest, doctor), (anna, doctor)):
+        await watcher.sees(other)
+    await node.client.remove("room", "guest", "left")
+    async with asyncio.timeout(5):
+        while ("guest", Source.CAMERA) in doctor.mids:
+            await asyncio.sleep(0.1)
+    await frames_rise(doctor, anna)
+    assert len({*doctor.mids.values()}) == 2
+
+
+async def test_both_legs_survive_an_ice_restart(node: NodeProcess, people: list[Person]) -> None:
+    anna, doctor = await connected_pair(people)
+    await anna.offer(restart=True)
+    await doctor.take(await node.client.down("room", "doctor", DownRequest(connection_id=doctor.down_id, restart=True)))
+    await frames_rise(doctor, anna, by=60)
+    state = await node.client.state()
+    assert state.rooms["room"].participants["anna"].up == anna.up_id
+    assert state.rooms["room"].participants["doctor"].down == doctor.down_id
+
+
+async def test_a_page_that_closes_its_connections_is_away_at_once_and_back_with_new_ones(
+    node: NodeProcess, people: list[Person]
+) -> None:
+    anna, doctor = await connected_pair(people)
+    await anna.page.evaluate("() => { participant.up.close(); participant.down.close(); participant.down = null; }")
+
+    async def heard(kind: NodeEventKind) -> NodeEvent:
+        async with asyncio.timeout(6):
+            while True:
+                for event in doctor.events:
+                    if event.kind is kind and event.participant_id == "anna":
+                        return event
+                await asyncio.sleep(0.05)
+
+    assert (await heard(NodeEventKind.AWAY)).reason == "closed_by_peer"
+    await anna.stop()
+    anna.up_id, anna.down_id, anna.revision = "again-up", "again-down", 0
+    await anna.prepare()
+    await anna.call("begin")
+    await heard(NodeEventKind.BACK)
+    await doctor.sees(anna)
+    await anna.sees(doctor)
+
+
+async def test_chromium_estimates_its_bandwidth_from_our_arrival_reports(people: list[Person]) -> None:
+    anna, doctor = await connected_pair(people)
+    async with asyncio.timeout(30):
+        while (await anna.call("inbound", "up"))["pair"].get("availableOutgoingBitrate", 0) < 1_500_000:
+            await asyncio.sleep(0.5)
+    figures = await anna.call("inbound", "up")
+    assert figures["remote-video"]["packetsLost"] <= 5
+    assert figures["remote-video"]["roundTripTime"] < 0.2
+    assert (await doctor.call("inbound", "down"))["video"]["framesDecoded"] > 30
