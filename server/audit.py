@@ -68,6 +68,7 @@ class AuditAction(StrEnum):
     RECORDING_STARTED = "recording_started"
     RECORDING_STOPPED = "recording_stopped"
     RECORDING_WATCHED = "recording_watched"
+    RECORDING_GRANTED = "recording_granted"
     RECORDING_DELETED = "recording_deleted"
     NOTE_OPENED = "note_opened"
     NOTE_SIGNED = "note_signed"

@@ -45,6 +45,11 @@ async def expect(session: AsyncSession, recording: Recording, now: datetime) -> 
     return film
 
 
+def key_name(path: str) -> str:
+    """What the wrapped key of a sealed film is bound to."""
+    return f"film/{path}"
+
+
 async def load_film(session: AsyncSession, recording: Recording) -> Film | None:
     query = select(Film).where(Film.clinic_id == recording.clinic_id, Film.recording_id == recording.id)
     return (await session.scalars(query)).first()

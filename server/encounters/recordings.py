@@ -15,10 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.api import SealingKey, StoredLog
 from server import audit
-from server.accounts.models import Clinic
 from server.audit import AuditAction, DeletionKind
 from server.db import new_id
-from server.encounters import films, rules
+from server.encounters import films, rules, texts
 from server.encounters.models import ClinicText, Encounter, Participant
 from server.encounters.recording_models import ConsentAnswer, Recording, RecordingPurpose, SegmentKey
 from server.encounters.recording_models import StoredLog as StoredLogRow
@@ -51,7 +50,9 @@ async def ask(session: AsyncSession, encounter: Encounter, by: Participant, purp
         raise DomainError(Code.WRONG_PHASE, "Everybody has been asked twice, or it is recorded already.")
     if newest is not None and step is Ask.SAME:
         return newest
-    text = await current_text(session, encounter.clinic_id, "recording_consent")
+    text = await texts.load_text(session, encounter.clinic_id, texts.RECORDING_CONSENT)
+    if text is None:
+        raise DomainError(Code.NOT_FOUND, "The clinic has not written the words of this question yet.")
     if newest is None or step is Ask.NEW:
         newest = Recording(
             clinic_id=encounter.clinic_id,
@@ -289,20 +290,6 @@ async def load_answers(session: AsyncSession, recording: Recording) -> Mapping[s
 async def load_purposes(session: AsyncSession, clinic_id: str) -> list[RecordingPurpose]:
     query = select(RecordingPurpose).where(RecordingPurpose.clinic_id == clinic_id, RecordingPurpose.is_active)
     return list(await session.scalars(query.order_by(RecordingPurpose.words)))
-
-
-async def current_text(session: AsyncSession, clinic_id: str, kind: str) -> ClinicText:
-    """The newest wording of a question in the clinic's language, else in English, else in any. Raises not_found."""
-    clinic = await session.get(Clinic, clinic_id)
-    query = select(ClinicText).where(ClinicText.clinic_id == clinic_id, ClinicText.kind == kind)
-    texts = list(await session.scalars(query.order_by(ClinicText.version.desc())))
-    for language in (clinic.language if clinic else "en", "en"):
-        found = next((text for text in texts if text.language == language), None)
-        if found is not None:
-            return found
-    if not texts:
-        raise DomainError(Code.NOT_FOUND, "The clinic has not written the words of this question yet.")
-    return texts[0]
 
 
 async def _get_purpose(session: AsyncSession, clinic_id: str, code: str) -> RecordingPurpose:

@@ -159,3 +159,9 @@ def days_in_words(days: int) -> tuple[int, Literal["days", "months", "years"]]:
     if days >= 60 and days % 30 == 0:
         return days // 30, "months"
     return days, "days"
+
+
+def time_left(opens: datetime, now: datetime) -> dict[str, int]:
+    """Days, hours and minutes until `opens`, minutes rounded up: what a countdown says."""
+    minutes = max(0, -int((now - opens).total_seconds() // 60))
+    return {"days": minutes // 1440, "hours": minutes // 60 % 24, "minutes": minutes % 60}

@@ -8,12 +8,6 @@ import pytest
 
 from server.db import Database
 from tests.server.clinic_cast import Cast, make_cast
-from tests.server.postgres import Cluster
-
-
-@pytest.fixture(scope="session", autouse=True)
-def engines(sqlite_template: Path, cluster: Cluster) -> None:
-    """Both templates are migrated before a test's own event loop runs."""
 
 
 @pytest.fixture

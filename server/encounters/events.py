@@ -1,0 +1,37 @@
+"""What the visit tells later areas, in the same transaction (`server/events.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityDenied:
+    """Somebody with the patient's link said at the door that they are neither the patient nor helping them."""
+
+    clinic_id: str
+    appointment_id: str
+    encounter_id: str
+    card_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GuestInvited:
+    clinic_id: str
+    encounter_id: str
+    participant_id: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FilmGranted:
+    """A doctor let the patient watch a film: their page has something new."""
+
+    clinic_id: str
+    patient_id: str
+    encounter_id: str
+    film_id: str
+    at: datetime

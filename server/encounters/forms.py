@@ -1,0 +1,29 @@
+"""What may be typed at the doors of a visit and into a guest's invitation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.names import Name
+
+
+class CardForm(BaseModel):
+    """The patient's card; every part may be left out, and none of them is judged: it is what the person says."""
+
+    identity: Literal["self", "helping", "no", "not_given"] = "not_given"
+    place: Annotated[str | None, Field(max_length=300, title="where you are now")] = None
+    phone: Annotated[str | None, Field(max_length=32, title="the phone number")] = None
+    others: Annotated[str | None, Field(max_length=300, title="who is with you")] = None
+    agrees: Literal["yes"] | None = None
+
+
+class GuestForm(BaseModel):
+    """Whom the doctor brings in; the patient sees name and role before they may come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[Name, Field(max_length=1000, title="their name")]
+    role: Literal["guest", "interpreter"]
+    relation: Annotated[str | None, Field(max_length=200, title="the relation")] = None

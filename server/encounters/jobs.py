@@ -1,0 +1,242 @@
+"""Makes the film of a recording: fetches the logs, composes in a slower process, seals, keeps what came out.
+
+Runs again from the start when it was killed; what it half-made is thrown away. When a film is due is `films.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore.store import ObjectStore
+from sqlalchemy import select
+
+from media.compose import FilmReport, LogDamagedError, compose_film
+from server.db import new_id
+from server.encounters import films
+from server.encounters.filmstore import SealedFilm, delete_others, film_path, open_recordings, put_film
+from server.encounters.models import Participant
+from server.encounters.recording_models import Film, Recording, SegmentKey
+from server.encounters.recordings import get_recording, key_name
+from server.encounters.rules import FINAL_PHASES
+from server.jobs import Handlers, JobContext, JobFailed
+from server.vault import KEY_BYTES, VaultError
+from signaling.words import Refused
+
+NICENESS = 10
+POLL_S = 0.1
+STOP_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the composing process is told; the keys live in memory alone."""
+
+    logs: tuple[Path, ...]
+    output: Path
+    keys: Mapping[bytes, bytes]
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came out, and the logs it came from."""
+
+    file: Path
+    report: FilmReport
+    paths: list[str]
+
+
+async def make_film(job: JobContext) -> None:
+    """The job `film`: its subject is the recording."""
+    found = await _load(job)
+    if found is None:
+        return
+    recording, film, paths = found
+    if not paths:
+        await _finish(job, film.id, state="empty", composed_from="[]")
+        return
+    folder = job.settings.var / "run" / f"film-{film.id}"
+    await asyncio.to_thread(_fresh_folder, folder)
+    try:
+        await _mark_composing(job, film.id)
+        store = open_recordings(job.settings)
+        work = await _prepare(job, recording, store, paths, folder)
+        report = await _compose(job, film.id, work)
+        await _keep(job, film.id, store, Made(work.output, report, paths))
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _load(job: JobContext) -> tuple[Recording, Film, list[str]] | None:
+    """None when there is nothing to do: it still runs, or its film is made from these very logs."""
+    async with job.database.reading() as session:
+        try:
+            recording = await get_recording(session, job.subject)
+        except Refused:
+            raise JobFailed("recording_gone", for_good=True) from None
+        film = await films.load_film(session, recording)
+        paths = [log.path for log in await films.load_logs(session, recording)]
+    if film is None or recording.phase not in FINAL_PHASES:
+        return None
+    if film.state == "ready" and film.composed_from == json.dumps(paths):
+        return None
+    return recording, film, paths
+
+
+async def _prepare(job: JobContext, recording: Recording, store: ObjectStore, paths: list[str], folder: Path) -> Work:
+    """The logs as files, every key that still exists, and whom each tile shows."""
+    vault = job.vault.clinic(recording.clinic_id)
+    async with job.database.reading() as session:
+        kept = select(SegmentKey).where(
+            SegmentKey.clinic_id == recording.clinic_id, SegmentKey.recording_id == recording.id
+        )
+        rows = list(await session.scalars(kept))
+        people = select(Participant).where(
+            Participant.clinic_id == recording.clinic_id, Participant.encounter_id == recording.encounter_id
+        )
+        names = {one.id: one.name for one in await session.scalars(people)}
+    keys = {}
+    for row in rows:
+        with contextlib.suppress(VaultError):
+            name = key_name(recording.id, row.segment, row.participant_id)
+            keys[row.wrapped] = vault.unwrap_key(name, row.wrapped)
+    logs = []
+    for n, path in enumerate(paths):
+        target = folder / f"{n:04d}.log"
+        await _fetch(store, path, target)
+        logs.append(target)
+    return Work(tuple(logs), folder / "film.mp4", keys, names)
+
+
+async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
+    try:
+        found = await obstore.get_async(store, path)
+    except FileNotFoundError:
+        raise JobFailed("log_missing") from None
+    except obstore.exceptions.BaseError:
+        raise JobFailed("store_unreachable") from None
+    with target.open("wb") as file:
+        async for piece in found.stream():
+            await asyncio.to_thread(file.write, piece)
+
+
+async def _compose(job: JobContext, film_id: str, work: Work) -> FilmReport:
+    """Runs the composing process to its end; it is stopped when the work is no longer wanted."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=compose_in_process, args=(work, theirs), daemon=True)
+    await asyncio.to_thread(process.start)
+    theirs.close()
+    try:
+        while True:
+            told = await asyncio.to_thread(_next_word, ours)
+            if isinstance(told, float):
+                await job.progress(told)
+            elif isinstance(told, FilmReport):
+                return told
+            elif isinstance(told, str):
+                await _fail(job, film_id, told)
+                raise JobFailed(told, for_good=True)
+            if job.cancelled():
+                raise JobFailed("stopped")
+    except (EOFError, OSError):
+        await _fail(job, film_id, "composing_died")
+        raise JobFailed("composing_died") from None
+    finally:
+        await asyncio.to_thread(_end, process)
+        ours.close()
+
+
+def _next_word(pipe: Connection) -> object:
+    return pipe.recv() if pipe.poll(POLL_S) else None
+
+
+def _end(process: Any) -> None:
+    process.terminate()
+    process.join(STOP_WITHIN_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def compose_in_process(work: Work, pipe: Connection) -> None:
+    """The composing process: behind everybody else for the processor; ends when nobody listens any more."""
+    os.nice(NICENESS)
+
+    def unwrap(participant_id: str, wrapped: bytes) -> bytes:
+        return work.keys[wrapped]
+
+    try:
+        report = compose_film(work.logs, work.output, unwrap=unwrap, names=work.names, progress=pipe.send)
+    except LogDamagedError:
+        pipe.send("log_damaged")
+    else:
+        pipe.send(report)
+
+
+async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -> None:
+    """Seals and stores the film, then says so in one transaction; older versions go last."""
+    said = {"report": json.dumps(made.report.to_json()), "composed_from": json.dumps(made.paths)}
+    if made.report.empty:
+        await _finish(job, film_id, state="empty", **said)
+        await delete_others(store, film_id, None)
+        return
+    key = os.urandom(KEY_BYTES)
+    sealed = SealedFilm(film_path(film_id, new_id()), made.file.stat().st_size, key)
+    await put_film(store, sealed, made.file)
+    vault = job.vault.clinic(job.clinic_id or "")
+    await _finish(
+        job,
+        film_id,
+        state="ready",
+        code=None if made.report.passed else "check_failed",
+        path=sealed.path,
+        size_bytes=sealed.size,
+        duration_s=made.report.duration_s,
+        wrapped_key=vault.wrap_key(films.key_name(sealed.path), key),
+        **said,
+    )
+    await delete_others(store, film_id, sealed.path)
+
+
+async def _mark_composing(job: JobContext, film_id: str) -> None:
+    async with job.database.writing() as session:
+        film = await films.get_film(session, job.clinic_id or "", film_id)
+        if film.state != "ready":
+            film.state, film.progress = "composing", 0.0
+
+
+async def _finish(job: JobContext, film_id: str, **values: Any) -> None:
+    async with job.database.writing() as session:
+        film = await films.get_film(session, job.clinic_id or "", film_id)
+        cleared = {"code": None, "path": None, "size_bytes": None, "duration_s": None, "wrapped_key": None}
+        for name, value in {**cleared, "progress": 1.0, "made_at": job.now(), **values}.items():
+            setattr(film, name, value)
+
+
+async def _fail(job: JobContext, film_id: str, code: str) -> None:
+    """Said on the visit's page; a film that was made from fewer logs stays what it was."""
+    async with job.database.writing() as session:
+        film = await films.get_film(session, job.clinic_id or "", film_id)
+        if film.state != "ready":
+            film.state, film.code = "failed", code
+
+
+def _fresh_folder(folder: Path) -> None:
+    """Empty and for us alone: while it is made, the film lies here in the clear."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+
+
+HANDLERS: Handlers = {films.JOB: make_film}

@@ -1,0 +1,228 @@
+"""Pages of the visit: its doors, the room, the closing page, a guest's invitation, the films.
+
+The room beside the note is the doctor's page of `records/`; what a link opens is decided in `doors.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import context
+from server.accounts import sessions
+from server.accounts.service import get_clinic
+from server.encounters import doors, filmviews, guests, room_page, rules, seats, visits
+from server.encounters.bodies import parse_json
+from server.encounters.doors import Card, Opening
+from server.encounters.forms import CardForm, GuestForm
+from server.encounters.rules import Door
+from server.encounters.visits import Visit
+from server.error_pages import wants_json
+from server.errors import DomainError, FormError, not_found
+from server.forms import parse_form
+from server.pages import render
+from server.permissions import anybody, holds_visit, is_doctor, is_visitor
+from server.routing import Route, see_other
+from server.scheduling.service import Act
+from server.scheduling.wording import when
+from signaling.words import Code, Role
+
+REFRESH_MAX_S = 6 * 3600
+
+
+# ── Doors ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def show_door(request: web.Request) -> web.Response:
+    """What lies behind the link. Changes nothing, however often mail scanners open it."""
+    return _door(request, await _look(request), {})
+
+
+async def enter(request: web.Request) -> web.Response:
+    """The card's one press: in, or, after a "no", out again with the desk told."""
+    opening = await _look(request)
+    if opening.state not in (Door.OPEN, Door.LATE):
+        return see_other(request.path)
+    try:
+        form = await parse_form(request, CardForm)
+    except FormError as error:
+        return _door(request, opening, error.fields, typed={k: str(v) for k, v in (await request.post()).items()})
+    token, now = request.match_info["token"], context.now(request)
+    if form.identity == "no" and not opening.is_guest:
+        async with context.database(request).writing() as session:
+            opening = await doors.look(session, token, request.cookies, now)
+            await doors.deny(session, opening, context.events(request), now)
+        return see_other(f"/v/{token}/not-me")
+    async with context.database(request).writing() as session:
+        opening = await doors.look(session, token, request.cookies, now)
+        card = None if opening.is_guest else _card(form)
+        participation, opened = await doors.enter(session, opening, card, request.cookies, now)
+    response = see_other(f"/visits/{participation}")
+    sessions.set_cookie(response, opened)
+    return response
+
+
+async def show_not_me(request: web.Request) -> web.Response:
+    """After a "no": the clinic's number and nothing of the visit."""
+    await _look(request)
+    return render(request, "encounters/not_me.html")
+
+
+async def show_countdown(request: web.Request) -> web.Response:
+    """The line that counts down; once the door is open it says so and the page loads itself anew."""
+    opening = await _look(request)
+    headers = {} if opening.state is Door.EARLY else {"HX-Refresh": "true"}
+    return render(request, "encounters/countdown.html", _door_values(request, opening), headers=headers)
+
+
+async def _look(request: web.Request) -> Opening:
+    token, now = request.match_info["token"], context.now(request)
+    async with context.database(request).reading() as session:
+        opening = await doors.look(session, token, request.cookies, now)
+    request[context.CLINIC] = opening.clinic
+    return opening
+
+
+def _door(
+    request: web.Request, opening: Opening, errors: dict[str, str], *, typed: dict[str, str] | None = None
+) -> web.Response:
+    values = {**_door_values(request, opening), "errors": errors, "typed": typed or _remembered(opening)}
+    if opening.state is Door.EARLY:
+        left = (rules.opens_at(opening.visit.appointment.starts_at) - context.now(request)).total_seconds()
+        headers = {"Refresh": str(int(min(left, REFRESH_MAX_S)) + 1)}
+        return render(request, "encounters/door_early.html", values, headers=headers)
+    if opening.state is Door.CLOSING:
+        return render(request, "encounters/closing.html", {**values, "is_over": True, "back_url": None})
+    if opening.state in (Door.OVER, Door.CANCELLED):
+        raise DomainError(Code.VISIT_OVER if opening.state is Door.OVER else Code.LINK_CLOSED)
+    template = "encounters/door_guest.html" if opening.is_guest else "encounters/door.html"
+    return render(request, template, values, status=422 if errors else 200)
+
+
+def _door_values(request: web.Request, opening: Opening) -> dict[str, Any]:
+    starts_at = opening.visit.appointment.starts_at
+    opens = rules.opens_at(starts_at)
+    return {
+        "token": request.match_info["token"],
+        "doctor_name": opening.visit.doctor_name,
+        "first_name": opening.patient.first_name,
+        "guest": opening.place if opening.is_guest else None,
+        "times": _times(opening.visit, opening.clinic.language, starts_at, opening.patient.zone),
+        "opens": when(opens, opening.visit.appointment.zone, opening.clinic.language),
+        "left": rules.time_left(opens, context.now(request)),
+        "is_open": opening.state is not Door.EARLY,
+        "is_late": opening.state is Door.LATE,
+        "emergency_text": opening.clinic.emergency_text,
+        "consent_text": opening.text.text if opening.text else None,
+    }
+
+
+def _times(visit: Visit, language: str, moment: datetime, patient_zone: str | None) -> list[dict[str, str]]:
+    """The clinic's time, and the patient's own where their clocks differ."""
+    times = [when(moment, visit.appointment.zone, language)]
+    if patient_zone:
+        own = when(moment, patient_zone, language)
+        if (own["date"], own["clock"]) != (times[0]["date"], times[0]["clock"]):
+            times.append(own)
+    return times
+
+
+def _remembered(opening: Opening) -> dict[str, str]:
+    """The card as this browser filled it in last time."""
+    card = opening.last_card
+    if card is None:
+        return {}
+    agreed = card.agreed_text_id is not None and opening.text is not None and card.agreed_text_id == opening.text.id
+    said = {"identity": card.identity, "place": card.place, "phone": card.phone, "others": card.others}
+    return {key: value for key, value in {**said, "agrees": "yes" if agreed else None}.items() if value}
+
+
+def _card(form: CardForm) -> Card:
+    return Card(form.identity, form.place, form.phone, form.others, agrees=form.agrees == "yes")
+
+
+# ── The room of those who came by a link ─────────────────────────────────────────────────────────────────────────
+
+
+async def show_room(request: web.Request) -> web.Response:
+    """Device check, waiting room and visit in one page, for the place that this browser holds."""
+    participation, now = request.match_info["participation_id"], context.now(request)
+    async with context.database(request).reading() as session:
+        seat = await seats.get_seat(session, request.cookies, participation, now)
+        if seat.role is Role.DOCTOR:
+            raise not_found()
+        visit, clinic = await _visit_of(session, seat.room_id)
+    request[context.CLINIC] = clinic
+    if rules.room_phase(visit.encounter.status) == "ended":
+        return see_other(f"/visits/{participation}/closing")
+    config = room_page.config(
+        visit,
+        participation=participation,
+        role=seat.role,
+        env=context.settings(request).env,
+        clinic_phone=clinic.phone,
+        back_url=f"/visits/{participation}/closing",
+        closing_url=f"/visits/{participation}/closing",
+    )
+    return render(request, "visit/room.html", {"config": config, "visit_title": visit.doctor_name})
+
+
+async def show_closing(request: web.Request) -> web.Response:
+    """After leaving, or after the end: what happens now, and the way back while the visit lasts."""
+    participation, now = request.match_info["participation_id"], context.now(request)
+    async with context.database(request).reading() as session:
+        seat = await seats.get_seat(session, request.cookies, participation, now)
+        if seat.role is Role.DOCTOR:
+            raise not_found()
+        visit, clinic = await _visit_of(session, seat.room_id)
+    request[context.CLINIC] = clinic
+    is_over = rules.room_phase(visit.encounter.status) == "ended"
+    values = {
+        "is_over": is_over,
+        "back_url": None if is_over else f"/visits/{participation}",
+        "doctor_name": visit.doctor_name,
+        "guest": seat.role is not Role.PATIENT or None,
+        "emergency_text": clinic.emergency_text,
+    }
+    return render(request, "encounters/closing.html", values)
+
+
+async def _visit_of(session: AsyncSession, room_id: str) -> tuple[Visit, context.ClinicScope]:
+    encounter = await visits.get_encounter(session, room_id)
+    return await visits.visit_of(session, encounter), await get_clinic(session, encounter.clinic_id)
+
+
+# ── Guests ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def invite_guest(request: web.Request) -> web.Response:
+    """A link for one more person, shown to be copied or sent; as JSON to the room's own script."""
+    is_json = request.content_type == "application/json"
+    form = await (parse_json(request, GuestForm) if is_json else parse_form(request, GuestForm))
+    act = Act(context.clinic(request), context.actor(request).person_id, context.now(request), context.events(request))
+    async with context.database(request).writing() as session:
+        visit = await visits.get_visit(session, act.clinic, request.match_info["encounter_id"])
+        if not holds_visit(context.actor(request), visit.facts):
+            raise not_found()
+        guest, token = await guests.invite(session, act, visit, form)
+    url = f"{context.settings(request).origin}/v/{token}"
+    if wants_json(request):
+        body = {"url": url, "participant_id": guest.id, "name": guest.name, "role": guest.role}
+        return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
+    return render(request, "encounters/guest_link.html", {"url": url, "guest": guest, "visit": visit}, status=201)
+
+
+ROUTES = [
+    Route("GET", "/v/{token}", show_door, anybody, "door"),
+    Route("HEAD", "/v/{token}", show_door, anybody, "door_head"),
+    Route("POST", "/v/{token}", enter, anybody, "door_enter"),
+    Route("GET", "/v/{token}/countdown", show_countdown, anybody, "door_countdown"),
+    Route("GET", "/v/{token}/not-me", show_not_me, anybody, "door_not_me"),
+    Route("GET", "/visits/{participation_id}", show_room, is_visitor, "visitor_room", uses_camera=True),
+    Route("GET", "/visits/{participation_id}/closing", show_closing, is_visitor, "visit_closing"),
+    Route("POST", "/c/{clinic}/visits/{encounter_id}/guests", invite_guest, is_doctor, "guest_invite"),
+    *filmviews.ROUTES,
+]

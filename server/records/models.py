@@ -1,0 +1,89 @@
+"""The visit's note: one draft a visit, and signed versions that never change, chained by commitments.
+
+Content and its key lie apart from the chain, so that erasing both leaves a link that still verifies as erased.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import Base, Id, new_id
+
+
+class Note(Base):
+    """The note of one visit (FHIR Composition); `revision` rises with every saved draft."""
+
+    __tablename__ = "note"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "encounter_id"], ["encounter.clinic_id", "encounter.id"]),
+        ForeignKeyConstraint(["clinic_id", "patient_id"], ["patient.clinic_id", "patient.id"]),
+        UniqueConstraint("clinic_id", "encounter_id"),
+        CheckConstraint("(signed_at IS NULL) OR (draft = '')", name="signed_has_no_draft"),
+        Index("ix_note_patient", "clinic_id", "patient_id", "released_at"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    encounter_id: Mapped[str] = mapped_column(Id)
+    patient_id: Mapped[str] = mapped_column(Id)
+    draft: Mapped[str] = mapped_column(Text, default="")
+    revision: Mapped[int] = mapped_column(default=0)
+    drafted_by: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    drafted_at: Mapped[datetime]
+    signed_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
+    """From when the patient may read it; unsigned text is never released."""
+    created_at: Mapped[datetime]
+
+
+class NoteVersion(Base):
+    """A signed version, or what was added to it later. A trigger refuses update and delete."""
+
+    __tablename__ = "note_version"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "note_id"], ["note.clinic_id", "note.id"]),
+        CheckConstraint("kind IN ('signed', 'addendum', 'late_entry', 'correction')", name="kind"),
+        CheckConstraint("(n = 1) = (kind = 'signed')", name="first_is_signed"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    note_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    revision: Mapped[int]
+    author_id: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    author_name: Mapped[str] = mapped_column(String(400))
+    signed_at: Mapped[datetime]
+    commitment: Mapped[bytes] = mapped_column(LargeBinary(32))
+    previous: Mapped[bytes] = mapped_column(LargeBinary(32))
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class NoteContent(Base):
+    """What a version says, and the key of its commitment. A trigger refuses update and delete."""
+
+    __tablename__ = "note_content"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["clinic_id", "note_id", "n"], ["note_version.clinic_id", "note_version.note_id", "note_version.n"]
+        ),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    note_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    key: Mapped[bytes] = mapped_column(LargeBinary(32))

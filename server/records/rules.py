@@ -1,0 +1,89 @@
+"""A note's text, when a draft may replace what is held, and the arithmetic of the chain. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+NOTE_LIMIT_CHARACTERS = 100_000
+FIRST = bytes(32)
+"""What the first version of a note follows."""
+
+
+class Kind(StrEnum):
+    SIGNED = "signed"
+    ADDENDUM = "addendum"
+    LATE_ENTRY = "late_entry"
+    CORRECTION = "correction"
+
+
+class Save(StrEnum):
+    """What becomes of a draft that was sent."""
+
+    SAVE = "save"
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+def clean_text(text: str) -> str:
+    """The text as it is kept: one kind of line end, no control characters but tab; nothing visible is changed."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(one for one in text if one in "\n\t" or (one >= " " and not "\x7f" <= one <= "\x9f"))
+
+
+def judge(*, held: str, revision: int, sent: str, based_on: int) -> Save:
+    """A draft replaces the one it was written on. One on an older revision may too, where no held word goes missing:
+
+    after a lost answer the writer sends on from a revision the server has already passed.
+    """
+    if sent == held:
+        return Save.SAME
+    return Save.SAVE if based_on == revision or held in sent else Save.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """All that a version's hash covers."""
+
+    clinic_id: str
+    note_id: str
+    n: int
+    kind: str
+    revision: int
+    author_id: str
+    author_name: str
+    signed_at: datetime
+    commitment: bytes
+    previous: bytes
+
+
+def commitment(key: bytes, text: str, reason: str | None) -> bytes:
+    """Binds the content without telling it: of erased content the chain keeps this alone."""
+    return hmac.new(key, _canonical({"text": text, "reason": reason}), hashlib.sha256).digest()
+
+
+def link_hash(link: Link) -> bytes:
+    return hashlib.sha256(
+        _canonical(
+            {
+                "clinic_id": link.clinic_id,
+                "note_id": link.note_id,
+                "n": link.n,
+                "kind": link.kind,
+                "revision": link.revision,
+                "author_id": link.author_id,
+                "author_name": link.author_name,
+                "signed_at": link.signed_at.astimezone(UTC).isoformat(timespec="microseconds"),
+                "commitment": link.commitment.hex(),
+                "previous": link.previous.hex(),
+            }
+        )
+    ).digest()
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

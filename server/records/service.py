@@ -1,0 +1,308 @@
+"""Writing, signing and reading a visit's note. Runs in the caller's transaction.
+
+Who may is asked here, with the facts of the visit; pages are `views.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.accounts.models import Person
+from server.audit import AuditAction
+from server.context import ClinicScope
+from server.db import new_id
+from server.encounters import visits
+from server.encounters.models import Encounter
+from server.encounters.visits import Visit
+from server.errors import DomainError, not_found
+from server.events import Events
+from server.permissions import Actor, holds_visit
+from server.records import rules
+from server.records.events import NoteReleased
+from server.records.models import Note, NoteContent, NoteVersion
+from server.records.rules import Kind, Link, Save
+from signaling.words import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A doctor of the visit at work on its note."""
+
+    clinic: ClinicScope
+    actor: Actor
+    now: datetime
+    events: Events
+
+    @property
+    def person_id(self) -> str:
+        return self.actor.person_id or ""
+
+
+class DraftConflictError(DomainError):
+    """The server holds another text than the one this was written on; neither of them is lost."""
+
+    def __init__(self, code: Code, note: Note | None) -> None:
+        super().__init__(code)
+        self.held = note.draft if note else ""
+        self.revision = note.revision if note else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A signed version as it is read; `text` is None once it was erased."""
+
+    n: int
+    kind: Kind
+    author_name: str
+    signed_at: datetime
+    text: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedNote:
+    """What a patient's page shows of one visit."""
+
+    encounter_id: str
+    note_id: str
+    starts_at: datetime
+    zone: str
+    doctor_name: str
+    released_at: datetime
+    versions: Sequence[Version]
+
+
+async def get_own_visit(
+    session: AsyncSession, clinic: ClinicScope, actor: Actor, encounter_id: str, *, lock: bool = False
+) -> Visit:
+    """A visit of this doctor's. Raises the same not_found for everybody else as for none at all."""
+    if lock:
+        query = select(Encounter).where(Encounter.clinic_id == clinic.id, Encounter.id == encounter_id)
+        await session.scalars(query.with_for_update())
+    visit = await visits.get_visit(session, clinic, encounter_id)
+    if not holds_visit(actor, visit.facts):
+        raise not_found()
+    return visit
+
+
+async def load_note(session: AsyncSession, encounter: Encounter) -> Note | None:
+    query = select(Note).where(Note.clinic_id == encounter.clinic_id, Note.encounter_id == encounter.id)
+    return (await session.scalars(query)).first()
+
+
+async def save_draft(session: AsyncSession, writing: Writing, encounter_id: str, text: str, based_on: int) -> int:
+    """Keeps the draft; answers its revision. Raises not_found, too_long, note_signed, DraftConflictError."""
+    text = rules.clean_text(text)
+    if len(text) > rules.NOTE_LIMIT_CHARACTERS:
+        raise DomainError(Code.TOO_LONG, limit=rules.NOTE_LIMIT_CHARACTERS)
+    visit = await get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
+    note = await load_note(session, visit.encounter)
+    if note is None:
+        note = _new_note(visit, writing)
+        session.add(note)
+    if note.signed_at is not None:
+        raise DomainError(Code.NOTE_SIGNED)
+    step = rules.judge(held=note.draft, revision=note.revision, sent=text, based_on=based_on)
+    if step is Save.CONFLICT:
+        raise DraftConflictError(Code.CONFLICT, note)
+    if step is Save.SAVE or note.revision == 0:
+        note.draft, note.revision = text, note.revision + 1
+        note.drafted_by, note.drafted_at = writing.person_id, writing.now
+    await session.flush()
+    return note.revision
+
+
+async def sign(
+    session: AsyncSession, writing: Writing, encounter_id: str, revision: int, text: str | None = None
+) -> Note:
+    """Signs what is on the screen: that revision, or `text` written on it; the patient may read it from now on.
+
+    Raises not_found, malformed (nothing to sign), note_signed, DraftConflictError (stale_revision): then nothing is
+    signed and nothing is changed.
+    """
+    visit = await get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
+    note = await load_note(session, visit.encounter)
+    if note is not None and note.signed_at is not None:
+        raise DomainError(Code.NOTE_SIGNED)
+    if (note.revision if note else 0) != revision:
+        raise DraftConflictError(Code.STALE_REVISION, note)
+    if text is not None:
+        await save_draft(session, writing, encounter_id, text, revision)
+        note = await load_note(session, visit.encounter)
+    if note is None or not note.draft.strip():
+        raise DomainError(Code.MALFORMED, "The note is empty. Nothing was signed.")
+    await _append(session, writing, note, Kind.SIGNED, text=note.draft, reason=None)
+    note.draft = ""
+    note.signed_at = note.released_at = writing.now
+    await session.flush()
+    return note
+
+
+async def add(
+    session: AsyncSession, writing: Writing, encounter_id: str, kind: Kind, *, text: str, reason: str
+) -> NoteVersion:
+    """Adds to a signed note; what was signed stays. Raises not_found, wrong_phase (not signed yet), malformed."""
+    text, reason = rules.clean_text(text).strip(), rules.clean_text(reason).strip()
+    if kind is Kind.SIGNED or not text or not reason:
+        raise DomainError(Code.MALFORMED, "Write what is added and why.")
+    if len(text) > rules.NOTE_LIMIT_CHARACTERS:
+        raise DomainError(Code.TOO_LONG, limit=rules.NOTE_LIMIT_CHARACTERS)
+    visit = await get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
+    note = await load_note(session, visit.encounter)
+    if note is None or note.signed_at is None:
+        raise DomainError(Code.WRONG_PHASE, "The note is not signed yet: write into the note itself.")
+    return await _append(session, writing, note, kind, text=text, reason=reason)
+
+
+async def load_versions(session: AsyncSession, note: Note) -> list[Version]:
+    query = (
+        select(NoteVersion, NoteContent)
+        .outerjoin(
+            NoteContent,
+            (NoteContent.clinic_id == NoteVersion.clinic_id)
+            & (NoteContent.note_id == NoteVersion.note_id)
+            & (NoteContent.n == NoteVersion.n),
+        )
+        .where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
+        .order_by(NoteVersion.n)
+    )
+    return [_version(row, content) for row, content in (await session.execute(query)).tuples()]
+
+
+async def load_released_notes(session: AsyncSession, clinic: ClinicScope, patient_id: str) -> list[ReleasedNote]:
+    """What this patient may read, newest visit first: signed and released, never a draft."""
+    query = select(Note).where(
+        Note.clinic_id == clinic.id,
+        Note.patient_id == patient_id,
+        Note.signed_at.is_not(None),
+        Note.released_at.is_not(None),
+    )
+    released = []
+    for note in await session.scalars(query.order_by(Note.released_at.desc())):
+        visit = await visits.get_visit(session, clinic, note.encounter_id)
+        released.append(
+            ReleasedNote(
+                encounter_id=note.encounter_id,
+                note_id=note.id,
+                starts_at=visit.appointment.starts_at,
+                zone=visit.encounter.zone,
+                doctor_name=visit.doctor_name,
+                released_at=note.released_at or note.created_at,
+                versions=await load_versions(session, note),
+            )
+        )
+    return released
+
+
+async def first_broken(session: AsyncSession, note: Note) -> int | None:
+    """The number of the first version whose content or place in the chain is not what was signed; None: all hold.
+
+    Content that is gone with its key counts as erased, and holds.
+    """
+    previous, expected = rules.FIRST, 1
+    query = select(NoteVersion).where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
+    for version in await session.scalars(query.order_by(NoteVersion.n)):
+        content = await session.get(NoteContent, (note.clinic_id, note.id, version.n))
+        is_true = content is None or version.commitment == rules.commitment(content.key, content.text, content.reason)
+        in_place = version.n == expected and version.previous == previous
+        if not is_true or not in_place or version.hash != rules.link_hash(_link(version)):
+            return version.n
+        previous, expected = version.hash, expected + 1
+    return None
+
+
+async def enter(
+    session: AsyncSession, writing: Writing, action: AuditAction, note_id: str, **detail: str | int
+) -> None:
+    await audit.enter(
+        session,
+        clinic_id=writing.clinic.id,
+        actor_person_id=writing.actor.person_id,
+        action=action,
+        subject=("note", note_id),
+        detail=detail,
+        now=writing.now,
+    )
+
+
+# ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _new_note(visit: Visit, writing: Writing) -> Note:
+    return Note(
+        clinic_id=visit.encounter.clinic_id,
+        id=new_id(),
+        encounter_id=visit.encounter.id,
+        patient_id=visit.encounter.patient_id,
+        draft="",
+        revision=0,
+        drafted_by=writing.person_id,
+        drafted_at=writing.now,
+        created_at=writing.now,
+    )
+
+
+async def _append(
+    session: AsyncSession, writing: Writing, note: Note, kind: Kind, *, text: str, reason: str | None
+) -> NoteVersion:
+    author = await session.get(Person, writing.person_id)
+    if author is None:
+        raise not_found()
+    query = select(NoteVersion).where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
+    last = (await session.scalars(query.order_by(NoteVersion.n.desc()).limit(1))).first()
+    key = os.urandom(32)
+    version = NoteVersion(
+        clinic_id=note.clinic_id,
+        note_id=note.id,
+        n=last.n + 1 if last else 1,
+        kind=kind.value,
+        revision=note.revision,
+        author_id=author.id,
+        author_name=author.name,
+        signed_at=writing.now,
+        commitment=rules.commitment(key, text, reason),
+        previous=last.hash if last else rules.FIRST,
+    )
+    version.hash = rules.link_hash(_link(version))
+    session.add(version)
+    await session.flush()
+    session.add(NoteContent(clinic_id=note.clinic_id, note_id=note.id, n=version.n, text=text, reason=reason, key=key))
+    await session.flush()
+    action = AuditAction.NOTE_SIGNED if kind is Kind.SIGNED else AuditAction.NOTE_ADDED_TO
+    await enter(session, writing, action, note.id, n=version.n, kind=kind.value)
+    told = NoteReleased(note.clinic_id, note.patient_id, note.encounter_id, note.id, version.n, writing.now)
+    await writing.events.raise_event(session, told)
+    return version
+
+
+def _link(version: NoteVersion) -> Link:
+    return Link(
+        clinic_id=version.clinic_id,
+        note_id=version.note_id,
+        n=version.n,
+        kind=version.kind,
+        revision=version.revision,
+        author_id=version.author_id,
+        author_name=version.author_name,
+        signed_at=version.signed_at,
+        commitment=version.commitment,
+        previous=version.previous,
+    )
+
+
+def _version(version: NoteVersion, content: NoteContent | None) -> Version:
+    return Version(
+        n=version.n,
+        kind=Kind(version.kind),
+        author_name=version.author_name,
+        signed_at=version.signed_at,
+        text=content.text if content else None,
+        reason=content.reason if content else None,
+    )

@@ -1,0 +1,102 @@
+"""What the visit's page says, gathered for its template; who may see it was asked before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.accounts.models import Patient
+from server.encounters import chat, films, filmviews, visits
+from server.encounters.models import ClinicText, EmergencyPress, VisitCard
+from server.encounters.recording_models import ConsentAnswer, Recording
+from server.encounters.visits import Visit
+from server.errors import not_found
+from server.records import service
+from server.records.service import Writing
+from server.scheduling.wording import when
+from server.vault import ClinicVault
+from signaling.words import Role
+
+
+async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vault: ClinicVault) -> dict[str, Any]:
+    encounter = visit.encounter
+    patient = await session.get(Patient, (encounter.clinic_id, encounter.patient_id))
+    if patient is None:
+        raise not_found()
+    note = await service.load_note(session, encounter)
+    slug, language = writing.clinic.slug, writing.clinic.language
+
+    def times(moment: Any) -> dict[str, str] | None:
+        return when(moment, encounter.zone, language) if moment else None
+
+    return {
+        "patient": patient,
+        "doctor_name": visit.doctor_name,
+        "planned": times(visit.appointment.starts_at),
+        "started": times(encounter.started_at),
+        "ended": times(encounter.ended_at),
+        "outcome": encounter.outcome,
+        "by_phone": encounter.by_phone,
+        "status": encounter.status,
+        "card": await _card(session, visit),
+        "guests": [one for one in visit.participants if one.role in visits.GUESTS],
+        "presses": [times(press.pressed_at) for press in await _presses(session, visit)],
+        "answers": [{**answer, "at": times(answer["at"])} for answer in await _answers(session, visit)],
+        "films": [
+            await filmviews.film_values(session, film, slug, may_grant=True)
+            for film in await films.load_films(session, encounter)
+        ],
+        "chat": [
+            {"at": times(line.at), "name": line.name.reveal(), "role": line.role.value, "text": line.text.reveal()}
+            for line in await chat.load_all(session, encounter, vault)
+        ],
+        "note": note,
+        "versions": [
+            {"version": version, "at": times(version.signed_at)}
+            for version in (await service.load_versions(session, note) if note else [])
+        ],
+    }
+
+
+async def _card(session: AsyncSession, visit: Visit) -> dict[str, Any] | None:
+    """The card that counts, with the wording that was agreed to; None when nobody came through the door."""
+    place = visit.patient_place()
+    card: VisitCard | None = await visits.load_card(session, place) if place is not None else None
+    if card is None:
+        return None
+    text = await session.get(ClinicText, (card.clinic_id, card.agreed_text_id)) if card.agreed_text_id else None
+    return {"card": card, "agreed_version": text.version if text else None}
+
+
+async def _presses(session: AsyncSession, visit: Visit) -> list[EmergencyPress]:
+    query = select(EmergencyPress).where(
+        EmergencyPress.clinic_id == visit.encounter.clinic_id, EmergencyPress.encounter_id == visit.encounter.id
+    )
+    return list(await session.scalars(query.order_by(EmergencyPress.pressed_at)))
+
+
+async def _answers(session: AsyncSession, visit: Visit) -> list[dict[str, Any]]:
+    """Every answer about recording in its order, by whom."""
+    names = {one.id: one.name for one in visit.participants}
+    query = (
+        select(ConsentAnswer)
+        .join(
+            Recording,
+            (Recording.clinic_id == ConsentAnswer.clinic_id) & (Recording.id == ConsentAnswer.recording_id),
+        )
+        .where(Recording.clinic_id == visit.encounter.clinic_id, Recording.encounter_id == visit.encounter.id)
+    )
+    rows = await session.scalars(query.order_by(ConsentAnswer.at, ConsentAnswer.n))
+    return [
+        {
+            "name": names.get(row.participant_id, Role.GUEST.value),
+            "answer": row.answer,
+            "version": row.text_version,
+            "others_present": row.others_present,
+            "given_for": row.given_for,
+            "at": row.at,
+        }
+        for row in rows
+    ]
