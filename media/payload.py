@@ -1,27 +1,20 @@
-"""What capture and compose must know of RTP payloads: where a VP8 frame begins, and what is a key frame.
+"""What capture and compose must know of RTP payloads: where frames begin, and how their parts join.
 
-Nothing here decodes, and nothing raises: a payload that makes no sense is simply no key frame.
+Nothing here decodes, and nothing raises: a payload that makes no sense is simply no frame.
 """
 
 from __future__ import annotations
 
-_H264_SPS, _H264_IDR, _H264_STAP_A, _H264_FU_A = 7, 5, 24, 28
+from media.rtp import is_h264_key_frame, is_vp8_key_frame, vp8_frame_at
+
+_H264_STAP_A, _H264_FU_A = 24, 28
 _START_CODE = b"\x00\x00\x00\x01"
 
 
 def vp8_payload_offset(payload: bytes) -> int | None:
     """Length of the VP8 payload descriptor (RFC 7741 §4.2); None when it is cut off or nothing follows it."""
-    size = len(payload)
-    if size < 2:
-        return None
-    offset = 1
-    if payload[0] & 0x80:
-        flags = payload[1]
-        offset = 2
-        if flags & 0x80:
-            offset += 2 if size > offset and payload[offset] & 0x80 else 1
-        offset += bool(flags & 0x40) + bool(flags & 0x30)
-    return offset if offset < size else None
+    offset = vp8_frame_at(payload)
+    return offset if offset < len(payload) else None
 
 
 def vp8_begins_frame(payload: bytes) -> bool:
@@ -30,22 +23,9 @@ def vp8_begins_frame(payload: bytes) -> bool:
 
 
 def begins_key_frame(codec: str, payload: bytes) -> bool:
-    """Whether this packet is the first of a key frame, of VP8 or H.264 (RFC 6184 §5)."""
-    if codec.lower() == "vp8":
-        offset = vp8_payload_offset(payload)
-        return offset is not None and vp8_begins_frame(payload) and payload[offset] & 0x01 == 0
-    return codec.lower() == "h264" and _h264_key(payload)
-
-
-def _h264_key(payload: bytes) -> bool:
-    if not payload:
-        return False
-    kind = payload[0] & 0x1F
-    if kind == _H264_STAP_A:
-        return len(payload) > 3 and payload[3] & 0x1F in (_H264_SPS, _H264_IDR)
-    if kind == _H264_FU_A:
-        return len(payload) > 1 and bool(payload[1] & 0x80) and payload[1] & 0x1F == _H264_IDR
-    return kind in (_H264_SPS, _H264_IDR)
+    """Whether this packet begins a key frame of VP8 or H.264; of any other codec none does."""
+    name = codec.lower()
+    return (name == "vp8" and is_vp8_key_frame(payload)) or (name == "h264" and is_h264_key_frame(payload))
 
 
 def vp8_picture_id(payload: bytes) -> tuple[int, int] | None:

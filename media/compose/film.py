@@ -17,9 +17,9 @@ from media.compose.encode import FilmWriter
 from media.compose.layout import Scene, scenes
 from media.compose.pictures import SourcePictures, open_pictures
 from media.compose.reader import SegmentLog, Unwrap
-from media.compose.report import CancelledError, FilmOptions, FilmReport
+from media.compose.report import CancelledError, FilmOptions, FilmReport, Stretch
 from media.compose.selfcheck import FileFigures, Watch, audio_samples_for, examine
-from media.compose.sound import RATE, Mixer
+from media.compose.sound import RATE, Mixer, lost_spans
 from media.compose.timeline import Pause, Timeline, build_timeline
 
 PLACEMENT_WITHIN_S, PLACEMENT_BETWEEN_S = 0.040, 0.100
@@ -167,7 +167,7 @@ def _report(
         started_at_utc_s=timeline.started_at_utc_s,
         placement_within_s=round(within_s, 6),
         placement_between_s=round(between_s, 6),
-        gaps=figures.holes,
+        gaps=(*figures.holes, *_gaps(render)),
         silent=silent,
         black=black,
         participants=tuple(who for who, _ in timeline.participants),
@@ -180,6 +180,18 @@ def _report(
         problems=tuple(problems),
         details=_details(render, figures),
     )
+
+
+def _gaps(render: _Render) -> list[Stretch]:
+    """Where a person's sound or picture was lost on its way; a pause is no loss."""
+    pictures = [track for source in render.pictures.values() for track in source.tracks]
+    lost = [(one.track, hole, "picture") for one in pictures for hole in one.holes]
+    lost += [(one.track, hole, "sound") for one in render.mixer.tracks for hole in lost_spans(one.track)]
+    return [
+        Stretch(round(hole.start_s, 3), round(hole.end_s, 3), kind, track.participant_id)
+        for track, hole, kind in lost
+        if not any(pause.span.overlaps(hole) for pause in render.timeline.pauses)
+    ]
 
 
 def _placement(render: _Render, figures: FileFigures) -> tuple[float, float]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, cast
 
 import av
@@ -17,6 +16,7 @@ from media.compose.frames import EncodedFrame, assemble
 from media.compose.timeline import FilmTrack, Span
 
 EDGE_S = 0.02
+HOLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class TrackPictures:
 
     def __init__(self, track: FilmTrack) -> None:
         self.track = track
-        self.decoded = 0
+        self.holes: list[Span] = []
+        self._captured_s: float | None = None
         self._pictures: Iterator[Picture] | None = None
         self._current: Picture | None = None
         self._next: Picture | None = None
@@ -77,18 +78,27 @@ class TrackPictures:
         for frame in frames:
             captured_s = times.pop(frame.pts, None) if frame.pts is not None else None
             if captured_s is not None and not frame.is_corrupt:
-                self.decoded += 1
+                self._note_hole(captured_s)
                 yield Picture(captured_s, frame)
+
+    def _note_hole(self, captured_s: float) -> None:
+        """A second and more without a picture while the track was sending: a loss that only a key frame ended."""
+        span = next((one for one in self.track.active if one.start_s <= captured_s < one.end_s), None)
+        if span is not None:
+            since = max(span.start_s, self._captured_s if self._captured_s is not None else span.start_s)
+            if captured_s - since > HOLE_S:
+                self.holes.append(Span(since, captured_s))
+        self._captured_s = captured_s
 
 
 class SourcePictures:
     """What one person's camera (or screen) shows: over rejoins and segments, the best layer that has a picture."""
 
     def __init__(self, tracks: Sequence[TrackPictures]) -> None:
-        self._tracks = tracks
+        self.tracks = tracks
 
     def at(self, at_s: float) -> Picture | None:
-        shown = [picture for track in self._tracks if (picture := track.at(at_s)) is not None]
+        shown = [picture for track in self.tracks if (picture := track.at(at_s)) is not None]
         return max(shown, key=lambda one: (one.frame.width * one.frame.height, one.captured_s), default=None)
 
 
@@ -111,9 +121,3 @@ def _packet(frame: EncodedFrame, number: int) -> av.Packet[Any]:
     packet: av.Packet[Any] = av.Packet(frame.data)
     packet.pts = packet.dts = number
     return packet
-
-
-def spans_without_picture(span: Span, shown: Sequence[float]) -> list[Span]:
-    """Holes of a second and more between the moments at which pictures of an active stretch were captured."""
-    moments = [span.start_s, *shown, span.end_s]
-    return [Span(one, two) for one, two in pairwise(moments) if two - one > 1.0]

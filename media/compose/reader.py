@@ -6,9 +6,10 @@ What the times mean is found in `clocks.py` and `timeline.py`; a key is asked fo
 from __future__ import annotations
 
 import base64
+import contextlib
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from media.logformat import (
     LogHeader,
     MarkRecord,
     PacketRecord,
+    Record,
     ReportRecord,
     TrackRecord,
     parse_end,
@@ -35,6 +37,9 @@ from media.logformat import (
     split_chunk,
 )
 from media.vault import ChunkOpener, SealBrokenError
+
+CODECS = {"video": ("vp8", "h264"), "audio": ("opus",)}
+MARK_SLACK_NS = 600_000_000_000
 
 Unwrap = Callable[[str, bytes], bytes]
 Int64s = npt.NDArray[np.int64]
@@ -83,15 +88,18 @@ class SegmentLog:
         self._unwrap = unwrap
         self._streams: dict[int, _Stream] = {}
         self._gathering: dict[tuple[int, int], _Gathering] = {}
+        self._ignored: set[tuple[int, int]] = set()
         self.header = self._read_first()
         self.marks: list[MarkRecord] = []
         self.end: EndRecord | None = None
         self.problems: set[str] = set()
         self.sealed_away: set[str] = set()
         self.participants: list[str] = []
-        self.chunks = 0
-        self.last_ns = self.header.mono_ns
+        self.anchor = (self.header.utc_ns, self.header.mono_ns)
+        self.last_ns = 0
+        self._sealed_ns: list[int] = []
         self._scan()
+        self._settle_moments()
         self.tracks = [one.index() for one in self._gathering.values()]
         self._gathering.clear()
 
@@ -101,7 +109,7 @@ class SegmentLog:
         expected = iter(track.sequence.tolist())
         wanted = next(expected, None)
         for plain in self._plain_chunks(track.stream):
-            for record in read_records(plain, only_track=track.record.track):
+            for record in _readable(plain, track.record.track):
                 if not isinstance(record, PacketRecord) or wanted is None or record.sequence < wanted:
                     continue
                 held.setdefault(record.sequence, record)
@@ -133,10 +141,7 @@ class SegmentLog:
         elif part.kind == FrameKind.CHUNK:
             self._scan_chunk(part, openers)
         elif part.kind == FrameKind.MARK:
-            mark = parse_mark(part.body)
-            self.marks.append(mark)
-            if mark.kind != "removed":
-                self.last_ns = max(self.last_ns, mark.at_ns)
+            self.marks.append(parse_mark(part.body))
         elif part.kind == FrameKind.END:
             self.end = parse_end(part.body)
 
@@ -157,7 +162,6 @@ class SegmentLog:
         )
 
     def _scan_chunk(self, part: Frame, openers: dict[int, ChunkOpener]) -> None:
-        self.chunks += 1
         head, _, _ = split_chunk(part.body)
         opener = openers.get(head.stream)
         if opener is None:
@@ -169,8 +173,28 @@ class SegmentLog:
         except SealBrokenError:
             self.problems.add("chunk_refused")
             return
+        if not self._sealed_ns:
+            self.anchor = (head.utc_ns, head.mono_ns)
+        self._sealed_ns.append(head.mono_ns)
         self._streams[head.stream].places.append((part.offset, part.size))
-        self._index(head.stream, plain)
+        try:
+            self._index(head.stream, plain)
+        except LogDamagedError:
+            self.problems.add("record_unreadable")
+
+    def _settle_moments(self) -> None:
+        """Marks stand in clear: none may name a moment far from those that are sealed."""
+        arrivals = [one for track in self._gathering.values() if (one := track.arrived_ns)]
+        sealed = [*self._sealed_ns, *(min(one) for one in arrivals), *(max(one) for one in arrivals)]
+        self._sealed_ns = []
+        if not sealed:
+            return
+        first, last = min(sealed) - MARK_SLACK_NS, max(sealed) + MARK_SLACK_NS
+        if any(not first <= mark.at_ns <= last for mark in self.marks if mark.kind != "removed"):
+            self.problems.add("mark_implausible")
+        self.marks = [replace(mark, at_ns=min(max(mark.at_ns, first), last)) for mark in self.marks]
+        told = [max(one) for one in arrivals] + [mark.at_ns for mark in self.marks if mark.kind != "removed"]
+        self.last_ns = max(told)
 
     def _index(self, stream: int, plain: bytes) -> None:
         """Each record is checked: its track was declared in this very stream, by this stream's participant."""
@@ -180,15 +204,18 @@ class SegmentLog:
             if isinstance(record, TrackRecord):
                 if record.participant_id != owner:
                     self.problems.add("foreign_record")
+                elif record.codec.lower() not in CODECS.get(record.kind, ()) or record.clock_rate <= 0:
+                    self.problems.add("codec_unsupported")
+                    self._ignored.add((stream, record.track))
                 elif gathering is None:
                     self._gathering[stream, record.track] = _Gathering(record, stream)
             elif gathering is None:
-                self.problems.add("foreign_record")
+                if (stream, record.track) not in self._ignored:
+                    self.problems.add("foreign_record")
             elif isinstance(record, PacketRecord):
                 gathering.sequence.append(record.sequence)
                 gathering.arrived_ns.append(record.arrived_ns)
                 gathering.rtp.append(int.from_bytes(record.header[4:8], "big"))
-                self.last_ns = max(self.last_ns, record.arrived_ns)
             elif isinstance(record, ReportRecord):
                 gathering.reports.append(record)
 
@@ -201,3 +228,9 @@ class SegmentLog:
                 file.seek(offset)
                 body = file.read(size)[FRAME_PREFIX_BYTES:]
                 yield opener.open(body)
+
+
+def _readable(plain: bytes, track: int) -> Iterator[Record]:
+    """A chunk's records up to one that cannot be read: the first pass has told of that."""
+    with contextlib.suppress(LogDamagedError):
+        yield from read_records(plain, only_track=track)

@@ -60,7 +60,7 @@ class FilmOptions:
     frame_rate: int = 25
     video_bitrate_bps: int = 1_500_000
     audio_bitrate_bps: int = 96_000
-    preset: str = "veryfast"
+    preset: str = "superfast"
     threads: int = 1
     clock_zone: str | None = None
 

@@ -13,7 +13,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from media.compose.timeline import FilmTrack
+from media.compose.timeline import FilmTrack, Span
 
 Samples = npt.NDArray[np.float32]
 
@@ -24,6 +24,7 @@ NUDGE_FROM, NUDGE = 12, 2
 FADE = 96
 KNEE = 0.8
 OPEN_AHEAD_S = 1.0
+FRAME_S, LOST_FROM_S = 0.02, 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,13 @@ class Mixer:
             track.add_to(block, start)
         self._open = [track for track in self._open if not track.ended]
         return limited(block)
+
+
+def lost_spans(track: FilmTrack) -> list[Span]:
+    """Where packets are missing for longer than a listener passes over. Meant silence misses no number."""
+    missing = np.flatnonzero(np.diff(track.index.sequence) > 1)
+    starts, ends = track.times_s[missing] + FRAME_S, track.times_s[missing + 1]
+    return [Span(float(one), float(two)) for one, two in zip(starts, ends, strict=True) if two - one > LOST_FROM_S]
 
 
 def limited(samples: Samples) -> Samples:

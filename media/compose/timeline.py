@@ -16,6 +16,7 @@ from media.compose.reader import SegmentLog, TrackIndex
 
 CAMERA_GAP_S, SCREEN_GAP_S, HOLD_S = 3.0, 15.0, 1.0
 EDGE_S = 2.0
+LONGEST_S = 12 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class Span:
 
     def holds(self, at_s: float) -> bool:
         return self.start_s <= at_s < self.end_s
+
+    def overlaps(self, other: Span) -> bool:
+        return self.start_s < other.end_s and other.start_s < self.end_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,12 @@ class Timeline:
 def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
     """None when the logs hold no packet: nothing was recorded."""
     segments = [one for one in segments if any(len(track.sequence) for track in one.tracks)]
+    segments.sort(key=lambda one: (one.header.segment, one.anchor[0]))
     if not segments:
         return None
     first = segments[0]
-    zero_ns = min((span[0] for span in _running_ns(first)), default=first.header.mono_ns)
-    zero_utc_s = (first.header.utc_ns + zero_ns - first.header.mono_ns) / 1e9
+    zero_ns = min((span[0] for span in _running_ns(first)), default=first.anchor[1])
+    zero_utc_s = (first.anchor[0] + zero_ns - first.anchor[1]) / 1e9
     running: list[list[Span]] = []
     tracks: list[FilmTrack] = []
     for segment in segments:
@@ -86,7 +91,7 @@ def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
         spans = [Span(start / 1e9 + shift_s, end / 1e9 + shift_s) for start, end in _running_ns(segment)]
         running.append([one for one in spans if one.end_s > one.start_s])
         tracks += _lay_tracks(segment, shift_s)
-    length_s = max((span.end_s for spans in running for span in spans), default=0.0)
+    length_s = min(LONGEST_S, max((span.end_s for spans in running for span in spans), default=0.0))
     return Timeline(
         length_s=length_s,
         started_at_utc_s=zero_utc_s,
@@ -116,7 +121,7 @@ def _film_shift(segment: SegmentLog, first: SegmentLog, zero_s: float, zero_utc_
     """What to add to the segment's monotonic clock. UTC joins segments written under different clocks."""
     if segment.header.clock == first.header.clock:
         return -zero_s
-    return segment.header.utc_ns / 1e9 - segment.header.mono_ns / 1e9 - zero_utc_s
+    return (segment.anchor[0] - segment.anchor[1]) / 1e9 - zero_utc_s
 
 
 def _lay_tracks(segment: SegmentLog, shift_s: float) -> list[FilmTrack]:

@@ -340,3 +340,19 @@ def test_told_to_stop_it_leaves_nothing_behind(golden: GoldenLog) -> None:
     assert list(golden.path.parent.iterdir()) == [golden.path]
     assert seen == sorted(seen)
     assert 0 < max(seen) < 1
+
+
+def test_what_was_lost_is_told_and_a_pause_is_not(golden: GoldenLog) -> None:
+    golden.mark(0.0, "running")
+    golden.mark(4.0, "paused")
+    golden.mark(6.0, "running")
+    sound = [one for one in audio(tone(440), 0, 8) if not (1.0 < one.captured_s < 1.5 or 4 <= one.captured_s < 6)]
+    times = frames(0, 4, 10) + frames(6, 8, 10)
+    pictures = [one for one in video(flat(64, 48, RED), times, keys=[30, 40]) if one.captured_s != 0.5]
+    golden.send(golden.track("anna", "microphone"), sound)
+    golden.send(golden.track("anna", "camera"), pictures)
+    golden.write(8.0)
+    report, _ = composed(golden)
+    gaps = {(one.kind, one.participant_id, round(one.start_s, 1), round(one.end_s, 1)) for one in report.gaps}
+    assert gaps == {("sound", "anna", 1.0, 1.5), ("picture", "anna", 0.4, 3.0)}
+    assert report.passed

@@ -120,3 +120,38 @@ def test_a_file_that_is_no_log_is_said_to_be_none(tmp_path: Path, data: bytes) -
     path.write_bytes(data)
     with pytest.raises(LogDamagedError):
         SegmentLog(path, lambda who, wrapped: b"")
+
+
+def test_a_mark_forged_to_lie_years_away_makes_no_endless_film(golden: GoldenLog) -> None:
+    golden._marks.clear()
+    golden.mark(-1e8, "running")
+    golden.mark(1e8, "paused")
+    golden.write(1e8)
+    log = SegmentLog(golden.path, golden.unwrap)
+    assert log.problems == {"mark_implausible"}
+    assert log.marks[-1].at_ns - log.marks[0].at_ns < 2000e9
+    assert log.last_ns < golden.ns(700)
+
+
+def test_a_track_of_a_codec_we_cannot_read_is_left_out_and_said(tmp_path: Path) -> None:
+    log = GoldenLog(tmp_path / "one.bedlog")
+    for codec in ("AV1", "opus"):
+        track = log.track("anna", "camera", codec=codec)
+        log.send(track, [Rtp(0.0, 1, 1, True, b"x")])
+    good = log.track("anna", "microphone")
+    log.send(good, [Rtp(0.0, 1, 1, False, b"good")])
+    log.write(1.0)
+    read = SegmentLog(log.path, log.unwrap)
+    assert read.problems == {"codec_unsupported"}
+    assert [track.record.source for track in read.tracks] == ["microphone"]
+
+
+def test_a_record_that_cannot_be_read_costs_its_chunk_not_the_film(golden: GoldenLog, tmp_path: Path) -> None:
+    log = GoldenLog(tmp_path / "two.bedlog")
+    track = log.track("anna", "microphone")
+    log.send(track, [Rtp(n * 0.2, n, n * 9600, False, b"x") for n in range(10)])
+    log._records.append((0.5, "anna", b"\x09\x00\x02\x00\x00"))
+    log.write(2.0)
+    read = SegmentLog(log.path, log.unwrap)
+    assert "record_unreadable" in read.problems
+    assert 5 < held(read)["anna"] < 10
