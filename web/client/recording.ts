@@ -173,7 +173,8 @@ export class Recording {
   private chooseYes(choose: HTMLElement, details: HTMLFormElement): void {
     choose.hidden = true;
     details.hidden = false;
-    details.querySelector("input")?.focus();
+    details.querySelector("input")?.focus({ preventScroll: true });
+    details.scrollIntoView({ block: "nearest" });
   }
 
   private makeDetails(room: Snapshot, recording: RecordingView): HTMLFormElement {
