@@ -5,6 +5,7 @@ What is stored, and when to stop, is decided in `capture.py`; a log always stays
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import queue
@@ -54,12 +55,11 @@ class LogFile:
         try:
             if not self.broken:
                 self._write(work)
-                if work.done is not None:
-                    self.close()
         except Exception as error:  # whatever it is: the thread serves other rooms' logs too
             self.broken = True
             self._failed(error)
         if work.done is not None:
+            self._close()
             work.done.set_result(None)
 
     def sync(self) -> None:
@@ -71,10 +71,12 @@ class LogFile:
             self.broken = True
             self._failed(error)
 
-    def close(self) -> None:
+    def _close(self) -> None:
+        """Also of a broken log: what it took is to be found, and its lock let go."""
+        self.sync()
         if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
 
     def _write(self, work: Work) -> None:
