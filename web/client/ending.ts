@@ -2,6 +2,7 @@
 import { type Context, secondsUntil } from "./context";
 import { Dialog } from "./dialog";
 import { button, h, setText } from "./dom";
+import type { Note } from "./note";
 import type { Outcome, Snapshot } from "./protocol.gen";
 import { outcomeWords } from "./roles";
 import { t } from "./words";
@@ -90,7 +91,7 @@ export class Ended {
   constructor(
     private readonly context: Context,
     private readonly skewMs: () => number,
-    private readonly note: HTMLElement | null,
+    private readonly note: Note | null,
   ) {
     const { config } = context;
     this.undo = button("", { id: "undo-end", on: { click: () => void this.context.send("undo_end", {}) } });
@@ -99,7 +100,7 @@ export class Ended {
       "div",
       { class: "bs-actions" },
       config.film_url &&
-        h("a", { class: "nhsuk-button nhsuk-button--secondary", href: config.film_url }, t("The recording")),
+        h("a", { class: "nhsuk-button nhsuk-button--secondary", href: config.film_url }, t("The page of this visit")),
       h(
         "a",
         { class: "nhsuk-button nhsuk-button--secondary", href: config.back_url, id: "back-to-list" },
@@ -113,12 +114,13 @@ export class Ended {
   }
 
   render(room: Snapshot): void {
-    setText(this.outcome, room.outcome ? outcomeWords(room.outcome) : "");
+    if (room.outcome) setText(this.outcome, outcomeWords(room.outcome));
     this.until = room.undo_until;
     // The note is finished and signed after the visit: it moves here with every word in it.
-    if (this.note && !this.noteCard.contains(this.note)) {
-      this.note.hidden = false;
-      this.noteCard.replaceChildren(this.note);
+    if (this.note && !this.noteCard.contains(this.note.root)) {
+      this.note.root.hidden = false;
+      this.note.setSignable(true);
+      this.noteCard.replaceChildren(this.note.root);
     }
     this.tick();
   }

@@ -19,6 +19,7 @@ export class Note {
   private readonly text: HTMLTextAreaElement;
   private readonly status = h("p", { class: "note__status", id: "note-status", role: "status", "data-state": "saved" });
   private readonly conflict = h("div", { class: "note__conflict", id: "note-conflict", hidden: true });
+  private readonly sign: HTMLFormElement;
   private readonly key: string;
   private revision: number;
   private saved: string;
@@ -44,12 +45,13 @@ export class Note {
       on: { input: () => this.handleInput(), blur: () => this.save() },
     });
     this.text.value = config.text;
-    const sign = h(
+    this.sign = h(
       "form",
       {
         method: "post",
         action: config.sign_url,
         class: "note__sign",
+        hidden: true,
         on: { submit: (event) => void this.handleSign(event) },
       },
       h("input", { type: "hidden", name: "revision", value: this.revision }),
@@ -62,7 +64,7 @@ export class Note {
       this.text,
       this.status,
       this.conflict,
-      sign,
+      this.sign,
     );
     this.recover();
     window.addEventListener("online", () => this.save());
@@ -74,8 +76,9 @@ export class Note {
     return this.text.value === this.saved && !this.inFlight;
   }
 
-  focus(): void {
-    this.text.focus();
+  /** Signing leaves this page, so it is offered only when the visit is over. */
+  setSignable(yes: boolean): void {
+    this.sign.hidden = !yes;
   }
 
   private recover(): void {

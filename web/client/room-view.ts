@@ -67,7 +67,7 @@ export class RoomView {
     this.note = config.note ? new Note(config.note, config.participation) : null;
     this.settings = new Settings(context, devices);
     this.ending = new Ending(context, () => acts.left());
-    this.ended = new Ended(context, skewMs, this.note?.root ?? null);
+    this.ended = new Ended(context, skewMs, this.note);
     this.urgent = new Urgent(context);
     this.controls = new Controls(
       {
@@ -149,6 +149,7 @@ export class RoomView {
     const body = this.panel.querySelector(".panel__body");
     if (!this.note || body?.contains(this.note.root)) return;
     body?.prepend(this.note.root);
+    this.note.setSignable(false);
     this.note.root.hidden = this.openPanel !== "note";
   }
 

@@ -152,8 +152,9 @@ class Visit {
     this.room = room;
     this.skewMs = Date.parse(room.sent_at) - Date.now();
     const { you, phase } = room;
-    if (you.state === "left") this.handleGone(room);
-    else if (phase === "ended") this.handleEnded(room);
+    const isOver = phase === "ended" && (you.state !== "left" || you.reason === "visit_ended");
+    if (isOver) this.handleEnded(room);
+    else if (you.state === "left") this.handleGone(room);
     else if (you.state === "admitted") this.showRoom(room, before);
     else {
       this.media?.apply(room);
@@ -164,6 +165,7 @@ class Visit {
 
   private showRoom(room: Snapshot, before: Snapshot | null): void {
     clearTimeout(this.closing);
+    this.closing = undefined;
     const isNew = this.show(this.view.root);
     this.door.hide();
     this.view.render(room);
@@ -199,8 +201,10 @@ class Visit {
       mayReturn: false,
     });
     // The doctor may undo the end for ten seconds; this page comes back by itself until then.
+    const isFinal = room.you.state === "left";
+    if (this.closing !== undefined && !isFinal) return;
     clearTimeout(this.closing);
-    this.closing = setTimeout(() => this.goToClosingPage(), 11_000);
+    this.closing = setTimeout(() => this.goToClosingPage(), isFinal ? 0 : 12_000);
   }
 
   private goToClosingPage(): void {

@@ -130,11 +130,10 @@ export class MediaSwitch {
       if (room.mode === "direct") this.closeDirect();
       return;
     }
-    // Coming back from a switch that failed keeps the connection that never stopped.
-    const samePair = this.direct?.peer === plan.peer && this.direct.connected;
-    if (this.direct && samePair && (room.mode === "switching" || before?.mode === "switching"))
-      this.direct.attempt = room.attempt;
-    if (this.direct?.attempt === room.attempt) return;
+    // Into a switch, and back from one that failed, the connection that stands goes on under the new number.
+    const isKept = room.mode === "switching" || before?.mode === "switching";
+    if (this.direct?.peer === plan.peer && isKept) this.direct.attempt = room.attempt;
+    if (this.direct?.attempt === room.attempt || room.mode === "switching") return;
     this.closeDirect();
     this.openDirect(room, plan.peer, plan.offerer === room.you.participant_id);
   }
