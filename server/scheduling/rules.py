@@ -1,4 +1,4 @@
-"""What an appointment and hours may be: zones, status changes, hours that make sense, early and late. Pure.
+"""What an appointment and hours may be: zones, status changes, hours that make sense. Pure.
 
 Which starts are offered is decided in `slots.py`; permissions of the actor in `server/permissions.py`.
 """
@@ -11,7 +11,6 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 from itertools import pairwise
-from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from server.errors import DomainError, FormError
@@ -101,13 +100,3 @@ def check_five_minutes(starts_at: datetime, length: timedelta) -> None:
     """Starts and lengths are multiples of five minutes (DESIGN §6). Raises malformed."""
     if starts_at.tzinfo is None or starts_at.timestamp() % 300 or length.total_seconds() % 300:
         raise DomainError(Code.MALFORMED, "Visits start on a multiple of five minutes.")
-
-
-Door = Literal["early", "open", "late"]
-
-
-def door(now: datetime, starts_at: datetime, *, opens_before: timedelta, late_after: timedelta) -> Door:
-    """Where an arrival stands. Late is a state that both sides see, never a refusal."""
-    if now < starts_at - opens_before:
-        return "early"
-    return "late" if now > starts_at + late_after else "open"

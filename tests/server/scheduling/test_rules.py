@@ -1,4 +1,4 @@
-"""Zones, status changes, hours that make sense, early and late."""
+"""Zones, status changes, hours that make sense, and that late is a state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from server.encounters.rules import door
 from server.errors import DomainError, FormError
 from server.scheduling import rules
 from server.scheduling.rules import Status
@@ -49,12 +50,15 @@ def test_c81_a_name_that_is_no_zone_is_refused_and_never_utc(name: str | None) -
 
 def test_c83_late_is_a_state_decided_by_instants_alone() -> None:
     starts_at = local_instant(date(2022, 7, 14), 540, ZoneInfo("America/Chicago"))
-    window = {"opens_before": timedelta(minutes=30), "late_after": timedelta(minutes=15)}
-    moments = ["13:29:59", "13:30:00", "14:10:00", "14:15:00", "14:15:01"]
     for device in ("America/New_York", "Asia/Tokyo"):
         seen = [
-            rules.door(datetime.fromisoformat(f"2022-07-14T{clock}Z").astimezone(ZoneInfo(device)), starts_at, **window)
-            for clock in moments
+            door(
+                starts_at=starts_at,
+                status="planned",
+                ended_at=None,
+                now=datetime.fromisoformat(f"2022-07-14T{clock}Z").astimezone(ZoneInfo(device)),
+            )
+            for clock in ("13:29:59", "13:30:00", "14:10:00", "14:15:00", "14:15:01")
         ]
         assert seen == ["early", "open", "open", "open", "late"]
 

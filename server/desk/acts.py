@@ -1,0 +1,252 @@
+"""An appointment's page and what staff do there: move, cancel, no-show, put back, send the link again.
+
+Each act is scheduling's; afterwards the room, where there is one, is told to look at the clinic's facts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import context
+from server.accounts.service import person_names
+from server.desk import day
+from server.desk.day import Line
+from server.encounters.visits import load_live_encounter
+from server.errors import DomainError, FormError, not_found, status_of
+from server.forms import parse_form
+from server.pages import render
+from server.permissions import may_book
+from server.routing import Route, see_other
+from server.scheduling import finding, messages, patients, picker, rules, service
+from server.scheduling.finding import Search
+from server.scheduling.forms import CancelForm, MoveForm
+from server.scheduling.messages import News
+from server.scheduling.models import AppointmentHistory, Message
+from server.scheduling.picker import Choice
+from server.scheduling.rules import Status
+from server.scheduling.service import Act, Move
+from server.scheduling.ticks import in_transaction
+from server.scheduling.views import STALE, act_of
+from server.scheduling.wording import when
+from signaling.words import RoomId
+
+DONE = {
+    "booked": "Booked. The patient gets a message with the link.",
+    "moved": "Moved. The patient gets a message; the link stays the same.",
+    "cancelled": "Cancelled. The patient gets a message.",
+    "noshow": "Marked: the patient did not come.",
+    "back": "Booked again.",
+    "sent": "The link is sent again. Earlier links still work.",
+}
+ACTION_WORDS = {
+    "booked": "Booked",
+    "moved": "Moved",
+    "cancelled": "Cancelled",
+    "noshow": "Did not come",
+    "put_back": "Booked again",
+    "arrived": "Arrived",
+    "fulfilled": "Visit over",
+}
+MESSAGE_WORDS = {
+    "confirmation": "Confirmation",
+    "change": "New time",
+    "cancellation": "Cancellation",
+    "reminder": "Reminder",
+}
+STATE_WORDS = {
+    "waiting": "waits",
+    "sending": "being sent",
+    "sent": "sent",
+    "failed": "failed",
+    "dropped": "not needed any more",
+}
+Doing = Callable[[AsyncSession, Act], Awaitable[object]]
+
+
+async def show(request: web.Request) -> web.Response:
+    return await _page(request)
+
+
+async def show_move(request: web.Request) -> web.Response:
+    return await _move_page(request, request.query)
+
+
+async def move(request: web.Request) -> web.Response:
+    """To an offered time; one that is gone meanwhile says so and offers the next three."""
+    try:
+        form = await parse_form(request, MoveForm)
+        doctor_id, starts_at = picker.read_value(form.slot)
+    except (FormError, DomainError) as error:
+        fields = error.fields if isinstance(error, FormError) else {"slot": error.message}
+        return await _move_page(request, request.query, errors=fields, status=422)
+    asked = Move(_id(request), starts_at, (doctor_id,), form.sequence, form.why or None)
+    try:
+        await _do(request, lambda session, act: service.move(session, act, asked))
+    except DomainError as refused:
+        if refused.code not in STALE:
+            raise
+        return await _move_page(request, request.query, gone=(refused, asked), status=status_of(refused))
+    return _done(request, "moved")
+
+
+async def cancel(request: web.Request) -> web.Response:
+    try:
+        form = await parse_form(request, CancelForm)
+    except FormError as error:
+        return await _page(request, errors=error.fields, status=422)
+    await _do(request, lambda session, act: service.cancel(session, act, _id(request), form.why))
+    return _done(request, "cancelled")
+
+
+async def mark_no_show(request: web.Request) -> web.Response:
+    await _do(request, lambda session, act: service.mark_no_show(session, act, _id(request)))
+    return _done(request, "noshow")
+
+
+async def put_back(request: web.Request) -> web.Response:
+    await _do(request, lambda session, act: service.put_back(session, act, _id(request)))
+    return _done(request, "back")
+
+
+async def send_again(request: web.Request) -> web.Response:
+    async def send(session: AsyncSession, act: Act) -> None:
+        appointment = await service.get_appointment(session, act.clinic, _id(request))
+        patient = await service.get_patient(session, act.clinic, appointment.patient_id)
+        visit_type = await finding.get_visit_type(session, act.clinic, appointment.visit_type_id)
+        await messages.send_again(session, News(act.clinic, appointment, patient, visit_type, act.now))
+
+    await _do(request, send)
+    return _done(request, "sent")
+
+
+_ONE = "/c/{clinic}/appointments/{appointment}"
+ROUTES = [
+    Route("GET", _ONE, show, may_book, "appointment"),
+    Route("GET", f"{_ONE}/move", show_move, may_book, "appointment.show_move"),
+    Route("POST", f"{_ONE}/move", move, may_book, "appointment.move"),
+    Route("POST", f"{_ONE}/cancel", cancel, may_book, "appointment.cancel"),
+    Route("POST", f"{_ONE}/no-show", mark_no_show, may_book, "appointment.no_show"),
+    Route("POST", f"{_ONE}/put-back", put_back, may_book, "appointment.put_back"),
+    Route("POST", f"{_ONE}/send-again", send_again, may_book, "appointment.send_again"),
+]
+
+
+async def _do(request: web.Request, doing: Doing) -> None:
+    """Commits, then tells the room: a cancelled visit closes, a moved one shows its new time."""
+    act, database = act_of(request), context.database(request)
+    await in_transaction(database, lambda session: doing(session, act))
+    async with database.reading() as session:
+        encounter = await load_live_encounter(session, act.clinic.id, _id(request))
+    if encounter is not None and encounter.status != "planned":
+        await context.signaling(request).refresh_room(RoomId(encounter.id))
+
+
+async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
+    clinic, now = context.clinic(request), context.now(request)
+    async with context.database(request).reading() as session:
+        line = await _line(session, request)
+        history = list(
+            await session.scalars(
+                select(AppointmentHistory)
+                .where(AppointmentHistory.clinic_id == clinic.id, AppointmentHistory.appointment_id == _id(request))
+                .order_by(AppointmentHistory.at)
+            )
+        )
+        told = list(
+            await session.scalars(
+                select(Message)
+                .where(Message.clinic_id == clinic.id, Message.appointment_id == _id(request))
+                .order_by(Message.created_at, Message.due_at)
+            )
+        )
+        names = await person_names(session, {row.by_person_id for row in history if row.by_person_id})
+    state = Status(line.appointment.status)
+    values = {
+        "line": line,
+        "history": [_history_words(request, row, names) for row in history],
+        "messages": [_message_words(request, row) for row in told],
+        "done": DONE.get(request.query.get("done", "")),
+        "may_move": state in rules.MOVABLE,
+        "may_cancel": Status.CANCELLED in rules.MAY_BECOME[state],
+        "may_be_no_show": state in rules.OPEN and now >= line.appointment.starts_at and line.waiting_since is None,
+        "may_put_back": state is Status.NOSHOW,
+        "errors": dict(errors or {}),
+        "last_digits": patients.last_digits,
+    }
+    return render(request, "desk/appointment.html", values, status=status)
+
+
+async def _move_page(
+    request: web.Request,
+    query: Mapping[str, str],
+    *,
+    errors: Mapping[str, str] | None = None,
+    gone: tuple[DomainError, Move] | None = None,
+    status: int = 200,
+) -> web.Response:
+    clinic, now = context.clinic(request), context.now(request)
+    async with context.database(request).reading() as session:
+        line = await _line(session, request)
+        own = line.doctors[0][0] if line.doctors else ""
+        choice = Choice(doctor_id=query.get("doctor", own), day=query.get("day", ""))
+        shown = await picker.load_picker(session, clinic, choice, now, moving=line.appointment)
+        nearest: list[Any] = []
+        if gone is not None and shown.visit_type is not None:
+            search = Search(shown.visit_type, [doctor.person_id for doctor in shown.doctors], now, line.appointment)
+            nearest = list(await picker.load_next(session, clinic, search, gone[1].starts_at))
+    values = {
+        "line": line,
+        "picker": shown,
+        "gone": gone[0].message if gone else None,
+        "nearest": nearest,
+        "errors": dict(errors or {}),
+    }
+    return render(request, "desk/move.html", values, status=status)
+
+
+async def _line(session: AsyncSession, request: web.Request) -> Line:
+    line = await day.load_one(session, context.clinic(request), _id(request), context.now(request))
+    if line is None:
+        raise not_found()
+    return line
+
+
+def _history_words(request: web.Request, row: AppointmentHistory, names: Mapping[str, str]) -> dict[str, str | None]:
+    clinic = context.clinic(request)
+    at = when(row.at, clinic.zone, clinic.language)
+    to = when(row.to_starts_at, clinic.zone, clinic.language)
+    is_moved = row.from_starts_at is not None and row.from_starts_at != row.to_starts_at
+    before = when(row.from_starts_at, clinic.zone, clinic.language) if is_moved and row.from_starts_at else None
+    return {
+        "at": f"{at['date']}, {at['clock']}",
+        "action": ACTION_WORDS.get(row.action, row.action),
+        "by": names.get(row.by_person_id or "", None),
+        "from": f"{before['date']}, {before['clock']}" if before else None,
+        "to": f"{to['date']}, {to['clock']}" if is_moved else None,
+        "why": row.why,
+    }
+
+
+def _message_words(request: web.Request, row: Message) -> dict[str, str]:
+    clinic = context.clinic(request)
+    at = when(row.sent_at or row.due_at, clinic.zone, clinic.language)
+    return {
+        "kind": MESSAGE_WORDS.get(row.kind, row.kind),
+        "channel": "E-mail" if row.channel == "mail" else "Text message",
+        "state": STATE_WORDS[row.state],
+        "at": f"{at['date']}, {at['clock']}",
+        "tone": {"sent": "green", "failed": "red", "waiting": "blue", "sending": "blue"}.get(row.state, "grey"),
+    }
+
+
+def _id(request: web.Request) -> str:
+    return request.match_info["appointment"]
+
+
+def _done(request: web.Request, what: str) -> web.Response:
+    return see_other(f"/c/{context.clinic(request).slug}/appointments/{_id(request)}?done={what}")

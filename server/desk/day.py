@@ -1,0 +1,176 @@
+"""A day of a clinic across the areas: each appointment with its patient, doctors, visit and where the patient stands.
+
+Only reads; the desk owns no tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.accounts.models import Patient, Person
+from server.context import ClinicScope
+from server.desk.rules import TONES, WORDS, Facts, Standing, standing
+from server.encounters.models import Encounter, Participant
+from server.scheduling.models import Appointment, AppointmentPractitioner, Message, VisitType
+from server.scheduling.slots import local_instant
+from server.scheduling.wording import when
+
+_NOT_LIVE = ("cancelled", "entered-in-error")
+TOLD_BY = ("confirmation", "change")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One appointment as the board and the lists show it."""
+
+    appointment: Appointment
+    patient: Patient
+    visit_type: str
+    doctors: Sequence[tuple[str, str]]
+    encounter_id: str | None
+    standing: Standing
+    waiting_since: datetime | None
+    clock: str
+    date_words: str
+
+    @property
+    def words(self) -> str:
+        return WORDS[self.standing]
+
+    @property
+    def tone(self) -> str:
+        return TONES[self.standing]
+
+    @property
+    def doctor_names(self) -> str:
+        return ", ".join(name for _, name in self.doctors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One row of the tables, before it is put into words."""
+
+    appointment: Appointment
+    patient: Patient
+    visit_type: str
+    encounter_id: str | None
+    place_state: str | None
+    waiting_since: datetime | None
+    doctors: Sequence[tuple[str, str]]
+    told: str | None
+
+
+async def load_day(
+    session: AsyncSession, clinic: ClinicScope, day: date, now: datetime, *, doctor_id: str | None = None
+) -> list[Line]:
+    """The clinic's appointments of a local day in order; `doctor_id`: only theirs."""
+    zone = ZoneInfo(clinic.zone)
+    since, until = local_instant(day, 0, zone), local_instant(day, 1440, zone)
+    where = and_(Appointment.starts_at >= since, Appointment.starts_at < until)
+    if doctor_id is not None:
+        where = and_(where, _of_doctor(clinic, doctor_id))
+    return await _load(session, clinic, where, now)
+
+
+async def load_of_patient(session: AsyncSession, clinic: ClinicScope, patient_id: str, now: datetime) -> list[Line]:
+    """A patient's appointments, oldest first."""
+    return await _load(session, clinic, Appointment.patient_id == patient_id, now)
+
+
+async def load_one(session: AsyncSession, clinic: ClinicScope, appointment_id: str, now: datetime) -> Line | None:
+    found = await _load(session, clinic, Appointment.id == appointment_id, now)
+    return found[0] if found else None
+
+
+def minutes_between(since: datetime, now: datetime) -> int:
+    return max(0, int((now - since).total_seconds() // 60))
+
+
+def _of_doctor(clinic: ClinicScope, doctor_id: str) -> ColumnElement[bool]:
+    return Appointment.id.in_(
+        select(AppointmentPractitioner.appointment_id).where(
+            AppointmentPractitioner.clinic_id == clinic.id, AppointmentPractitioner.person_id == doctor_id
+        )
+    )
+
+
+async def _load(session: AsyncSession, clinic: ClinicScope, where: ColumnElement[bool], now: datetime) -> list[Line]:
+    query = (
+        select(Appointment, Patient, VisitType.name, Encounter.id, Participant.state, Participant.waiting_since)
+        .join(Patient, and_(Patient.clinic_id == Appointment.clinic_id, Patient.id == Appointment.patient_id))
+        .join(VisitType, and_(VisitType.clinic_id == Appointment.clinic_id, VisitType.id == Appointment.visit_type_id))
+        .outerjoin(
+            Encounter,
+            and_(
+                Encounter.clinic_id == Appointment.clinic_id,
+                Encounter.appointment_id == Appointment.id,
+                Encounter.status.not_in(_NOT_LIVE),
+            ),
+        )
+        .outerjoin(
+            Participant,
+            and_(
+                Participant.clinic_id == Encounter.clinic_id,
+                Participant.encounter_id == Encounter.id,
+                Participant.role == "patient",
+                Participant.is_closed.is_(False),
+            ),
+        )
+        .where(Appointment.clinic_id == clinic.id, where)
+        .order_by(Appointment.starts_at, Patient.name, Appointment.id)
+    )
+    rows = (await session.execute(query)).all()
+    ids = [row[0].id for row in rows]
+    doctors = await _load_doctors(session, clinic, ids)
+    told = await _load_told(session, clinic, ids)
+    return [_line(clinic, _Found(*row, doctors.get(row[0].id, []), told.get(row[0].id)), now) for row in rows]
+
+
+def _line(clinic: ClinicScope, found: _Found, now: datetime) -> Line:
+    appointment = found.appointment
+    facts = Facts(appointment.status, appointment.starts_at, found.place_state, found.told)
+    at = when(appointment.starts_at, clinic.zone, clinic.language)
+    word = standing(facts, now)
+    return Line(
+        appointment=appointment,
+        patient=found.patient,
+        visit_type=found.visit_type,
+        doctors=found.doctors,
+        encounter_id=found.encounter_id,
+        standing=word,
+        waiting_since=found.waiting_since if word is Standing.WAITING else None,
+        clock=at["clock"],
+        date_words=at["date"],
+    )
+
+
+async def _load_doctors(
+    session: AsyncSession, clinic: ClinicScope, ids: Collection[str]
+) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    query = (
+        select(AppointmentPractitioner.appointment_id, Person.id, Person.name)
+        .join(Person, Person.id == AppointmentPractitioner.person_id)
+        .where(AppointmentPractitioner.clinic_id == clinic.id, AppointmentPractitioner.appointment_id.in_(ids))
+        .order_by(Person.name)
+    )
+    for appointment_id, person_id, name in await session.execute(query):
+        found.setdefault(appointment_id, []).append((person_id, name))
+    return found
+
+
+async def _load_told(session: AsyncSession, clinic: ClinicScope, ids: Collection[str]) -> dict[str, str]:
+    """The state of the newest message that carries the link, by appointment."""
+    query = (
+        select(Message.appointment_id, Message.state)
+        .where(Message.clinic_id == clinic.id, Message.appointment_id.in_(ids), Message.kind.in_(TOLD_BY))
+        .where(Message.state != "dropped")
+        .order_by(Message.created_at)
+    )
+    return {appointment_id: state for appointment_id, state in await session.execute(query) if appointment_id}

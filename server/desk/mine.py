@@ -1,0 +1,94 @@
+"""A patient's own page: upcoming and past visits, released notes, films they may watch. Never opened by a visit link.
+
+Reached with a page session alone (`accounts`: link, birth date and code). Each area adds its part here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from server import context
+from server.accounts import links
+from server.accounts.demo import patient_home
+from server.accounts.links import LinkKind
+from server.accounts.models import Patient
+from server.desk import day
+from server.desk.day import Line
+from server.desk.rules import Standing
+from server.encounters import films
+from server.errors import DomainError, not_found
+from server.pages import render
+from server.permissions import is_patient
+from server.routing import Route, see_other
+from server.scheduling import service
+from signaling.words import Code
+
+STILL_TODAY = timedelta(hours=12)
+CLOSED = (Standing.OVER, Standing.NO_SHOW, Standing.CANCELLED)
+
+
+async def show_mine(request: web.Request) -> web.Response:
+    """The page of the one patient this browser opened, or a choice among several (two share a device)."""
+    actor, clinic = context.actor(request), context.clinic(request)
+    async with context.database(request).reading() as session:
+        found = [await session.get(Patient, (clinic.id, patient_id)) for patient_id in sorted(actor.patients)]
+    people = [patient for patient in found if patient is not None]
+    if len(people) == 1:
+        return see_other(patient_home(clinic.slug, people[0].id))
+    return render(request, "desk/whose.html", {"people": people})
+
+
+async def show_home(request: web.Request) -> web.Response:
+    clinic, now = context.clinic(request), context.now(request)
+    patient_id = _patient_id(request)
+    async with context.database(request).reading() as session:
+        patient = await service.get_patient(session, clinic, patient_id)
+        lines = await day.load_of_patient(session, clinic, patient_id, now)
+        granted = await films.load_granted_films(session, clinic.id, patient_id)
+    values = {
+        "patient": patient,
+        "upcoming": [line for line in lines if _is_upcoming(line, now)],
+        "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
+        "notes": [],
+        "films": granted,
+    }
+    return render(request, "desk/mine.html", values)
+
+
+async def open_visit(request: web.Request) -> web.Response:
+    """From the own page to the visit's door: a link of its own, since none is stored in the clear."""
+    clinic, now = context.clinic(request), context.now(request)
+    patient_id = _patient_id(request)
+    async with context.database(request).writing() as session:
+        appointment = await service.get_appointment(session, clinic, request.match_info["appointment"])
+        if appointment.patient_id != patient_id:
+            raise not_found()
+        if appointment.status not in ("booked", "arrived"):
+            raise DomainError(Code.VISIT_OVER)
+        token = await links.new_link(
+            session, clinic_id=clinic.id, kind=LinkKind.VISIT, subject_id=appointment.id, now=now
+        )
+    return see_other(f"/v/{token}")
+
+
+_HOME = "/c/{clinic}/patients/{patient}/home"
+ROUTES = [
+    Route("GET", "/c/{clinic}/my", show_mine, is_patient, "mine"),
+    Route("GET", _HOME, show_home, is_patient, "mine.home"),
+    Route("POST", _HOME + "/visits/{appointment}", open_visit, is_patient, "mine.open_visit"),
+]
+
+
+def _patient_id(request: web.Request) -> str:
+    """The patient of the address, if this session opened their page; else it isn't there."""
+    wanted = request.match_info["patient"]
+    if wanted not in context.actor(request).patients:
+        raise not_found()
+    return wanted
+
+
+def _is_upcoming(line: Line, now: datetime) -> bool:
+    """Until half a day after its end: a late start doesn't make a visit a past one."""
+    return line.standing not in CLOSED and now < line.appointment.ends_at + STILL_TODAY

@@ -1,0 +1,130 @@
+"""What people look at across areas: the day board, the doctor's clinic, an appointment, a patient's own page.
+
+Every act goes through the service of the area it belongs to; the pages' first step of booking is scheduling's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from server import context
+from server.desk import acts, day, mine
+from server.desk.day import Line
+from server.desk.rules import Standing
+from server.encounters import doors
+from server.pages import render
+from server.permissions import anybody, is_doctor, is_patient, is_scheduler, is_staff, may_book
+from server.routing import Route, see_other
+from server.scheduling import finding, patients, picker
+from server.scheduling.finding import Practitioner
+from server.scheduling.slots import local_instant
+from server.scheduling.wording import when
+
+
+async def home(request: web.Request) -> web.Response:
+    """Each to their own first page; who has no session here is asked to sign in."""
+    actor, slug = context.actor(request), context.clinic(request).slug
+    if is_doctor(actor):
+        return see_other(f"/c/{slug}/clinic")
+    if is_scheduler(actor):
+        return see_other(f"/c/{slug}/board")
+    if is_staff(actor):
+        return see_other(f"/c/{slug}/incidents")
+    return see_other(f"/c/{slug}/my" if is_patient(actor) else f"/c/{slug}/sign-in")
+
+
+async def show_board(request: web.Request) -> web.Response:
+    return await _board(request, "desk/board.html")
+
+
+async def show_board_list(request: web.Request) -> web.Response:
+    """The part of the board that changes by itself, asked for every few seconds."""
+    return await _board(request, "desk/board_list.html")
+
+
+async def show_clinic(request: web.Request) -> web.Response:
+    return await _clinic(request, "desk/clinic.html")
+
+
+async def show_clinic_list(request: web.Request) -> web.Response:
+    return await _clinic(request, "desk/clinic_list.html")
+
+
+async def _board(request: web.Request, template: str) -> web.Response:
+    clinic, now = context.clinic(request), context.now(request)
+    today = now.astimezone(ZoneInfo(clinic.zone)).date()
+    shown = picker.read_day(request.query.get("day", ""), today) or today
+    async with context.database(request).reading() as session:
+        lines = await day.load_day(session, clinic, shown, now)
+        doctors = await finding.load_practitioners(session, clinic)
+        denied = await doors.load_denied(session, clinic, now - timedelta(days=1)) if shown == today else []
+        by_appointment = {line.encounter_id: line for line in lines}
+        told = [(card, by_appointment[card.encounter_id]) for card in denied if card.encounter_id in by_appointment]
+    values = {
+        **_day_values(request, shown, today),
+        "columns": _columns(doctors, lines),
+        "count": len(lines),
+        "denied": told,
+        "now": now,
+        "minutes_between": day.minutes_between,
+        "last_digits": patients.last_digits,
+    }
+    return render(request, template, values)
+
+
+async def _clinic(request: web.Request, template: str) -> web.Response:
+    clinic, now, actor = context.clinic(request), context.now(request), context.actor(request)
+    today = now.astimezone(ZoneInfo(clinic.zone)).date()
+    async with context.database(request).reading() as session:
+        lines = await day.load_day(session, clinic, today, now, doctor_id=actor.person_id or "")
+    waiting = sorted(
+        (line for line in lines if line.waiting_since is not None),
+        key=lambda line: (line.appointment.starts_at, line.waiting_since),
+    )
+    values = {
+        **_day_values(request, today, today),
+        "lines": [line for line in lines if line.standing is not Standing.CANCELLED],
+        "next": waiting[0] if waiting else None,
+        "now": now,
+        "minutes_between": day.minutes_between,
+    }
+    return render(request, template, values)
+
+
+ROUTES = [
+    Route("GET", "/c/{clinic}/", home, anybody, "home"),
+    Route("GET", "/c/{clinic}/clinic", show_clinic, is_doctor, "clinic", nav="Today"),
+    Route("GET", "/c/{clinic}/clinic/list", show_clinic_list, is_doctor, "clinic.list"),
+    Route("GET", "/c/{clinic}/board", show_board, may_book, "board", nav="Board"),
+    Route("GET", "/c/{clinic}/board/list", show_board_list, may_book, "board.list"),
+    *acts.ROUTES,
+    *mine.ROUTES,
+]
+
+
+def _columns(doctors: list[Practitioner], lines: list[Line]) -> list[tuple[Practitioner | None, list[Line]]]:
+    """A list a doctor; what has no doctor yet (walk-ins) stands first."""
+    columns: list[tuple[Practitioner | None, list[Line]]] = [
+        (doctor, [line for line in lines if doctor.person_id in dict(line.doctors)]) for doctor in doctors
+    ]
+    known = {doctor.person_id for doctor in doctors}
+    others = [line for line in lines if not known & set(dict(line.doctors))]
+    return ([(None, others)] if others else []) + columns
+
+
+def _day_values(request: web.Request, shown: date, today: date) -> Mapping[str, Any]:
+    clinic = context.clinic(request)
+    noon = local_instant(shown, 720, ZoneInfo(clinic.zone))
+    return {
+        "day": shown,
+        "is_today": shown == today,
+        "day_words": when(noon, clinic.zone, clinic.language)["date"],
+        "before": shown - timedelta(days=1),
+        "after": shown + timedelta(days=1),
+        "zone": clinic.zone,
+    }

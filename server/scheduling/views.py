@@ -1,0 +1,243 @@
+"""The desk's way to an appointment: find the patient or register them, pick a time, Book.
+
+What may be booked is `service.py`; the board and the appointment's page are the desk's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from email_validator import EmailNotValidError, validate_email
+
+from server import context
+from server.accounts.models import Patient
+from server.accounts.rules import clean_phone
+from server.accounts.service import NewPatient, create_patient
+from server.context import ClinicScope
+from server.db import new_id
+from server.errors import DomainError, FormError, status_of
+from server.forms import parse_form
+from server.pages import render
+from server.permissions import is_staff, may_book
+from server.routing import Route, see_other
+from server.scheduling import patients, picker, service
+from server.scheduling.finding import Search
+from server.scheduling.forms import BookForm, NewPatientForm, SqueezeForm, WalkInForm
+from server.scheduling.models import Appointment
+from server.scheduling.picker import Choice
+from server.scheduling.rules import Kind
+from server.scheduling.service import Act, Booking
+from server.scheduling.ticks import in_transaction
+from signaling.words import Code
+
+STALE = frozenset({Code.SLOT_TAKEN, Code.SLOT_NOT_OFFERED, Code.IN_THE_PAST})
+
+
+def act_of(request: web.Request) -> Act:
+    """In the name of the signed-in member of staff, now."""
+    actor = context.actor(request)
+    return Act(
+        clinic=context.clinic(request),
+        by=actor.person_id,
+        now=context.now(request),
+        events=context.events(request),
+        is_staff=is_staff(actor),
+    )
+
+
+async def find_patient(request: web.Request) -> web.Response:
+    """Step one: whom is it for?"""
+    text = request.query.get("search", "").strip()[:200]
+    async with context.database(request).reading() as session:
+        found = await patients.search(session, context.clinic(request), text)
+    values = {"search": text, "patients": found, "last_digits": patients.last_digits}
+    return render(request, "scheduling/find.html", values)
+
+
+async def show_new_patient(request: web.Request) -> web.Response:
+    values = {"name": request.query.get("name", "")[:200]}
+    return _new_patient(request, values, {})
+
+
+async def add_patient(request: web.Request) -> web.Response:
+    """Registers a patient, unless one on file resembles them: then it asks first."""
+    try:
+        form = await parse_form(request, NewPatientForm)
+        new = _read_patient(form, context.clinic(request), request)
+    except FormError as error:
+        return _new_patient(request, await _typed(request), error.fields, status=422)
+    act = act_of(request)
+    async with context.database(request).writing() as session:
+        alike = await patients.resembling(session, act.clinic, new.name, new.birth_date, new.phone)
+        if not alike or form.is_somebody_else:
+            patient = await create_patient(session, act.clinic, new, by_person_id=act.by, now=act.now)
+            return see_other(f"/c/{act.clinic.slug}/book/{patient.id}")
+    return _new_patient(request, await _typed(request), {}, alike=alike, status=409)
+
+
+async def pick_slot(request: web.Request) -> web.Response:
+    """Step two: when, with whom?"""
+    async with context.database(request).reading() as session:
+        patient = await service.get_patient(session, context.clinic(request), request.match_info["patient"])
+    return await _pick(request, patient, _choice(request.query))
+
+
+async def book(request: web.Request) -> web.Response:
+    """Books what was picked; a time that is gone meanwhile says so and offers the next three."""
+    patient = await _patient(request)
+    try:
+        form = await parse_form(request, BookForm)
+        doctor_id, starts_at = picker.read_value(form.slot)
+    except (FormError, DomainError) as error:
+        typed = await _typed(request)
+        fields = error.fields if isinstance(error, FormError) else {"slot": error.message}
+        return await _pick(request, patient, _choice(typed), errors=fields, status=422, key=typed.get("key"))
+    asked = Booking(patient.id, form.visit_type, (doctor_id,), starts_at, idempotency_key=form.key)
+    try:
+        appointment = await _book(request, asked)
+    except DomainError as refused:
+        if refused.code not in STALE:
+            raise
+        choice = Choice(form.visit_type, day=starts_at.astimezone(_zone(request)).date().isoformat())
+        return await _pick(request, patient, choice, gone=(refused, asked), status=status_of(refused), key=form.key)
+    return _to_appointment(request, appointment)
+
+
+async def squeeze_in(request: web.Request) -> web.Response:
+    """Between the others, with a reason; marked on the board."""
+    patient = await _patient(request)
+    try:
+        form = await parse_form(request, SqueezeForm)
+        starts_at = form.starts_at(_zone(request))
+        asked = Booking(
+            patient_id=patient.id,
+            visit_type_id=form.visit_type,
+            practitioner_ids=(form.doctor,),
+            starts_at=starts_at,
+            idempotency_key=form.key,
+            kind=Kind.SQUEEZED_IN,
+            reason=form.reason,
+        )
+        return _to_appointment(request, await _book(request, asked))
+    except (FormError, DomainError) as error:
+        if isinstance(error, DomainError) and error.code is Code.NOT_FOUND:
+            raise
+        fields = error.fields if isinstance(error, FormError) else {"clock": error.message}
+        typed = await _typed(request)
+        values = {"squeeze": typed, "squeeze_errors": fields}
+        return await _pick(request, patient, _choice(typed), status=status_of(error), more=values)
+
+
+async def walk_in(request: web.Request) -> web.Response:
+    """The patient is here now, without a doctor yet."""
+    patient = await _patient(request)
+    form = await parse_form(request, WalkInForm)
+    asked = Booking(patient.id, form.visit_type, (), context.now(request), idempotency_key=form.key, kind=Kind.WALK_IN)
+    return _to_appointment(request, await _book(request, asked))
+
+
+ROUTES = [
+    Route("GET", "/c/{clinic}/book", find_patient, may_book, "book.find", nav="Book"),
+    Route("GET", "/c/{clinic}/book/new", show_new_patient, may_book, "book.new_patient"),
+    Route("POST", "/c/{clinic}/book/new", add_patient, may_book, "book.add_patient"),
+    Route("GET", "/c/{clinic}/book/{patient}", pick_slot, may_book, "book.pick"),
+    Route("POST", "/c/{clinic}/book/{patient}", book, may_book, "book"),
+    Route("POST", "/c/{clinic}/book/{patient}/squeeze-in", squeeze_in, may_book, "book.squeeze_in"),
+    Route("POST", "/c/{clinic}/book/{patient}/walk-in", walk_in, may_book, "book.walk_in"),
+]
+
+
+async def _book(request: web.Request, asked: Booking) -> Appointment:
+    act = act_of(request)
+    return await in_transaction(context.database(request), lambda session: service.book(session, act, asked))
+
+
+async def _patient(request: web.Request) -> Patient:
+    async with context.database(request).reading() as session:
+        return await service.get_patient(session, context.clinic(request), request.match_info["patient"])
+
+
+async def _pick(
+    request: web.Request,
+    patient: Patient,
+    choice: Choice,
+    *,
+    errors: Mapping[str, str] | None = None,
+    gone: tuple[DomainError, Booking] | None = None,
+    status: int = 200,
+    key: str | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> web.Response:
+    clinic, now = context.clinic(request), context.now(request)
+    async with context.database(request).reading() as session:
+        shown = await picker.load_picker(session, clinic, choice, now)
+        nearest = []
+        if gone is not None and shown.visit_type is not None:
+            search = Search(shown.visit_type, [doctor.person_id for doctor in shown.doctors], now)
+            nearest = list(await picker.load_next(session, clinic, search, gone[1].starts_at))
+    values = {
+        "patient": patient,
+        "picker": shown,
+        "key": key or new_id(),
+        "gone": gone[0].message if gone else None,
+        "nearest": nearest,
+        "errors": dict(errors or {}),
+        "squeeze": {},
+        "squeeze_errors": {},
+        "last_digits": patients.last_digits,
+    }
+    return render(request, "scheduling/pick.html", {**values, **(more or {})}, status=status)
+
+
+def _new_patient(
+    request: web.Request, values: Mapping[str, str], errors: Mapping[str, str], *, alike: Any = (), status: int = 200
+) -> web.Response:
+    shown = {"values": values, "errors": dict(errors), "alike": alike, "last_digits": patients.last_digits}
+    return render(request, "scheduling/new_patient.html", shown, status=status)
+
+
+def _read_patient(form: NewPatientForm, clinic: ClinicScope, request: web.Request) -> NewPatient:
+    form.check(context.now(request).astimezone(_zone(request)).date())
+    try:
+        phone = clean_phone(form.phone, clinic.country) if form.phone else None
+    except ValueError as error:
+        raise FormError({"phone": str(error)}) from None
+    return NewPatient(
+        name=form.name,
+        first_name=form.first_name or form.name.split()[0],
+        birth_date=form.birth_date,
+        phone=phone,
+        email=_email(form.email),
+        language=clinic.language,
+    )
+
+
+def _email(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        raise FormError({"email": "Enter an e-mail address such as anna@example.org"}) from None
+
+
+def _choice(values: Mapping[str, str]) -> Choice:
+    return Choice(
+        visit_type_id=values.get("visit_type", ""), doctor_id=values.get("doctor", ""), day=values.get("day", "")
+    )
+
+
+async def _typed(request: web.Request) -> dict[str, str]:
+    """The text fields as they came, to show them again."""
+    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def _zone(request: web.Request) -> ZoneInfo:
+    return ZoneInfo(context.clinic(request).zone)
+
+
+def _to_appointment(request: web.Request, appointment: Appointment) -> web.Response:
+    return see_other(f"/c/{context.clinic(request).slug}/appointments/{appointment.id}?done=booked")

@@ -1,0 +1,198 @@
+"""The desk's pages in the real application: who may see what, and what each shows and does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from server.desk.acts import ROUTES as ACTS
+from server.desk.views import ROUTES
+from server.scheduling.rules import Status
+from server.scheduling.views import ROUTES as BOOKING
+from tests.server.cast import Site
+from tests.server.desk.conftest import SQUEEZED, TEN, Desk
+
+STAFF = {"doctor", "colleague", "scheduler"}
+DOCTORS = {"doctor", "colleague"}
+PATIENTS = {"patient", "other patient"}
+SEEN_BY = {
+    "clinic": DOCTORS,
+    "clinic.list": DOCTORS,
+    "board": STAFF,
+    "board.list": STAFF,
+    "appointment": STAFF,
+    "appointment.show_move": STAFF,
+    "appointment.move": STAFF,
+    "appointment.cancel": STAFF,
+    "appointment.no_show": STAFF,
+    "appointment.put_back": STAFF,
+    "appointment.send_again": STAFF,
+    "book.find": STAFF,
+    "book.new_patient": STAFF,
+    "book.add_patient": STAFF,
+    "book.pick": STAFF,
+    "book": STAFF,
+    "book.squeeze_in": STAFF,
+    "book.walk_in": STAFF,
+    "mine": PATIENTS,
+    "mine.home": {"patient"},
+    "mine.open_visit": {"patient"},
+}
+
+
+def test_every_route_of_the_desk_has_its_row() -> None:
+    assert {route.name for route in [*ROUTES, *BOOKING]} == {*SEEN_BY, "home"}
+    assert {route.name for route in ACTS} < set(SEEN_BY)
+
+
+async def test_each_page_is_open_to_whom_it_should_be_and_to_nobody_else(desk: Desk) -> None:
+    people = await desk.everybody()
+    for route in [*ROUTES, *BOOKING]:
+        if route.name not in SEEN_BY:
+            continue
+        path = route.path.format(clinic="north", appointment=desk.appointment, patient=desk.site.cast.patient)
+        for who, browser in people.items():
+            answer = await browser.request(route.method, path, **({"data": {}} if route.method == "POST" else {}))
+            is_let_in = answer.status not in (401, 403, 404)
+            assert answer.status < 500, (route.name, who)
+            assert is_let_in == (who in SEEN_BY[route.name]), (route.name, who, answer.status)
+            if not is_let_in:
+                text = await answer.text()
+                assert "Anna" not in text
+                assert "Boris" not in text
+
+
+async def test_home_leads_everybody_to_their_own_page(desk: Desk) -> None:
+    wanted = {
+        "doctor": "/c/north/clinic",
+        "scheduler": "/c/north/board",
+        "administrator": "/c/north/incidents",
+        "patient": "/c/north/my",
+        "guest": "/c/north/sign-in",
+        "stranger": "/c/north/sign-in",
+    }
+    people = await desk.everybody()
+    for who, place in wanted.items():
+        answer = await people[who].get("/c/north/")
+        assert (answer.status, answer.headers["Location"]) == (303, place), who
+
+
+async def test_the_board_shows_the_day_by_doctor(desk: Desk) -> None:
+    await desk.book(desk.site.cast.other_patient, desk.site.cast.doctor, TEN, **SQUEEZED)
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    text = await (await browser.get(f"{desk.root}/board")).text()
+    assert "Monday 16 March 2026" in text
+    assert "Anna Müller" in text
+    assert "squeezed in" in text
+    assert text.index("Dr Ida Weiss") < text.index("Dr Omar Haddad")
+    assert "Not sent yet" in text
+    tomorrow = await (await browser.get(f"{desk.root}/board?day=2026-03-17")).text()
+    assert "No appointments on this day." in tomorrow
+    assert "Anna" not in tomorrow
+
+
+@pytest.mark.parametrize("day", ["nonsense", "0001-01-01", "9999-12-31", "2026-02-30", "a" * 5000])
+async def test_a_day_that_is_none_shows_today(desk: Desk, day: str) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    answer = await browser.get(f"{desk.root}/board", params={"day": day})
+    assert answer.status == 200
+    assert "Monday 16 March 2026" in await answer.text()
+
+
+async def test_the_doctor_s_page_holds_their_own_visits_alone(desk: Desk) -> None:
+    await desk.book(desk.site.cast.other_patient, desk.site.cast.colleague, TEN)
+    people = await desk.everybody()
+    mine = await (await people["doctor"].get(f"{desk.root}/clinic")).text()
+    theirs = await (await people["colleague"].get(f"{desk.root}/clinic")).text()
+    assert "Anna Müller" in mine
+    assert "Boris" not in mine
+    assert "Boris Ivanov" in theirs
+    assert f"{desk.root}/visits/" in mine
+
+
+async def test_a_patient_sees_their_own_appointments_and_goes_to_the_visit(desk: Desk) -> None:
+    cast = desk.site.cast
+    browser = await desk.site.at_page(cast.patient)
+    first = await browser.get(f"{desk.root}/my")
+    assert first.headers["Location"] == f"{desk.root}/patients/{cast.patient}/home"
+    text = await (await browser.get(first.headers["Location"])).text()
+    assert "Monday 16 March 2026, 10:30" in text
+    assert "Dr Ida Weiss" in text
+    gone = await browser.post(f"{first.headers['Location']}/visits/{desk.appointment}")
+    assert gone.status == 303
+    assert gone.headers["Location"].startswith("/v/")
+    assert (await browser.get(gone.headers["Location"])).status == 200
+    other = await desk.book(cast.other_patient, cast.colleague, TEN)
+    assert (await browser.post(f"{first.headers['Location']}/visits/{other}")).status == 404
+
+
+async def test_a_visit_s_cookie_opens_no_patient_s_page(desk: Desk, site: Site) -> None:
+    browser = await site.at_visit("some-participation")
+    answer = await browser.get(f"{desk.root}/patients/{site.cast.patient}/home")
+    assert answer.status in (401, 403, 404)
+
+
+async def test_cancelling_asks_why_and_tells_the_patient(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    page = f"{desk.root}/appointments/{desk.appointment}"
+    refused = await browser.post(f"{page}/cancel", {"why": "  "})
+    assert refused.status == 422
+    assert (await desk.load()).status == "booked"
+    done = await browser.post(f"{page}/cancel", {"why": "Ill <b>"})
+    assert done.status == 303
+    text = await (await browser.get(done.headers["Location"])).text()
+    assert "Cancelled. The patient gets a message." in text
+    assert "Ill &lt;b&gt;" in text
+    assert "Cancel this appointment" not in text
+    assert (await desk.load()).status == "cancelled"
+
+
+async def test_moving_offers_its_own_time_and_says_when_a_time_is_gone(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    page = f"{desk.root}/appointments/{desk.appointment}/move"
+    doctor = desk.site.cast.doctor
+    text = await (await browser.get(f"{page}?day=2026-03-16")).text()
+    assert f"{doctor}|2026-03-16T09:30:00Z" in text
+    await desk.book(desk.site.cast.other_patient, doctor, TEN + timedelta(hours=1))
+    gone = await browser.post(page, {"slot": f"{doctor}|2026-03-16T10:30:00Z", "sequence": "0"})
+    assert gone.status == 409
+    text = await gone.text()
+    assert "This time is gone" in text
+    assert text.count('id="next-') == 3
+    done = await browser.post(page, {"slot": f"{doctor}|2026-03-16T11:00:00Z", "sequence": "0", "why": "She asked"})
+    assert done.status == 303
+    assert (await desk.load()).starts_at.isoformat() == "2026-03-16T11:00:00+00:00"
+    stale = await browser.post(page, {"slot": f"{doctor}|2026-03-16T12:00:00Z", "sequence": "0"})
+    assert stale.status == 409
+
+
+@pytest.mark.parametrize("slot", ["", "x", "|", "a|b", "a|2026-03-16T11:00:00", "a|" + "9" * 90, "\x00|\x00"])
+async def test_a_time_that_is_no_time_is_a_plain_refusal(desk: Desk, slot: str) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    move = f"{desk.root}/appointments/{desk.appointment}/move"
+    book = f"{desk.root}/book/{desk.site.cast.patient}"
+    assert (await browser.post(move, {"slot": slot, "sequence": "0"})).status == 422
+    answer = await browser.post(book, {"slot": slot, "visit_type": desk.visit_type, "key": "k"})
+    assert answer.status == 422
+    assert len(await desk.appointments()) == 1
+
+
+async def test_a_no_show_is_said_by_a_person_and_undone(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.doctor)
+    page = f"{desk.root}/appointments/{desk.appointment}"
+    assert "did not come" not in await (await browser.get(page)).text()
+    assert (await browser.post(f"{page}/no-show")).status == 409
+    desk.site.clock.forward(minutes=50)
+    assert "The patient did not come" in await (await browser.get(page)).text()
+    assert (await browser.post(f"{page}/no-show")).status == 303
+    assert (await desk.load()).status == Status.NOSHOW
+    assert (await browser.post(f"{page}/put-back")).status == 303
+    assert (await desk.load()).status == Status.BOOKED
+
+
+async def test_sending_again_queues_one_more_message(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    before = len(await desk.messages())
+    assert (await browser.post(f"{desk.root}/appointments/{desk.appointment}/send-again")).status == 303
+    assert len(await desk.messages()) == before + 1
