@@ -173,7 +173,7 @@ class Subscriber:
         if now_ns - self._choose_ns < CHOOSE_EVERY_NS or not self.connection.is_connected:
             return
         self._choose_ns = now_ns
-        attached = [forward for forward in self._by_ssrc.values() if forward.is_attached]
+        attached = [section.forward for section in self.sections if section.forward and section.forward.is_attached]
         self._choice.choose(attached, self.estimate_bps, now_ns, picture_first)
 
     # ---- inside: sections

@@ -161,7 +161,12 @@ class Track:
         return [self.layers[rid] for rid in (self.rids or [""]) if rid in self.layers]
 
     def usable_bps(self) -> int | None:
-        """The most that any of its receivers can use now; None when that isn't known of all."""
+        """The most that any of its receivers can use now; None when that isn't known of all.
+
+        With several layers there is nothing to cap: who can use less gets a lower layer.
+        """
+        if self.rids:
+            return None
         known = [forward.usable_bps for forward in self.forwards]
         if not known or None in known:
             return None
