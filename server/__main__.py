@@ -42,7 +42,6 @@ def serve() -> None:
     """Everything on this machine: server, one media node and jobs, restarted when they crash."""
     settings = load_settings()
     load_node_settings()
-    logs.configure_logs("serve")
     with suppress(KeyboardInterrupt):
         sys.exit(asyncio.run(_serve(settings)))
 
@@ -106,8 +105,17 @@ def _run(process: str, main_of: Callable[[Settings], Awaitable[None]]) -> None:
     async def run() -> None:
         await main_of(settings)
 
-    with suppress(KeyboardInterrupt):
+    try:
         asyncio.run(run())
+    except CannotStart:
+        raise
+    except KeyboardInterrupt:
+        return
+    except Exception as error:
+        if settings.is_development:
+            raise
+        logs.log_error(Event.TASK_FAILED, error)
+        sys.exit(1)
 
 
 async def _migrate(settings: Settings) -> None:
@@ -131,11 +139,14 @@ async def _seed(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> int:
     environment, children = children_environment(settings, os.environ)
+    keys.prepare_var(settings.var)
+    log_to = settings.var / "run" / "bedside.log" if sys.stdout.isatty() else None
+    logs.configure_logs("serve", log_to.open("w", encoding="utf-8") if log_to else None)
     await _migrate(settings)
     if settings.wants_demo:
         await _seed(settings)
     ready = asyncio.Event()
-    supervisor = Supervisor(settings, environment, children)
+    supervisor = Supervisor(settings, environment, children, log_to)
     greeting = asyncio.create_task(_greet(settings, ready))
     try:
         return await supervisor.run(ready)
@@ -149,8 +160,7 @@ async def _greet(settings: Settings, ready: asyncio.Event) -> None:
     await ready.wait()
     database = Database(settings.database)
     try:
-        for line in await welcome_lines(settings, database):
-            typer.echo(line)
+        typer.echo("\n".join(await welcome_lines(settings, database)))
     finally:
         await database.close()
 

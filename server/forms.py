@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -59,7 +60,7 @@ async def read_fields(request: web.Request) -> dict[str, list[str]]:
         posted = await request.post()
     except web.HTTPRequestEntityTooLarge:
         raise DomainError(Code.TOO_LONG, limit=FORM_LIMIT_BYTES) from None
-    except (ValueError, AssertionError, LookupError):
+    except (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError):
         raise DomainError(Code.MALFORMED) from None
     if len(posted) > FIELDS_MAX:
         raise DomainError(Code.TOO_MANY, limit=FIELDS_MAX)

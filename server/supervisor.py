@@ -13,8 +13,11 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 import aiohttp
 
@@ -50,6 +53,8 @@ class Supervisor:
     settings: Settings
     environment: Mapping[str, str]
     children: tuple[Child, ...]
+    log_to: Path | None = None
+    """Where the children's logs go while somebody watches the terminal; else they go where ours go."""
     _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     _stopping: bool = False
 
@@ -84,19 +89,30 @@ class Supervisor:
             await asyncio.sleep(backoff)
 
     async def _start(self, child: Child) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "server",
-            child.name,
-            env=dict(self.environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-        )
+        with self._log() as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "server",
+                child.name,
+                env=dict(self.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
         self._running[child.name] = process
         logs.log_info(Event.CHILD_STARTED, child=child.name, pid=process.pid)
         return process
+
+    @contextmanager
+    def _log(self) -> Iterator[IO[bytes] | None]:
+        if self.log_to is None:
+            yield None
+            return
+        with self.log_to.open("ab") as file:
+            yield file
 
     async def _watch_ready(self, on_ready: asyncio.Event) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:

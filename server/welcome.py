@@ -28,9 +28,8 @@ async def welcome_lines(settings: Settings, database: Database, clock: Clock = u
 async def _demo_lines(origin: str, database: Database, clock: Clock) -> list[str]:
     async with database.reading() as session:
         people = await demo_people(session)
-    width = max((len(name) for _, name, _, _ in people), default=0)
-    lines = ["", "Sign in as somebody of the demo clinic:"]
-    lines += [f"  {name:<{width}}  {role:<13}  {origin}/demo/sign-in/{key}" for key, name, role, _ in people]
+    lines = ["", "Sign in as somebody of the demo clinic, one browser window a person:"]
+    lines += [f"  {origin}/demo/sign-in/{key}  {name}, {role.lower()}" for key, name, role, _ in people]
     async with database.writing() as session:
         visit = await _visit_line(session, origin, clock)
     return [*lines, "", *visit, f"Every message sent:  {origin}/demo/outbox", ""]

@@ -7,8 +7,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
-from server.names import Name
-
 ShortText = Annotated[str, StringConstraints(max_length=320)]
 
 
@@ -26,11 +24,3 @@ class PageForm(BaseModel):
     @classmethod
     def _digits(cls, value: str) -> str:
         return "".join(character for character in value if character.isdigit())
-
-
-class PatientForm(BaseModel):
-    name: Name = Field(title="the whole name")
-    first_name: Name = Field(title="the first name")
-    birth_date: date = Field(title="the date of birth")
-    phone: Annotated[str, StringConstraints(max_length=32)] | None = Field(None, title="the phone number")
-    email: ShortText | None = Field(None, title="the e-mail address")

@@ -1,8 +1,6 @@
-"""Pages of accounts: the front door, staff sign-in and sign-out, a patient-page link, patients, incidents."""
+"""Pages of accounts: the front door, staff sign-in and sign-out, a patient-page link, incidents."""
 
 from __future__ import annotations
-
-from datetime import date
 
 from aiohttp import web
 from sqlalchemy import select
@@ -10,10 +8,10 @@ from sqlalchemy import select
 from server import audit, context
 from server.accounts import pagecodes, rules, sessions
 from server.accounts.demo import patient_home
-from server.accounts.forms import PageForm, PatientForm, SignInForm
+from server.accounts.forms import PageForm, SignInForm
 from server.accounts.models import Clinic, Membership, Person
 from server.accounts.passwords import PASSWORDS
-from server.accounts.service import NewPatient, create_patient, get_clinic, person_names, search_patients
+from server.accounts.service import get_clinic, person_names
 from server.accounts.sessions import SessionKind
 from server.accounts.throttle import THROTTLE
 from server.audit import AuditAction
@@ -21,7 +19,7 @@ from server.errors import FormError
 from server.forms import parse_form
 from server.middleware import client_address
 from server.pages import render
-from server.permissions import anybody, is_administrator, may_book
+from server.permissions import anybody, is_administrator
 from server.routing import Route, see_other
 
 WRONG_SIGN_IN = "That e-mail address and password don't go together. Check both and try again."
@@ -144,34 +142,6 @@ async def open_page(request: web.Request) -> web.Response:
     return response
 
 
-async def show_patients(request: web.Request) -> web.Response:
-    text = request.query.get("search", "").strip()[:200]
-    scope = context.clinic(request)
-    async with context.database(request).reading() as session:
-        found = await search_patients(session, scope.id, text)
-    return render(request, "accounts/patients.html", {"search": text, "patients": found})
-
-
-async def show_new_patient(request: web.Request) -> web.Response:
-    return render(request, "accounts/patient_new.html", {"values": {}})
-
-
-async def add_patient(request: web.Request) -> web.Response:
-    """Registers a patient; a form that doesn't fit comes back as it was typed, with its sentences."""
-    scope, actor, now = context.clinic(request), context.actor(request), context.now(request)
-    try:
-        form = await parse_form(request, PatientForm)
-        phone = _phone(form.phone, scope.country)
-        _check_birth_date(form.birth_date, now.date())
-    except FormError as error:
-        values = {key: str(value) for key, value in (await request.post()).items()}
-        return render(request, "accounts/patient_new.html", {"values": values, "errors": error.fields}, status=422)
-    new = NewPatient(form.name, form.first_name, form.birth_date, phone=phone, email=form.email)
-    async with context.database(request).writing() as session:
-        await create_patient(session, scope, new, by_person_id=actor.person_id, now=now)
-    return see_other(f"/c/{scope.slug}/patients?search={form.birth_date.isoformat()}")
-
-
 async def show_incidents(request: web.Request) -> web.Response:
     scope = context.clinic(request)
     async with context.database(request).reading() as session:
@@ -198,9 +168,6 @@ ROUTES = [
     Route("GET", "/p/{token}", show_page_link, anybody, "page_link.show"),
     Route("POST", "/p/{token}/code", send_page_code, anybody, "page_link.code"),
     Route("POST", "/p/{token}", open_page, anybody, "page_link.open"),
-    Route("GET", "/c/{clinic}/patients", show_patients, may_book, "patients", nav="Patients"),
-    Route("GET", "/c/{clinic}/patients/new", show_new_patient, may_book, "patients.new"),
-    Route("POST", "/c/{clinic}/patients", add_patient, may_book, "patients.add"),
     Route("GET", "/c/{clinic}/incidents", show_incidents, is_administrator, "incidents", nav="Incidents"),
     Route("POST", "/c/{clinic}/incidents/{incident}/close", close_incident, is_administrator, "incidents.close"),
 ]
@@ -216,17 +183,3 @@ def _sign_in_page(
 def _page_link(request: web.Request, errors: dict[str, str], *, sent: bool, status: int = 200) -> web.Response:
     values = {"errors": errors, "sent": sent, "token": request.match_info["token"]}
     return render(request, "accounts/page_link.html", values, status=status)
-
-
-def _phone(text: str | None, country: str) -> str | None:
-    if text is None:
-        return None
-    try:
-        return rules.clean_phone(text, country)
-    except ValueError as error:
-        raise FormError({"phone": str(error)}) from None
-
-
-def _check_birth_date(birth_date: date, today: date) -> None:
-    if not date(1880, 1, 1) <= birth_date <= today:
-        raise FormError({"birth_date": "The date of birth must lie in the past"})

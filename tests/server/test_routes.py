@@ -1,0 +1,133 @@
+"""Every route names who may ask, and the table here agrees: a new route without a row fails.
+
+Whether a handler lets somebody see *this* visit, film or note is tested by its area.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from server.app import Parts, build_app
+from server.config import Settings
+from server.db import Database
+from server.permissions import Actor, StaffRole
+from server.routing import RESOURCES, ROUTES, Route, add_routes
+from server.vault import Vault
+from tests.server.cast import Site
+
+ROLE = {
+    "nobody": Actor(),
+    "visitor": Actor(visits_session_id="v", clinic_id="c", participations=frozenset({"p"})),
+    "patient": Actor(page_session_id="g", clinic_id="c", patients=frozenset({"p"})),
+    "doctor": Actor(person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.DOCTOR})),
+    "scheduler": Actor(person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.SCHEDULER})),
+    "administrator": Actor(person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.ADMINISTRATOR})),
+    "stranger": Actor(person_id="d", session_id="s", clinic_id="c"),
+}
+ANYBODY = frozenset(ROLE)
+SOMEBODY = ANYBODY - {"nobody"}
+BOOKS = frozenset({"doctor", "scheduler"})
+DOCTOR, ADMINISTRATOR = frozenset({"doctor"}), frozenset({"administrator"})
+VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
+
+WHO_MAY = {
+    ANYBODY: "livez readyz static front sign_in.show sign_in sign_out page_link.show page_link.code page_link.open "
+    "door door_head door_enter door_countdown door_not_me home "
+    "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
+    SOMEBODY: "film_play film_play_head film_state film_grant film_retry doctor_room visit_summary note note_draft "
+    "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
+    BOOKS: "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
+    "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
+    "appointment.send_again",
+    DOCTOR: "guest_invite clinic clinic.list",
+    ADMINISTRATOR: "incidents incidents.close",
+    VISITOR: "visitor_room visit_closing",
+    PATIENT: "mine mine.home mine.open_visit",
+}
+ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}
+
+
+@pytest.fixture
+async def whole_app(sqlite_database: Database, settings: Settings, vault: Vault) -> web.Application:
+    """With the demo's routes: nobody real is in this database."""
+    return await build_app(Parts(settings, sqlite_database, vault))
+
+
+async def test_every_route_has_a_row_and_every_row_a_route(whole_app: web.Application) -> None:
+    assert sorted(whole_app[ROUTES]) == sorted(ROWS)
+
+
+async def test_every_route_lets_in_whom_its_row_names(whole_app: web.Application) -> None:
+    wrong = {}
+    for name, route in whole_app[ROUTES].items():
+        allowed = frozenset(role for role, actor in ROLE.items() if route.may(actor))
+        if allowed != ROWS[name]:
+            wrong[name] = sorted(allowed ^ ROWS[name])
+    assert wrong == {}
+
+
+async def test_nothing_is_routed_past_the_table(whole_app: web.Application) -> None:
+    past = [route for route in whole_app.router.routes() if route not in whole_app[RESOURCES]]
+    assert {route.resource.canonical for route in past if route.resource} <= {"/socket.io/"}
+
+
+async def test_a_clinics_pages_lie_under_its_address(whole_app: web.Application) -> None:
+    outside = [name for name, who in ROWS.items() if not whole_app[ROUTES][name].path.startswith("/c/{clinic}/")]
+    staff = {"doctor", "scheduler", "administrator"}
+    assert [name for name in outside if ROWS[name] & staff and ROWS[name] != ANYBODY] == []
+
+
+async def test_camera_and_microphone_open_on_visit_pages_alone(whole_app: web.Application) -> None:
+    opening = {name for name, route in whole_app[ROUTES].items() if route.uses_camera}
+    assert opening == {"visitor_room", "doctor_room"}
+
+
+@pytest.mark.parametrize("role", ["nobody", "stranger"])
+async def test_who_has_no_place_here_is_turned_away(site: Site, role: str) -> None:
+    browser = site.browser() if role == "nobody" else await site.signed_in(site.cast.stranger)
+    let_in = []
+    for name, route in site.app[ROUTES].items():
+        if ROWS[name] == ANYBODY:
+            continue
+        answer = await browser.request(route.method, filled(route, site.cast.clinic.slug))
+        if not 400 <= answer.status < 500:
+            let_in.append((name, answer.status))
+    assert let_in == []
+
+
+async def test_an_unknown_clinic_is_not_found(site: Site) -> None:
+    browser = await site.signed_in(site.cast.doctor)
+    for name, route in site.app[ROUTES].items():
+        if "{clinic}" in route.path:
+            answer = await browser.request(route.method, filled(route, "nowhere"))
+            assert answer.status == 404, name
+
+
+async def test_two_routes_of_one_name_are_a_mistake(whole_app: web.Application) -> None:
+    front = whole_app[ROUTES]["front"]
+    with pytest.raises(ValueError, match="two routes are called front"):
+        add_routes(whole_app, [Route("GET", "/elsewhere", front.handler, front.may, "front")])
+
+
+async def test_a_route_past_the_table_is_shut(sqlite_database: Database, settings: Settings, vault: Vault) -> None:
+    """Deny by default: a handler that somebody added straight to the router never runs."""
+
+    async def secret(_: web.Request) -> web.Response:
+        return web.Response(text="secret")
+
+    app = await build_app(Parts(settings, sqlite_database, vault))
+    app.router.add_get("/secret", secret)
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.get("/secret")
+        assert answer.status == 404
+        assert "secret" not in await answer.text()
+
+
+def filled(route: Route, slug: str) -> str:
+    """The route's path with this clinic and ids of nothing."""
+    return re.sub(r"\{[^}]+\}", lambda _: str(uuid.uuid4()), route.path.replace("{clinic}", slug))
