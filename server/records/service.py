@@ -173,7 +173,7 @@ async def load_versions(session: AsyncSession, note: Note) -> list[Version]:
         .where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
         .order_by(NoteVersion.n)
     )
-    return [_version(row, content) for row, content in (await session.execute(query)).tuples()]
+    return [_version(row, content) for row, content in await session.execute(query)]
 
 
 async def load_released_notes(session: AsyncSession, clinic: ClinicScope, patient_id: str) -> list[ReleasedNote]:

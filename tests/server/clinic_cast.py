@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts import links, sessions
 from server.accounts.links import LinkKind
 from server.accounts.models import Clinic, Membership, Patient, Person
 from server.accounts.sessions import SessionKind
+from server.app import Parts, build_app
+from server.config import Settings
 from server.db import Database, new_id
 from server.encounters import handlers, service
 from server.encounters.clinic_port import ClinicPort
@@ -24,6 +30,7 @@ from server.permissions import StaffRole
 from server.scheduling.models import Appointment, AppointmentPractitioner, VisitType
 from server.vault import Vault, new_keyset
 from signaling.words import ParticipantId, Role, RoomId, SessionId
+from tests.server.cast import Browser
 
 START = datetime(2031, 5, 27, 8, 30, tzinfo=UTC)
 
@@ -256,3 +263,35 @@ async def make_cast(database: Database, folder: Path) -> Cast:
     cast = Cast(database, Vault(folder / "clinics", new_keyset()), events, Clock())
     await cast.fill()
     return cast
+
+
+@dataclass
+class House:
+    """The running application over the cast, and a browser for each of them."""
+
+    cast: Cast
+    app: web.Application
+    client: TestClient[web.Request, web.Application]
+    settings: Settings
+
+    def stranger(self) -> Browser:
+        """A browser that was never here."""
+        return Browser(self.client)
+
+    async def browser(self, who: str) -> Browser:
+        """A member of the cast by name: staff signed in, patients on their page."""
+        if who == "stranger":
+            return self.stranger()
+        if who in self.cast.patients:
+            return Browser(self.client, await self.cast.page_cookies(who))
+        return Browser(self.client, await self.cast.staff_cookies(who))
+
+    def visit_url(self, rest: str = "") -> str:
+        return f"/c/{self.cast.slug}/visits/{self.cast.encounter_id}{rest}"
+
+
+@asynccontextmanager
+async def open_house(cast: Cast, settings: Settings) -> AsyncIterator[House]:
+    app = await build_app(Parts(settings, cast.database, cast.vault, cast.clock))
+    async with TestClient(TestServer(app)) as client:
+        yield House(cast, app, client, settings)

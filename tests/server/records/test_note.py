@@ -1,0 +1,384 @@
+"""The note over HTTP: drafts that lose no word, signing what is on the screen, versions that never change."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
+
+from server.accounts.service import get_clinic
+from server.audit import AuditAction, AuditEntry
+from server.db import Database
+from server.permissions import Actor, StaffRole
+from server.records import rules, service
+from server.records.events import NoteReleased
+from server.records.models import Note, NoteContent, NoteVersion
+from server.records.rules import Kind
+from server.records.service import Writing
+from tests.server.cast import Browser
+from tests.server.clinic_cast import Cast, House
+
+JSON = {"Accept": "application/json"}
+OUTSIDERS = ["colleague", "scheduler", "administrator", "patient", "other patient"]
+
+
+async def save(
+    browser: Browser, house: House, text: object, based_on: int | str | None = 0
+) -> tuple[int, dict[str, object]]:
+    headers = JSON if based_on is None else {**JSON, "If-Match": str(based_on)}
+    answer = await browser.request("PUT", house.visit_url("/note/draft"), json={"text": text}, headers=headers)
+    return answer.status, await answer.json()
+
+
+async def signed(house: House, text: str = "Cough for a week.") -> Browser:
+    browser = await house.browser("doctor")
+    await save(browser, house, text)
+    answer = await browser.post(house.visit_url("/note/sign"), {"revision": "1"})
+    assert answer.status == 303
+    return browser
+
+
+async def stored(database: Database) -> Note | None:
+    async with database.reading() as session:
+        return (await session.scalars(select(Note))).first()
+
+
+async def versions(house: House) -> list[tuple[str, str | None]]:
+    note = await stored(house.cast.database)
+    assert note is not None
+    async with house.cast.database.reading() as session:
+        return [(one.kind.value, one.text) for one in await service.load_versions(session, note)]
+
+
+# ── Drafts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_draft_is_committed_before_it_is_answered(house: House) -> None:
+    browser = await house.browser("doctor")
+    assert await save(browser, house, "Co") == (200, {"revision": 1})
+    note = await stored(house.cast.database)
+    assert note is not None
+    assert (note.draft, note.revision) == ("Co", 1)
+    assert await save(browser, house, "Cough", 1) == (200, {"revision": 2})
+    assert await save(browser, house, "Cough", 1) == (200, {"revision": 2}), "sent again after a lost answer"
+
+
+async def test_without_if_match_nothing_is_saved(house: House) -> None:
+    status, told = await save(await house.browser("doctor"), house, "x", None)
+    assert (status, told["error"]) == (428, "precondition_missing")
+    assert await stored(house.cast.database) is None
+
+
+async def test_two_windows_lose_no_word(house: House) -> None:
+    first, second = await house.browser("doctor"), await house.browser("doctor")
+    await save(first, house, "From the first window")
+    status, told = await save(second, house, "From the second", 0)
+    assert (status, told["text"], told["yours"], told["revision"]) == (
+        409, "From the first window", "From the second", 1,
+    )  # fmt: skip
+    both = f"{told['text']}\n\n{told['yours']}"
+    assert await save(second, house, both, 1) == (200, {"revision": 2})
+
+
+async def test_writing_on_after_a_lost_answer_is_no_conflict(house: House) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, "Cough for")
+    assert await save(browser, house, "Cough for a week", 0) == (200, {"revision": 2})
+    status, _ = await save(browser, house, "Cough", 0)
+    assert status == 409, "a shorter text on an old revision would lose words"
+
+
+async def test_many_first_saves_at_once_make_one_note(house: House) -> None:
+    browser = await house.browser("doctor")
+    answers = await asyncio.gather(*(save(browser, house, f"text {n}") for n in range(6)))
+    assert sorted(status for status, _ in answers) == [200, 409, 409, 409, 409, 409]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"text": None}, 400),
+        ({"text": 7}, 400),
+        ({"text": ["a"]}, 400),
+        ({"text": "a", "html": "<b>a</b>"}, 400),
+        ({"text": "\ud800"}, 400),
+        ({"text": "x" * 100_001}, 413),
+        ({"text": "y" * 1_000_000}, 413),
+        ([], 400),
+    ],
+)
+async def test_a_draft_that_cannot_be_taken(house: House, body: object, status: int) -> None:
+    browser = await house.browser("doctor")
+    answer = await browser.request("PUT", house.visit_url("/note/draft"), json=body, headers={**JSON, "If-Match": "0"})
+    assert answer.status == status
+    assert await stored(house.cast.database) is None
+
+
+@pytest.mark.parametrize("revision", ["x", "-1", "1.5", 'W/"1"', "9" * 40, "*", "٣"])
+async def test_a_revision_that_is_none(house: House, revision: str) -> None:
+    status, told = await save(await house.browser("doctor"), house, "x", revision)
+    assert (status, told["error"]) == (400, "malformed")
+
+
+async def test_every_script_is_kept_and_controls_are_not(house: House) -> None:
+    text = "שלום · 咳嗽一周 · \U0001f469\U0001f3fd\u200d\u2695\ufe0f · e\u0301\tok"
+    await save(await house.browser("doctor"), house, f"{text}\r\nnext\x00\x07\x9f")
+    note = await stored(house.cast.database)
+    assert note is not None
+    assert note.draft == f"{text}\nnext"
+
+
+@pytest.mark.parametrize("who", OUTSIDERS)
+async def test_nobody_else_learns_that_there_is_a_note(house: House, who: str) -> None:
+    await signed(house)
+    browser, visit = await house.browser(who), house.visit_url()
+    for method, path, more in (
+        ("GET", visit, {}),
+        ("GET", f"{visit}/summary", {}),
+        ("GET", f"{visit}/note", {}),
+        ("PUT", f"{visit}/note/draft", {"json": {"text": "x"}, "headers": {"If-Match": "0"}}),
+        ("PUT", f"{visit}/note/draft", {"json": {"text": "x"}}),
+        ("POST", f"{visit}/note/sign", {"data": {"revision": "1"}}),
+        ("POST", f"{visit}/note/addenda", {"data": {"kind": "addendum", "text": "x", "reason": "y"}}),
+        ("PATCH", f"{visit}/note", {}),
+        ("DELETE", f"{visit}/note/versions/1", {}),
+    ):
+        answer = await browser.request(method, path, **more)
+        assert answer.status == 404, (method, path)
+        assert "Cough" not in await answer.text()
+
+
+async def test_a_stranger_is_asked_to_sign_in(house: House) -> None:
+    await signed(house)
+    for path in ("", "/summary", "/note"):
+        assert (await house.stranger().get(house.visit_url(path))).status == 401
+
+
+async def test_another_clinics_address_finds_nothing(house: House) -> None:
+    browser = await signed(house)
+    path = house.visit_url("/note").replace(house.cast.slug, "hillside")
+    assert (await browser.get(path)).status == 404
+
+
+# ── Signing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_signing_carries_the_revision_on_the_screen(house: House) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, "Cough")
+    await save(browser, house, "Cough and fever", 1)
+    answer = await browser.post(house.visit_url("/note/sign"), {"revision": "1", "text": "Cough"})
+    page = await answer.text()
+    assert answer.status == 409
+    assert "Cough and fever" in page
+    assert "What stood on your screen" in page
+    note = await stored(house.cast.database)
+    assert note is not None
+    assert note.signed_at is None
+    assert (await browser.post(house.visit_url("/note/sign"), {"revision": "2"})).status == 303
+    assert await versions(house) == [("signed", "Cough and fever")]
+
+
+async def test_the_pages_own_field_is_signed_as_it_stands(house: House) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, "Cough")
+    await browser.post(house.visit_url("/note/sign"), {"revision": "1", "text": "Cough, and rest"})
+    assert await versions(house) == [("signed", "Cough, and rest")]
+
+
+async def test_two_people_signing_at_once_sign_once(house: House) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, "Cough")
+    answers = await asyncio.gather(*(browser.post(house.visit_url("/note/sign"), {"revision": "1"}) for _ in range(3)))
+    assert sorted(answer.status for answer in answers) == [303, 409, 409]
+    assert len(await versions(house)) == 1
+
+
+@pytest.mark.parametrize("form", [{}, {"revision": "x"}, {"revision": "-1"}, {"revision": "9" * 30}])
+async def test_a_signature_without_a_revision_signs_nothing(house: House, form: dict[str, str]) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, "Cough")
+    assert (await browser.post(house.visit_url("/note/sign"), form)).status == 400
+    note = await stored(house.cast.database)
+    assert note is not None
+    assert note.signed_at is None
+
+
+@pytest.mark.parametrize("text", ["", " \n "])
+async def test_an_empty_note_is_not_signed(house: House, text: str) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, text)
+    assert (await browser.post(house.visit_url("/note/sign"), {"revision": "1"})).status == 400
+
+
+async def test_a_signed_note_takes_nothing_but_an_addendum(house: House) -> None:
+    browser = await signed(house)
+    before = await versions(house)
+    in_flight, told = await save(browser, house, "Cough for a week. And", 1)
+    assert (in_flight, told["error"]) == (409, "note_signed")
+    assert "text" not in told
+    for method, path, status in (
+        ("PATCH", "/note", 409),
+        ("PUT", "/note", 409),
+        ("DELETE", "/note", 409),
+        ("PATCH", "/note/versions/1", 409),
+        ("DELETE", "/note/versions/1", 409),
+        ("DELETE", "/note/versions/2", 404),
+        ("POST", "/note/vitals", 404),
+        ("PUT", "/fhir/DocumentReference/n1", 404),
+    ):
+        assert (await browser.request(method, house.visit_url(path))).status == status, (method, path)
+    assert await versions(house) == before
+    form = {"kind": "addendum", "text": "Better now.", "reason": "Rang the day after"}
+    assert (await browser.post(house.visit_url("/note/addenda"), form)).status == 303
+    assert await versions(house) == [*before, ("addendum", "Better now.")]
+
+
+async def test_what_is_added_stands_in_order_with_author_time_and_reason(house: House) -> None:
+    await signed(house)
+    for n, kind in enumerate(("late_entry", "correction"), start=1):
+        house.cast.clock.forward(days=1)
+        browser = await house.browser("doctor")
+        form = {"kind": kind, "text": f"Added {n}", "reason": f"Because {n}"}
+        await browser.post(house.visit_url("/note/addenda"), form)
+    page = await (await browser.get(house.visit_url("/summary"))).text()
+    places = [page.index(words) for words in ("Cough for a week.", "Added 1", "Added 2")]
+    assert places == sorted(places)
+    for words in ("Dr Doctor", "Late entry", "Correction", "Because 1", "Thursday 29 May 2031"):
+        assert words in page
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"kind": "addendum", "text": "x"},
+        {"kind": "addendum", "reason": "x"},
+        {"kind": "signed", "text": "x", "reason": "y"},
+        {"kind": "addendum", "text": "x", "reason": "y" * 1001},
+    ],
+)
+async def test_an_addendum_that_cannot_be_taken_comes_back_as_typed(house: House, form: dict[str, str]) -> None:
+    browser = await signed(house)
+    answer = await browser.post(house.visit_url("/note/addenda"), form)
+    assert answer.status == 422
+    assert len(await versions(house)) == 1
+
+
+async def test_nothing_is_added_before_signing(house: House) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, "Cough")
+    form = {"kind": "addendum", "text": "x", "reason": "y"}
+    assert (await browser.post(house.visit_url("/note/addenda"), form)).status == 409
+
+
+async def test_each_access_is_in_the_audit(house: House) -> None:
+    browser = await signed(house)
+    await browser.get(house.visit_url("/summary"))
+    await browser.get(house.visit_url("/note"), headers=JSON)
+    async with house.cast.database.reading() as session:
+        actions = [entry.action for entry in await session.scalars(select(AuditEntry).order_by(AuditEntry.at))]
+        details = [entry.detail for entry in await session.scalars(select(AuditEntry))]
+    assert actions.count(AuditAction.NOTE_OPENED) == 2
+    assert actions.count(AuditAction.NOTE_SIGNED) == 1
+    assert not any("Cough" in detail for detail in details)
+
+
+async def test_the_doctors_room_shows_the_note_as_it_was_left(house: House) -> None:
+    browser = await house.browser("doctor")
+    await save(browser, house, "Cough </script><script>alert(1)</script>")
+    page = await (await browser.get(house.visit_url())).text()
+    assert "</script><script>alert" not in page
+    assert "\\u003c/script\\u003e" in page
+    assert '"revision": 1' in page
+
+
+# ── The chain, on both engines ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def writing_of(cast: Cast) -> Writing:
+    async with cast.database.reading() as session:
+        clinic = await get_clinic(session, cast.clinic_id)
+    actor = Actor(person_id=cast.people["doctor"], clinic_id=clinic.id, roles=frozenset({StaffRole.DOCTOR}))
+    return Writing(clinic, actor, cast.clock(), cast.events)
+
+
+async def sign_and_add(cast: Cast) -> Writing:
+    writing = await writing_of(cast)
+    async with cast.database.writing() as session:
+        await service.save_draft(session, writing, cast.encounter_id, "Cough", 0)
+        await service.sign(session, writing, cast.encounter_id, 1)
+    async with cast.database.writing() as session:
+        await service.add(session, writing, cast.encounter_id, Kind.ADDENDUM, text="Better", reason="Rang")
+    return writing
+
+
+async def first_broken(cast: Cast) -> int | None:
+    async with cast.database.reading() as session:
+        note = (await session.scalars(select(Note))).one()
+        return await service.first_broken(session, note)
+
+
+@pytest.mark.parametrize("table", [NoteVersion, NoteContent])
+async def test_the_database_itself_refuses_to_change_what_was_signed(
+    cast: Cast, table: type[NoteVersion | NoteContent]
+) -> None:
+    await sign_and_add(cast)
+    for change in (update(table).values(n=9), delete(table)):
+        with pytest.raises(DBAPIError):
+            async with cast.database.writing() as session:
+                await session.execute(change)
+    assert await first_broken(cast) is None
+
+
+async def test_the_chain_names_the_first_version_that_was_tampered_with(cast: Cast) -> None:
+    await sign_and_add(cast)
+    assert await first_broken(cast) is None
+    async with cast.database.writing() as session:
+        trigger = "note_content_no_update" if cast.database.is_sqlite else "note_content_no_change ON note_content"
+        await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
+        await session.execute(update(NoteContent).where(NoteContent.n == 2).values(text="Worse"))
+    assert await first_broken(cast) == 2
+
+
+async def test_erased_content_leaves_a_chain_that_holds(cast: Cast) -> None:
+    await sign_and_add(cast)
+    async with cast.database.writing() as session:
+        trigger = "note_content_no_delete" if cast.database.is_sqlite else "note_content_no_change ON note_content"
+        await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
+        await session.execute(delete(NoteContent).where(NoteContent.n == 1))
+    assert await first_broken(cast) is None
+    async with cast.database.reading() as session:
+        note = (await session.scalars(select(Note))).one()
+        assert [one.text for one in await service.load_versions(session, note)] == [None, "Better"]
+
+
+async def test_only_signed_text_is_released_and_only_to_its_patient(cast: Cast) -> None:
+    told: list[NoteReleased] = []
+
+    async def listen(_session: object, event: NoteReleased) -> None:
+        told.append(event)
+
+    cast.events.on(NoteReleased, listen)
+    writing = await writing_of(cast)
+    async with cast.database.writing() as session:
+        await service.save_draft(session, writing, cast.encounter_id, "Only mine", 0)
+    async with cast.database.reading() as session:
+        assert await service.load_released_notes(session, writing.clinic, cast.patients["patient"]) == []
+    async with cast.database.writing() as session:
+        await service.sign(session, writing, cast.encounter_id, 1)
+    async with cast.database.reading() as session:
+        (note,) = await service.load_released_notes(session, writing.clinic, cast.patients["patient"])
+        assert await service.load_released_notes(session, writing.clinic, cast.patients["other patient"]) == []
+    assert [one.text for one in note.versions] == ["Only mine"]
+    assert [(one.patient_id, one.n) for one in told] == [(cast.patients["patient"], 1)]
+
+
+def test_a_hash_covers_every_part_of_a_version() -> None:
+    key = bytes(32)
+    assert rules.commitment(key, "a", None) != rules.commitment(key, "a", "")
+    assert rules.commitment(key, "a", "b") != rules.commitment(key, "ab", None)
+    assert rules.commitment(key, "a", None) != rules.commitment(bytes([1]) * 32, "a", None)
