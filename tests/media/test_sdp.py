@@ -168,9 +168,9 @@ def test_the_longest_offer_takes_time_in_proportion_to_its_length() -> None:
         assert len(text) <= LONGEST_DESCRIPTION
         best = 1.0
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             read(text)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert taken_s(450) < 20 * taken_s(45)
