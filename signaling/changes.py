@@ -168,6 +168,7 @@ class SegmentClosed:
 class PhaseStored:
     recording_id: RecordingId
     phase: RecordingPhase
+    segment: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def handle_described(state: RoomState, change: c.Described, now: datetime) -> Ou
 def settle_mode(state: RoomState, now: datetime) -> RoomState:
     """One step of what follows by itself; called until nothing changes."""
     if state.phase != Phase.OPEN:
-        return replace(state, direct_by=None, switch_by=None)
+        return replace(state, direct_by=None, switch_by=None, pair=())
     if state.mode == MediaMode.RELAY:
         return replace(state, direct_by=None, switch_by=None, pair=())
     if state.always_relay:

@@ -146,7 +146,7 @@ class Reconciler:
             self._again.discard(room_id)
 
     async def _sync(self, state: RoomState) -> None:
-        await self._tell_phase(state)
+        state = await self._tell_phase(state)
         wanted = desired(state)
         if wanted is None:
             if state.relay is not None:
@@ -169,11 +169,13 @@ class Reconciler:
             await self._people(node, state, wanted, room)
             await self._capture(node, state, wanted.capture, room.capture)
 
-    async def _tell_phase(self, state: RoomState) -> None:
+    async def _tell_phase(self, state: RoomState) -> RoomState:
         recording = state.recording
-        if recording is not None and recording.stored_phase != recording.phase:
-            effect = c.StorePhase(recording.recording_id, recording.phase, recording.segment, recording.code)
-            await self._conductor.store_phase(state.room_id, effect)
+        if recording is None or recording.is_told:
+            return state
+        effect = c.StorePhase(recording.recording_id, recording.phase, recording.segment, recording.code)
+        await self._conductor.store_phase(state.room_id, effect)
+        return await self._conductor.get(state.room_id)
 
     async def _open(self, room_id: RoomId) -> None:
         url = self._nodes.least_loaded()
@@ -230,6 +232,8 @@ class Reconciler:
             await self._start(node, state, wanted)
 
     async def _start(self, node: MediaNode, state: RoomState, wanted: DesiredCapture) -> None:
+        if state.recording is None or not state.recording.is_told:
+            return  # a segment whose number is not stored could be opened twice under the same keys
         try:
             taken = await self._grant(node, state, wanted, running=True)
         except Refused as refused:
@@ -294,7 +298,7 @@ class Reconciler:
             if room is None:
                 self.request(room_id)
                 continue
-            untold = room.recording is not None and room.recording.stored_phase != room.recording.phase
+            untold = room.recording is not None and not room.recording.is_told
             if untold or (room.relay is None and desired(room) is not None):
                 self.request(room_id)
             await asyncio.sleep(0)

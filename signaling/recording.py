@@ -44,7 +44,7 @@ def recording_of(facts: RecordingFacts) -> Recording:
         answer_by=facts.answer_by if phase in (RecordingPhase.ASKING, RecordingPhase.PAUSED) else None,
         segment=facts.segment,
         answers=answers,
-        stored_phase=phase,
+        stored=(phase, facts.segment),
     )
 
 
@@ -116,7 +116,7 @@ def handle_asked(state: RoomState, change: c.Asked, now: datetime) -> Outcome:
         asks=before.asks + 1 if before is not None and again else 1,
         answer_by=facts.answer_by or now + timedelta(seconds=CONSENT_S),
         answers={person.participant_id: asked for person in state.admitted()},
-        stored_phase=None,
+        stored=None,
     )
     return replace(state, recording=recording), []
 
@@ -176,9 +176,11 @@ def handle_segment_closed(state: RoomState, change: c.SegmentClosed, now: dateti
 
 def handle_phase_stored(state: RoomState, change: c.PhaseStored, now: datetime) -> Outcome:
     recording = state.recording
-    if recording is None or recording.recording_id != change.recording_id or recording.phase != change.phase:
+    if recording is None or recording.recording_id != change.recording_id:
         return state, []
-    return replace(state, recording=replace(recording, stored_phase=change.phase)), []
+    if (recording.phase, recording.segment) != (change.phase, change.segment):
+        return state, []
+    return replace(state, recording=replace(recording, stored=(change.phase, change.segment))), []
 
 
 def settle_recording(state: RoomState, now: datetime) -> RoomState:

@@ -41,7 +41,7 @@ from signaling.recording import (
     settle_recording,
     stopped,
 )
-from signaling.state import Relay, RoomState
+from signaling.state import LIVE, Relay, RoomState
 from signaling.words import Departure
 
 UNDO_S = 10.0
@@ -111,7 +111,7 @@ def _settle_end(state: RoomState, now: datetime) -> RoomState:
 def _following(before: RoomState, after: RoomState) -> list[c.Effect]:
     effects: list[c.Effect] = []
     recording = after.recording
-    if recording is not None and recording.phase not in (RecordingPhase.ASKING, recording.stored_phase):
+    if recording is not None and not recording.is_told:
         effects.append(c.StorePhase(recording.recording_id, recording.phase, recording.segment, recording.code))
     if desired(before) != desired(after) or (before.relay is not None and after.relay is None):
         effects.append(c.SyncNode())
@@ -171,11 +171,10 @@ def _handle_relay_lost(state: RoomState, change: c.RelayLost, now: datetime) -> 
     }
     state = replace(state, relay=None, node_down=True, people=people)
     recording = state.recording
-    if recording is not None and recording.phase in (RecordingPhase.RUNNING, RecordingPhase.PAUSED):
-        state = replace(
-            state,
-            recording=replace(recording, segment=recording.segment + 1, phase=RecordingPhase.PAUSED, code="node_down"),
-        )
+    if recording is not None and recording.phase in LIVE:
+        phase = recording.phase if recording.phase == RecordingPhase.STARTING else RecordingPhase.PAUSED
+        lost = replace(recording, segment=recording.segment + 1, phase=phase, code="node_down")
+        state = replace(state, recording=lost)
     return state, []
 
 

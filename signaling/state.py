@@ -119,8 +119,12 @@ class Recording:
     answers: Mapping[ParticipantId, Answer] = field(default_factory=dict)
     start_by: datetime | None = None
     code: str | None = None
-    stored_phase: RecordingPhase | None = None
-    """What the database was last told; differs only until the telling is repeated."""
+    stored: tuple[RecordingPhase, int] | None = None
+    """Phase and segment the database was last told; no grant is given for a segment it has not heard of."""
+
+    @property
+    def is_told(self) -> bool:
+        return self.phase == RecordingPhase.ASKING or self.stored == (self.phase, self.segment)
 
     def answer_of(self, participant_id: ParticipantId) -> RecordingAnswer | None:
         given = self.answers.get(participant_id)
