@@ -81,9 +81,8 @@ async def move(request: web.Request) -> web.Response:
     try:
         form = await parse_form(request, MoveForm)
         doctor_id, starts_at = picker.read_value(form.slot)
-    except (FormError, DomainError) as error:
-        fields = error.fields if isinstance(error, FormError) else {"slot": error.message}
-        return await _move_page(request, request.query, errors=fields, status=422)
+    except FormError as error:
+        return await _move_page(request, request.query, errors=error.fields, status=422)
     asked = Move(_id(request), starts_at, (doctor_id,), form.sequence, form.why or None)
     try:
         await _do(request, lambda session, act: service.move(session, act, asked))

@@ -76,7 +76,7 @@ async def judge(session: AsyncSession, act: Act, claim: Claim, *, ignore: Owner 
 
 
 def check_squeezed_in(act: Act, claim: Claim, reason: str | None) -> None:
-    """Only staff, only with a reason, not in the past. Raises not_allowed, malformed, in_the_past."""
+    """Only staff, with a reason, between now and the horizon. Raises not_allowed, malformed and what `judge` does."""
     if not act.is_staff:
         raise DomainError(Code.NOT_ALLOWED)
     rules.check_five_minutes(claim.starts_at, finding.shape_of(claim.visit_type).length)
@@ -84,6 +84,8 @@ def check_squeezed_in(act: Act, claim: Claim, reason: str | None) -> None:
         raise DomainError(Code.MALFORMED, "Say why this visit is squeezed in. The patient doesn't see this.")
     if claim.starts_at < act.now - timedelta(minutes=5):
         raise in_the_past()
+    if claim.starts_at > act.now + timedelta(days=claim.visit_type.horizon_days):
+        raise not_offered()
 
 
 async def take_ticks(session: AsyncSession, act: Act, owner: Owner, claim: Claim, patient_person: str) -> None:

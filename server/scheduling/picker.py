@@ -13,13 +13,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.context import ClinicScope
-from server.errors import DomainError
+from server.errors import FormError
 from server.scheduling import finding
 from server.scheduling.finding import Offer, Practitioner, Search
 from server.scheduling.models import Appointment, VisitType
 from server.scheduling.slots import clock_labels, local_instant
 from server.scheduling.wording import when
-from signaling.words import Code
 
 LOOK_AHEAD = timedelta(days=31)
 SEPARATOR = "|"
@@ -106,7 +105,7 @@ def value_of(offer: Offer) -> str:
 
 
 def read_value(text: str) -> tuple[str, datetime]:
-    """(doctor, start) of a picked start. Raises malformed."""
+    """(doctor, start) of a picked start. Raises FormError."""
     person_id, separator, moment = text.partition(SEPARATOR)
     try:
         starts_at = datetime.fromisoformat(moment)
@@ -146,5 +145,5 @@ def _long_label(offer: Offer, clinic: ClinicScope) -> str:
     return f"{at['date']}, {at['clock']}"
 
 
-def _not_picked() -> DomainError:
-    return DomainError(Code.MALFORMED, "Choose one of the times.")
+def _not_picked() -> FormError:
+    return FormError({"slot": "Choose one of the times."})

@@ -33,6 +33,8 @@ from server.scheduling.service import Act, Booking
 from server.scheduling.ticks import in_transaction
 from signaling.words import Code
 
+UNFIXABLE = frozenset({Code.NOT_FOUND, Code.TOO_LONG, Code.TOO_MANY, Code.CONFLICT})
+"""What no other answer in the form would mend."""
 STALE = frozenset({Code.SLOT_TAKEN, Code.SLOT_NOT_OFFERED, Code.IN_THE_PAST})
 
 
@@ -91,10 +93,9 @@ async def book(request: web.Request) -> web.Response:
     try:
         form = await parse_form(request, BookForm)
         doctor_id, starts_at = picker.read_value(form.slot)
-    except (FormError, DomainError) as error:
+    except FormError as error:
         typed = await _typed(request)
-        fields = error.fields if isinstance(error, FormError) else {"slot": error.message}
-        return await _pick(request, patient, _choice(typed), errors=fields, status=422, key=typed.get("key"))
+        return await _pick(request, patient, _choice(typed), errors=error.fields, status=422, key=typed.get("key"))
     asked = Booking(patient.id, form.visit_type, (doctor_id,), starts_at, idempotency_key=form.key)
     try:
         appointment = await _book(request, asked)
@@ -123,12 +124,15 @@ async def squeeze_in(request: web.Request) -> web.Response:
         )
         return _to_appointment(request, await _book(request, asked))
     except (FormError, DomainError) as error:
-        if isinstance(error, DomainError) and error.code is Code.NOT_FOUND:
+        if error.code in UNFIXABLE:
             raise
-        fields = error.fields if isinstance(error, FormError) else {"clock": error.message}
-        typed = await _typed(request)
-        values = {"squeeze": typed, "squeeze_errors": fields}
-        return await _pick(request, patient, _choice(typed), status=status_of(error), more=values)
+        is_form = isinstance(error, FormError)
+        values = {
+            "squeeze": await _typed(request),
+            "squeeze_errors": error.fields if isinstance(error, FormError) else {"clock": error.message},
+        }
+        choice = _choice(values["squeeze"])
+        return await _pick(request, patient, choice, status=422 if is_form else status_of(error), more=values)
 
 
 async def walk_in(request: web.Request) -> web.Response:

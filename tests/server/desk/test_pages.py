@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from server.desk.acts import ROUTES as ACTS
 from server.desk.views import ROUTES
 from server.scheduling.rules import Status
@@ -92,12 +90,12 @@ async def test_the_board_shows_the_day_by_doctor(desk: Desk) -> None:
     assert "Anna" not in tomorrow
 
 
-@pytest.mark.parametrize("day", ["nonsense", "0001-01-01", "9999-12-31", "2026-02-30", "a" * 5000])
-async def test_a_day_that_is_none_shows_today(desk: Desk, day: str) -> None:
+async def test_a_day_that_is_none_shows_today(desk: Desk) -> None:
     browser = await desk.site.signed_in(desk.site.cast.scheduler)
-    answer = await browser.get(f"{desk.root}/board", params={"day": day})
-    assert answer.status == 200
-    assert "Monday 16 March 2026" in await answer.text()
+    for day in ["nonsense", "0001-01-01", "9999-12-31", "2026-02-30", "a" * 5000]:
+        answer = await browser.get(f"{desk.root}/board", params={"day": day})
+        assert answer.status == 200
+        assert "Monday 16 March 2026" in await answer.text()
 
 
 async def test_the_doctor_s_page_holds_their_own_visits_alone(desk: Desk) -> None:
@@ -167,15 +165,15 @@ async def test_moving_offers_its_own_time_and_says_when_a_time_is_gone(desk: Des
     assert stale.status == 409
 
 
-@pytest.mark.parametrize("slot", ["", "x", "|", "a|b", "a|2026-03-16T11:00:00", "a|" + "9" * 90, "\x00|\x00"])
-async def test_a_time_that_is_no_time_is_a_plain_refusal(desk: Desk, slot: str) -> None:
+async def test_a_time_that_is_no_time_is_a_plain_refusal(desk: Desk) -> None:
     browser = await desk.site.signed_in(desk.site.cast.scheduler)
     move = f"{desk.root}/appointments/{desk.appointment}/move"
     book = f"{desk.root}/book/{desk.site.cast.patient}"
-    assert (await browser.post(move, {"slot": slot, "sequence": "0"})).status == 422
-    answer = await browser.post(book, {"slot": slot, "visit_type": desk.visit_type, "key": "k"})
-    assert answer.status == 422
-    assert len(await desk.appointments()) == 1
+    for slot in ["", "x", "|", "a|b", "a|2026-03-16T11:00:00", "a|" + "9" * 90, "\x00|\x00"]:
+        assert (await browser.post(move, {"slot": slot, "sequence": "0"})).status == 422
+        answer = await browser.post(book, {"slot": slot, "visit_type": desk.visit_type, "key": "k"})
+        assert answer.status == 422
+        assert len(await desk.appointments()) == 1
 
 
 async def test_a_no_show_is_said_by_a_person_and_undone(desk: Desk) -> None:

@@ -15,6 +15,9 @@ from server.events import Events
 from server.names import search_key
 from server.scheduling.models import Schedule, VisitType
 from server.scheduling.service import Act
+from tests.server.desk.conftest import desk
+
+__all__ = ["desk"]
 
 NOW = datetime(2026, 3, 16, 7, 0, tzinfo=UTC)
 """A Monday, 08:00 in Berlin."""

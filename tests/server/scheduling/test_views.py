@@ -1,0 +1,213 @@
+"""Booking at the desk in the real application: find, register, pick, Book, and every way it can go wrong."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import select
+
+from server.accounts.models import Patient
+from tests.server.desk.conftest import Desk
+
+ISO = "2026-03-16T09:30:00Z"
+
+
+async def people_found(desk: Desk, search: str) -> list[str]:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    text = await (await browser.get(f"{desk.root}/book", params={"search": search})).text()
+    return re.findall(r'bs-person__who"><bdi class="bs-name">([^<]+)<', text)
+
+
+SEARCHES = [
+    ("anna", ["Anna Müller"]),
+    ("MULLER", ["Anna Müller"]),
+    ("muler ana", ["Anna Müller"]),
+    ("Ivanof", ["Boris Ivanov"]),
+    ("1980-05-01", ["Anna Müller"]),
+    ("1.5.1980", ["Anna Müller"]),
+    ("030 2312 5102", ["Boris Ivanov"]),
+    ("5101", ["Anna Müller"]),
+    ("%", []),
+    ("_", []),
+    ("2026-02-31", []),
+    ("'; drop table patient; --", []),
+    ("", []),
+]
+
+
+async def test_search_forgives_accents_slips_and_finds_by_date_and_phone(desk: Desk) -> None:
+    for search, expected in SEARCHES:
+        assert await people_found(desk, search) == expected, search
+
+
+async def test_a_known_patient_is_booked_in_four_steps(desk: Desk) -> None:
+    cast = desk.site.cast
+    browser = await desk.site.signed_in(cast.scheduler)
+    found = await (await browser.get(f"{desk.root}/book?search=boris")).text()
+    address = re.findall(r'href="(/c/north/book/[^"]+)">Choose', found)[0]
+    page = await (await browser.get(address)).text()
+    assert "Monday 16 March 2026" in page
+    fields = {name: re.findall(rf'name="{name}" value="([^"]*)"', page)[0] for name in ("key", "visit_type")}
+    slots = re.findall(r'name="slot"[^>]*value="([^"]+)"', page)
+    assert f"{cast.colleague}|{ISO}" in slots
+    assert f"{cast.doctor}|{ISO}" not in slots
+    done = await browser.post(address, {**fields, "slot": f"{cast.colleague}|{ISO}"})
+    assert done.status == 303
+    assert "Booked. The patient gets a message" in await (await browser.get(done.headers["Location"])).text()
+    again = await browser.post(address, {**fields, "slot": f"{cast.colleague}|{ISO}"})
+    assert again.headers["Location"] == done.headers["Location"]
+    assert len(await desk.appointments()) == 2
+
+
+async def test_a_stale_page_says_so_and_offers_the_next_three(desk: Desk) -> None:
+    cast = desk.site.cast
+    browser = await desk.site.signed_in(cast.scheduler)
+    address = f"{desk.root}/book/{cast.other_patient}"
+    form = {"key": "k", "visit_type": desk.visit_type, "slot": f"{cast.doctor}|{ISO}"}
+    answer = await browser.post(address, form)
+    assert answer.status == 409
+    text = await answer.text()
+    assert "This time is gone" in text
+    nearest = re.findall(r'id="next-\d" value="([^"]+)"', text)
+    assert len(nearest) == 3
+    assert nearest[0] == f"{cast.colleague}|{ISO}"
+    assert len(await desk.appointments()) == 1
+    assert (await browser.post(address, {**form, "slot": nearest[0]})).status == 303
+
+
+NO_BOOKINGS = [
+    ({"slot": "{doctor}|2026-03-15T09:30:00Z"}, 422),
+    ({"slot": "{doctor}|2026-03-16T09:31:00Z"}, 400),
+    ({"slot": "{doctor}|0001-01-01T00:00:00Z"}, 422),
+    ({"slot": "{doctor}|9999-12-31T23:59:00Z"}, 400),
+    ({"slot": "{doctor}|2026-03-21T09:30:00Z"}, 422),
+    ({"slot": "nobody|2026-03-16T12:00:00Z"}, 422),
+    ({"visit_type": "nothing"}, 404),
+    ({"visit_type": "x" * 40}, 422),
+    ({"key": ""}, 422),
+    ({"key": "k" * 65}, 422),
+    ({"slot": "x" * 70_000}, 413),
+]
+
+
+async def test_a_booking_that_can_t_be_is_refused_and_nothing_is_left(desk: Desk) -> None:
+    for change, status in NO_BOOKINGS:
+        cast = desk.site.cast
+        browser = await desk.site.signed_in(cast.scheduler)
+        form = {"key": "k", "visit_type": desk.visit_type, "slot": f"{cast.doctor}|2026-03-16T12:00:00Z"}
+        form |= {name: value.replace("{doctor}", cast.doctor) for name, value in change.items()}
+        answer = await browser.post(f"{desk.root}/book/{cast.other_patient}", form)
+        assert answer.status == status
+        assert len(await desk.appointments()) == 1
+
+
+async def test_another_clinic_s_patient_is_not_there(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.stranger)
+    for path in (f"/c/south/book/{desk.site.cast.patient}", f"/c/south/appointments/{desk.appointment}"):
+        assert (await browser.get(path)).status == 404
+    assert await (await browser.get("/c/south/book?search=anna")).text() != ""
+    assert "Müller" not in await (await browser.get("/c/south/book?search=anna")).text()
+
+
+NEW = {"name": "Chloé Petit", "birth_date": "2001-02-03", "phone": "030 23125 199"}
+
+
+async def load_patients(desk: Desk) -> list[Patient]:
+    async with desk.site.database.reading() as session:
+        return list(await session.scalars(select(Patient).order_by(Patient.created_at, Patient.name)))
+
+
+async def test_a_new_patient_is_registered_and_booked_next(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    answer = await browser.post(f"{desk.root}/book/new", NEW)
+    assert answer.status == 303
+    made = [patient for patient in await load_patients(desk) if patient.name == "Chloé Petit"]
+    assert [(patient.first_name, patient.phone) for patient in made] == [("Chloé", "+493023125199")]
+    assert answer.headers["Location"] == f"{desk.root}/book/{made[0].id}"
+    assert "Chloé Petit" in await (await browser.get(answer.headers["Location"])).text()
+
+
+async def test_one_who_resembles_a_patient_on_file_is_asked_about_first(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    before = len(await load_patients(desk))
+    twin = {"name": "Ana Mueller-Muller", "birth_date": "1980-05-01", "phone": "030 23125 177"}
+    answer = await browser.post(f"{desk.root}/book/new", twin)
+    assert answer.status == 409
+    text = await answer.text()
+    assert "Is it one of these?" in text
+    assert "Anna Müller" in text
+    assert "Ana Mueller-Muller" in text
+    assert len(await load_patients(desk)) == before
+    assert (await browser.post(f"{desk.root}/book/new", {**twin, "is_somebody_else": "true"})).status == 303
+    same_phone = {"name": "Somebody", "birth_date": "1999-05-01", "phone": "030 23125 101"}
+    assert (await browser.post(f"{desk.root}/book/new", same_phone)).status == 409
+    assert (await browser.post(f"{desk.root}/book/new", {**NEW, "birth_date": "1980-05-01"})).status == 303
+
+
+NO_PATIENTS = [
+    ({"name": ""}, "Enter the whole name"),
+    ({"name": "\u202e\u200b"}, "Enter a name that can be read"),
+    ({"name": "x" * 500}, "too long"),
+    ({"birth_date": "yesterday"}, "must be a date"),
+    ({"birth_date": "2030-01-01"}, "must lie in the past"),
+    ({"birth_date": "1750-01-01"}, "must lie in the past"),
+    ({"phone": ""}, "Enter a phone number or an e-mail address"),
+    ({"phone": "call me"}, "Enter a phone number, such as"),
+    ({"email": "not an address"}, "Enter an e-mail address"),
+    ({"email": "a@b.example\r\nBcc: x@evil.example"}, "Enter an e-mail address"),
+]
+
+
+async def test_a_new_patient_s_form_says_what_doesn_t_fit(desk: Desk) -> None:
+    for change, sentence in NO_PATIENTS:
+        browser = await desk.site.signed_in(desk.site.cast.scheduler)
+        before = len(await load_patients(desk))
+        answer = await browser.post(f"{desk.root}/book/new", {**NEW, **change})
+        assert answer.status == 422
+        assert sentence in await answer.text()
+        assert len(await load_patients(desk)) == before
+
+
+SQUEEZE = {"day": "2026-03-16", "clock": "10:35", "reason": "Results came", "key": "s1"}
+
+
+async def test_squeezing_in_takes_a_reason_and_is_marked(desk: Desk) -> None:
+    cast = desk.site.cast
+    browser = await desk.site.signed_in(cast.scheduler)
+    address = f"{desk.root}/book/{cast.other_patient}/squeeze-in"
+    form = {**SQUEEZE, "doctor": cast.doctor, "visit_type": desk.visit_type}
+    done = await browser.post(address, form)
+    assert done.status == 303
+    text = await (await browser.get(done.headers["Location"])).text()
+    assert "Squeezed in" in text
+    assert "Results came" in text
+
+
+NO_SQUEEZES = [
+    ({"reason": ""}, 422),
+    ({"clock": "10:33"}, 400),
+    ({"clock": "25:00"}, 422),
+    ({"day": "2026-03-13"}, 422),
+    ({"day": "2026-03-29", "clock": "02:30"}, 422),
+    ({"day": "9999-12-31"}, 422),
+    ({"doctor": "nobody"}, 422),
+]
+
+
+async def test_squeezing_in_at_no_time_is_refused(desk: Desk) -> None:
+    for change, status in NO_SQUEEZES:
+        cast = desk.site.cast
+        browser = await desk.site.signed_in(cast.scheduler)
+        form = {**SQUEEZE, "doctor": cast.doctor, "visit_type": desk.visit_type, **change}
+        answer = await browser.post(f"{desk.root}/book/{cast.other_patient}/squeeze-in", form)
+        assert answer.status == status, change
+        assert len(await desk.appointments()) == 1
+
+
+async def test_a_walk_in_stands_on_the_board_without_a_doctor(desk: Desk) -> None:
+    browser = await desk.site.signed_in(desk.site.cast.scheduler)
+    address = f"{desk.root}/book/{desk.site.cast.other_patient}/walk-in"
+    done = await browser.post(address, {"visit_type": desk.visit_type, "key": "w"})
+    assert done.status == 303
+    text = await (await browser.get(f"{desk.root}/board")).text()
+    assert "Without a doctor yet" in text
