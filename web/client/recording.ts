@@ -77,6 +77,17 @@ export class Recording {
         h("label", { class: "nhsuk-label nhsuk-radios__label", for: `purpose-${index}` }, words),
       ),
     );
+    if (choices.length === 0) {
+      this.ask.body.replaceChildren(
+        h(
+          "p",
+          {},
+          t("The clinic has no purposes for recordings yet. An administrator can add them; the visit goes on."),
+        ),
+      );
+      this.ask.open();
+      return;
+    }
     const problem = h("p", { class: "nhsuk-error-message", role: "alert", hidden: true });
     const form = h(
       "form",
