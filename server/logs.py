@@ -53,7 +53,7 @@ def configure_logs(process: str, stream: TextIO | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _Framed(process),
-            structlog.processors.JSONRenderer(ensure_ascii=False, default=_text_of),
+            structlog.processors.JSONRenderer(default=_text_of),
         ],
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
@@ -117,7 +117,7 @@ def _short(filename: str) -> str:
     for mark in ("/site-packages/", "/lib/python3"):
         if mark in filename:
             return filename.split(mark, 1)[1]
-    for part in ("server", "signaling", "media", "tests"):
+    for part in ("tests", "server", "signaling", "media"):
         if f"/{part}/" in filename:
             return part + "/" + filename.rsplit(f"/{part}/", 1)[1]
     return filename.rsplit("/", 1)[-1]

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -100,7 +101,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with_parent, child.stop_signal),
             )
         self._running[child.name] = process
         logs.log_info(Event.CHILD_STARTED, child=child.name, pid=process.pid)
@@ -197,9 +198,9 @@ async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(number: signal.Signals) -> None:
     """Runs in the child before it becomes Bedside: should the supervisor be killed, the kernel ends the child too."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
 
 
 def _exit_words(code: int) -> str:
