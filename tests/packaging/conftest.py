@@ -5,7 +5,6 @@ How the processes behave once started is for the scenarios.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.bedside import clean_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +57,8 @@ def installed(built: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def no_node() -> dict[str, str]:
-    """An environment without a setting of ours and without Node on its PATH."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BEDSIDE_")}
+    """An environment without a setting of ours, without Node on its PATH and without this tree."""
+    kept = clean_environment()
+    kept.pop("PYTHONPATH", None)
     folders = [folder for folder in kept["PATH"].split(":") if not (Path(folder) / "node").exists()]
     return {**kept, "PATH": ":".join(folders)}

@@ -54,7 +54,7 @@ def as_container(box: Path, command: str) -> list[str]:
 
 def settings(box: Path, ports: Ports) -> dict[str, str]:
     return {
-        **clean_environment(),
+        **{name: value for name, value in clean_environment().items() if name != "PYTHONPATH"},
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(box / "tmp"),
         "HOME": "/nonexistent",

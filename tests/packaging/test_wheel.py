@@ -37,14 +37,14 @@ def test_serve_reaches_ready_from_an_empty_folder_without_node(
 ) -> None:
     assert shutil.which("node", path=no_node["PATH"]) is None
     binary = installed / "venv" / "bin" / "bedside"
-    bedside = AllInOne(tmp_path / "empty", {"PATH": no_node["PATH"]}, binary=binary)
+    bedside = AllInOne(tmp_path / "empty", {"PATH": no_node["PATH"], "PYTHONPATH": ""}, binary=binary)
     try:
         bedside.start()
         assert set(bedside.children()) >= {"server", "media", "jobs"}
         assert is_ready(bedside.node.url)
         assert is_ready(f"http://127.0.0.1:{bedside.ports.jobs}")
         with urllib.request.urlopen(bedside.url, timeout=5) as page:
-            assert b"/assets/" in page.read()
+            assert b"/static/" in page.read()
     finally:
         assert bedside.stop() == 0
 

@@ -6,10 +6,16 @@ Selectors of `web/templates` live here alone; the visit's own page is `room.py`.
 from __future__ import annotations
 
 import re
+import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from tests.scenarios.room import check_devices_and_enter, wait_in_waiting_room, wait_shown
+from tests.scenarios.room import check_devices_and_enter, is_shown, wait_in_waiting_room, wait_shown
 from tests.support.bedside import AllInOne
 from tests.support.people import Person
+
+CLINIC = "/c/lindenhof"
+ZONE = ZoneInfo("Europe/Berlin")
 
 
 def visit_link(bedside: AllInOne) -> str:
@@ -34,7 +40,7 @@ def fill_card(person: Person, *, place: str = "", phone: str = "", others: str =
         person.write("[name=phone]", phone)
     if others:
         person.write("[name=others]", others)
-    if agrees:
+    if agrees and is_shown(person, "input[name=agrees]"):
         person.press("input[name=agrees]")
 
 
@@ -52,17 +58,49 @@ def come_by_link(person: Person, link: str) -> None:
     wait_in_waiting_room(person)
 
 
-def open_visit(doctor: Person, patient: str) -> None:
-    """From the doctor's list into the visit of this patient."""
-    doctor.page.wait_for_load_state()
-    doctor.press(f'main li:has-text("{patient}") a, main tr:has-text("{patient}") a')
-    doctor.page.wait_for_load_state()
+def open_visit(doctor: Person, appointment: str) -> None:
+    """From the doctor's list into the visit of this appointment."""
+    doctor.open(f"{CLINIC}/clinic")
+    doctor.press(f"#visit-{appointment} a")
     wait_shown(doctor, "#visit, #door")
 
 
-def link_in_outbox(person: Person, first_name: str) -> str:
-    """The newest personal link in the demo's outbox written to somebody of this name."""
+def book_now(scheduler: Person, patient: str, doctor: str) -> str:
+    """Squeezes this patient in at the current five minutes; answers the appointment's id."""
+    scheduler.open(f"{CLINIC}/book")
+    scheduler.write("#search", patient)
+    scheduler.press('form[role=search] button:has-text("Search")')
+    scheduler.press(f'li:has-text("{patient}") a')
+    scheduler.press('summary:has-text("Squeeze in")')
+    squeeze_in = 'form[action$="/squeeze-in"]'
+    label = scheduler.page.locator("#squeeze-doctor option", has_text=doctor)
+    scheduler.choose("#squeeze-doctor", str(label.get_attribute("value")))
+    now = datetime.now(ZONE)
+    scheduler.write("#squeeze-day", now.date().isoformat())
+    scheduler.write("#clock", f"{now.hour:02}:{now.minute // 5 * 5:02}")
+    scheduler.write(f"{squeeze_in} [name=reason]", "needs to be seen today")
+    scheduler.press(f"{squeeze_in} button")
+    scheduler.page.wait_for_url(re.compile(r"/appointments/[\w-]+"))
+    found = re.search(r"/appointments/([\w-]+)", scheduler.page.url)
+    assert found, scheduler.page.url
+    return found.group(1)
+
+
+def links_to(person: Person, patient: str) -> list[str]:
+    """The personal links in the demo's outbox to this patient, the newest first."""
     person.open("/demo/outbox")
-    found = re.findall(r"https?://[^\s\"<]+/v/[\w-]+", person.page.locator(f':text("{first_name}")').first.inner_html())
-    assert found, person.describe()
-    return str(found[0])
+    found = person.page.locator(f'article:has-text("{patient}") a[href*="/v/"]')
+    return [str(link.get_attribute("href")) for link in found.all()]
+
+
+def book_and_get_link(scheduler: Person, patient: str, doctor: str) -> tuple[str, str]:
+    """Books now, and waits for the message that this sends; answers the appointment's id and the personal link."""
+    known = set(links_to(scheduler, patient))
+    appointment = book_now(scheduler, patient, doctor)
+    deadline = time.monotonic() + 15
+    while True:
+        fresh = [link for link in links_to(scheduler, patient) if link not in known]
+        if fresh:
+            return appointment, fresh[0]
+        assert time.monotonic() < deadline, f"no message to {patient}\n{scheduler.describe()}"
+        scheduler.page.wait_for_timeout(300)

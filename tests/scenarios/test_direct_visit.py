@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scenarios import room
-from tests.scenarios.clinic import come_by_link, open_visit, sign_in, visit_link
+from tests.scenarios.clinic import book_and_get_link, come_by_link, open_visit, sign_in
 from tests.support.bedside import AllInOne
 from tests.support.people import Cast
 
@@ -13,14 +13,16 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def test_a_direct_visit(bedside: AllInOne, cast: Cast) -> None:
-    doctor, anna = cast.person("doctor"), cast.person("anna")
+    doctor, anna, scheduler = cast.person("doctor"), cast.person("anna"), cast.person("scheduler")
+    sign_in(scheduler, "Mina Park")
+    appointment, link = book_and_get_link(scheduler, "Thomas Baker", "Ada Okafor")
     sign_in(doctor, "Ada Okafor")
-    come_by_link(anna, visit_link(bedside))
-    open_visit(doctor, "Anna Lindqvist")
+    come_by_link(anna, link)
+    open_visit(doctor, appointment)
     assert room.sees_nobody_of(anna, [doctor.mark])
     assert room.sees_nobody_of(doctor, [anna.mark])
 
-    room.admit(doctor, "Anna Lindqvist")
+    room.admit(doctor, "Thomas Baker")
     room.wait_inside(anna)
     room.both_see_and_hear(doctor, anna)
 

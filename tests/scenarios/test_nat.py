@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios import room
-from tests.scenarios.clinic import come_by_link, open_visit, sign_in, visit_link
+from tests.scenarios.clinic import book_and_get_link, come_by_link, open_visit, sign_in
 from tests.support.bedside import AllInOne
 from tests.support.certificates import issue, tls_front
 from tests.support.network import Host, Nat, Network, may_make_networks, network
@@ -62,10 +62,12 @@ def test_two_homes_meet(town: Town, nat: Nat, way: str) -> None:
     with cast_of(town.url, "anna", "doctor") as cast:
         doctor = town.person(cast, "doctor", town.net.home("d", nat))
         anna = town.person(cast, "anna", town.net.home("a", nat))
+        sign_in(doctor, "Mina Park")
+        appointment, link = book_and_get_link(doctor, "Thomas Baker", "Ada Okafor")
         sign_in(doctor, "Ada Okafor")
-        come_by_link(anna, visit_link(town.bedside))
-        open_visit(doctor, "Anna Lindqvist")
-        room.admit(doctor, "Anna Lindqvist")
+        come_by_link(anna, link)
+        open_visit(doctor, appointment)
+        room.admit(doctor, "Thomas Baker")
         room.wait_inside(anna)
 
         room.both_see_and_hear(doctor, anna, 25)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios import room
-from tests.scenarios.clinic import come_by_link, link_in_outbox, open_visit, sign_in
+from tests.scenarios.clinic import book_and_get_link, come_by_link, open_visit, sign_in
 from tests.support.bedside import Spread
 from tests.support.certificates import issue, tls_front
 from tests.support.people import Cast, Person, cast_of
@@ -70,17 +70,18 @@ def established(pid: int, port: int) -> int:
 
 def test_a_visit_spans_two_servers(two: Spreaded) -> None:
     doctor, anna = two.person("doctor", 0), two.person("anna", 1)
-    link = link_in_outbox(doctor, "Anna")
+    sign_in(doctor, "Mina Park")
+    appointment, link = book_and_get_link(doctor, "Thomas Baker", "Ada Okafor")
     sign_in(doctor, "Ada Okafor")
     come_by_link(anna, link)
-    open_visit(doctor, "Anna Lindqvist")
+    open_visit(doctor, appointment)
 
     first, second = two.spread.servers
     assert first.pid != second.pid
     assert established(first.pid, two.spread.port) > 0
     assert established(second.pid, two.spread.port) > 0
 
-    room.admit(doctor, "Anna Lindqvist")
+    room.admit(doctor, "Thomas Baker")
     room.wait_inside(anna)
     room.both_see_and_hear(doctor, anna)
     room.say(anna, "across two servers")

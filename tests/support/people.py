@@ -100,6 +100,9 @@ class Person:
             ignore_https_errors=True,
             viewport={"width": width, "height": height},
             device_scale_factor=self.zoom,
+            locale="en-GB",
+            timezone_id="Europe/Berlin",
+            accept_downloads=True,
         )
         self.context.add_init_script(script=source_script(self.mark, self.other, self.screen, self.failing))
         self.context.add_init_script(path=HERE / "page" / "eyes.js")
