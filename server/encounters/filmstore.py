@@ -87,14 +87,14 @@ def _sealed_blocks(film: SealedFilm, source: Path) -> Iterator[bytes]:
 
 async def _fetch(store: ObjectStore, film: SealedFilm, index: int, count: int) -> memoryview:
     sealed = BLOCK_BYTES + TAG_BYTES
-    whole = film.size + _blocks(film.size) * TAG_BYTES
+    start, end = index * sealed, min((index + count) * sealed, film.size + _blocks(film.size) * TAG_BYTES)
     try:
-        data = await obstore.get_range_async(
-            store, film.path, start=index * sealed, end=min((index + count) * sealed, whole)
-        )
-    except obstore.exceptions.BaseError as error:
+        data = memoryview(bytes(await obstore.get_range_async(store, film.path, start=start, end=end)))
+    except (FileNotFoundError, obstore.exceptions.BaseError) as error:
         raise FilmDamagedError("the film is not where it was put") from error
-    return memoryview(bytes(data))
+    if len(data) != end - start:
+        raise FilmDamagedError("the film is cut short")
+    return data
 
 
 def _open_blocks(film: SealedFilm, index: int, data: memoryview) -> bytes:

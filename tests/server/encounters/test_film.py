@@ -1,0 +1,383 @@
+"""From the room's grant to a film in the browser: composed by the job out of a real log, sealed, played by ranges."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import obstore
+import pytest
+from sqlalchemy import select
+
+from media.api import StoredLog
+from server import jobs as jobtable
+from server.audit import AuditAction, AuditEntry
+from server.encounters import films, jobs
+from server.encounters.filmstore import (
+    BLOCK_BYTES,
+    FilmDamagedError,
+    SealedFilm,
+    open_recordings,
+    put_film,
+    read_film,
+)
+from server.encounters.ranges import Span, Unsatisfiable, parse_range
+from server.encounters.recording_models import Film
+from server.jobs import JobContext, JobFailed
+from server.jobs.loop import JobsLoop
+from signaling.ports import ConsentGiven
+from signaling.words import ParticipantId, RecordingId, Role
+from tests.media.golden import GoldenLog, audio, flat, tone, video
+from tests.server.clinic_cast import House
+
+SECONDS = 2
+
+
+@dataclass
+class WrappedLog(GoldenLog):
+    """A log whose keys are the clinic's own, as a grant brings them."""
+
+    wraps: dict[str, bytes] = field(default_factory=dict)
+
+    def wrapped(self, participant_id: str) -> bytes:
+        return self.wraps[participant_id]
+
+
+@dataclass
+class Recorded:
+    """A visit in which everybody said yes, recording for the first segment."""
+
+    house: House
+    recording: RecordingId
+    doctor: ParticipantId
+    patient: ParticipantId
+
+    async def store_log(self, folder: Path, segment: int = 1, *, tell: bool = True) -> StoredLog:
+        """A node's log of two people, closed and put into the recordings store."""
+        cast = self.house.cast
+        keys = await cast.port.sealing_keys(cast.room, self.recording, segment, [self.doctor, self.patient])
+        log = WrappedLog(folder / f"{segment}.bedlog", recording_id=self.recording, segment=segment)
+        log.mono_0 += (segment - 1) * 10**10
+        log.utc_0 += (segment - 1) * 10**10
+        log.__post_init__()
+        for who, rgb, hz in ((self.doctor, (200, 30, 30), 500), (self.patient, (30, 60, 200), 900)):
+            log.keys[who] = base64.b64decode(keys[who].key)
+            log.wraps[who] = base64.b64decode(keys[who].wrapped)
+            camera, microphone = log.track(who, "camera"), log.track(who, "microphone")
+            log.send(camera, video(flat(160, 120, rgb), [n / 10 for n in range(SECONDS * 10)]))
+            log.send(microphone, audio(tone(hz), 0, SECONDS))
+        path = log.write(float(SECONDS))
+        stored = StoredLog(
+            recording_id=self.recording,
+            segment=segment,
+            path=f"logs/{self.recording}/{segment:04d}-x.bedlog",
+            bytes=path.stat().st_size,
+            packets=1,
+            complete=True,
+        )
+        await obstore.put_async(open_recordings(self.house.settings), stored.path, path)
+        if tell:
+            await cast.port.log_stored(stored)
+        return stored
+
+    async def stop(self) -> None:
+        await self.house.cast.port.recording_phase(self.house.cast.room, self.recording, "stopped", 1)
+
+    async def film(self) -> Film:
+        async with self.house.cast.database.reading() as session:
+            return (await session.scalars(select(Film))).one()
+
+    async def run_jobs(self) -> int:
+        cast = self.house.cast
+        loop = JobsLoop(cast.database, self.house.settings, cast.vault, cast.clock, jobs.HANDLERS)
+        return await loop.run_due()
+
+    async def url(self, rest: str) -> str:
+        return f"/c/{self.house.cast.slug}/films/{(await self.film()).id}/{rest}"
+
+
+@pytest.fixture
+async def recorded(house: House) -> Recorded:
+    cast = house.cast
+    doctor, patient = await cast.place(Role.DOCTOR), await cast.place(Role.PATIENT)
+    _, session_id = await cast.visits_cookies(patient)
+    await cast.port.arrived(cast.room, patient, session_id)
+    await cast.port.admitted(cast.room, patient, doctor)
+    asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
+    for who in (doctor, patient):
+        await cast.port.record_consent(cast.room, ConsentGiven(asked.recording_id, who, 1, True))
+    await cast.port.recording_phase(cast.room, asked.recording_id, "running", 1)
+    return Recorded(house, asked.recording_id, doctor, patient)
+
+
+async def test_a_stopped_recording_becomes_a_film_that_plays(recorded: Recorded, tmp_path: Path) -> None:
+    await recorded.store_log(tmp_path)
+    await recorded.stop()
+    assert await recorded.run_jobs() == 1
+    film = await recorded.film()
+    assert (film.state, film.code) == ("ready", None)
+    assert film.duration_s == pytest.approx(SECONDS, abs=0.5)
+    assert json.loads(film.report or "{}")["passed"]
+    browser = await recorded.house.browser("doctor")
+    answer = await browser.get(await recorded.url("play"))
+    whole = await answer.read()
+    assert (answer.status, len(whole)) == (200, film.size_bytes)
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert answer.headers["Content-Type"] == "video/mp4"
+    (tmp_path / "got.mp4").write_bytes(whole)
+    with av.open(str(tmp_path / "got.mp4")) as opened:
+        assert {stream.type for stream in opened.streams} == {"video", "audio"}
+    assert not list((recorded.house.settings.var / "run").glob("film-*")), "nothing is left in the clear"
+
+
+async def test_the_film_lies_sealed_and_is_made_once(recorded: Recorded, tmp_path: Path) -> None:
+    stored = await recorded.store_log(tmp_path)
+    await recorded.stop()
+    await recorded.run_jobs()
+    film = await recorded.film()
+    store = recorded.house.settings.var / "recordings"
+    sealed = (store / (film.path or "")).read_bytes()
+    assert b"ftyp" not in sealed
+    assert b"moov" not in sealed
+    await recorded.house.cast.port.log_stored(stored)
+    assert await recorded.run_jobs() == 0
+    assert (await recorded.film()).path == film.path
+
+
+async def test_a_log_that_comes_later_makes_the_film_anew(recorded: Recorded, tmp_path: Path) -> None:
+    await recorded.store_log(tmp_path)
+    second = await recorded.store_log(tmp_path, 2, tell=False)
+    await recorded.stop()
+    await recorded.run_jobs()
+    first = await recorded.film()
+    await recorded.house.cast.port.log_stored(second)
+    await recorded.run_jobs()
+    film = await recorded.film()
+    assert film.path != first.path
+    assert not (recorded.house.settings.var / "recordings" / (first.path or "")).exists()
+    assert json.loads(film.composed_from)[-1] == second.path
+    assert (film.duration_s or 0) > SECONDS + 5, "the time between the segments keeps its length"
+
+
+async def test_a_recording_without_a_first_frame_ends_empty(recorded: Recorded) -> None:
+    await recorded.stop()
+    assert (await recorded.film()).state == "queued"
+    assert await recorded.run_jobs() == 0, "the node may still be storing its log"
+    recorded.house.cast.clock.forward(seconds=3)
+    assert await recorded.run_jobs() == 1
+    film = await recorded.film()
+    assert (film.state, film.path) == ("empty", None)
+    assert not list((recorded.house.settings.var / "recordings").rglob("*.film"))
+    browser = await recorded.house.browser("doctor")
+    assert (await browser.get(await recorded.url("play"))).status == 404
+    assert "Nothing was recorded" in await (await browser.get(await recorded.url("state"))).text()
+    assert "Nothing was recorded" in await (await browser.get(recorded.house.visit_url("/summary"))).text()
+    cast = recorded.house.cast
+    assert (await cast.port.ask_recording(cast.room, recorded.doctor, "teaching")).recording_id != recorded.recording
+
+
+async def test_a_log_that_is_not_there_yet_is_waited_for(recorded: Recorded, tmp_path: Path) -> None:
+    log = await recorded.store_log(tmp_path)
+    await recorded.stop()
+    (recorded.house.settings.var / "recordings" / log.path).rename(tmp_path / "away")
+    with pytest.raises(JobFailed):
+        await jobs.make_film(context_of(recorded))
+    (tmp_path / "away").rename(recorded.house.settings.var / "recordings" / log.path)
+    await recorded.run_jobs()
+    assert (await recorded.film()).state == "ready"
+
+
+async def test_a_damaged_log_is_said_in_words_and_may_be_tried_again(recorded: Recorded, tmp_path: Path) -> None:
+    log = await recorded.store_log(tmp_path)
+    path = recorded.house.settings.var / "recordings" / log.path
+    whole = path.read_bytes()
+    path.write_bytes(b"no log at all")
+    await recorded.stop()
+    await recorded.run_jobs()
+    assert (await recorded.film()).state == "failed"
+    browser = await recorded.house.browser("doctor")
+    page = await (await browser.get(recorded.house.visit_url("/summary"))).text()
+    assert "could not be put together" in page
+    path.write_bytes(whole)
+    assert (await browser.post(await recorded.url("retry"))).status == 303
+    await recorded.run_jobs()
+    assert (await recorded.film()).state == "ready"
+
+
+async def test_stopped_in_the_middle_it_leaves_nothing_and_begins_again(recorded: Recorded, tmp_path: Path) -> None:
+    await recorded.store_log(tmp_path)
+    await recorded.stop()
+    with pytest.raises(JobFailed):
+        await jobs.make_film(context_of(recorded, cancelled=True))
+    assert not list((recorded.house.settings.var / "run").glob("film-*"))
+    assert (await recorded.film()).path is None
+    await recorded.run_jobs()
+    assert (await recorded.film()).state == "ready"
+
+
+def context_of(recorded: Recorded, *, cancelled: bool = False) -> JobContext:
+    cast = recorded.house.cast
+
+    async def nothing(_: float) -> None:
+        return None
+
+    return JobContext(
+        "job", films.JOB, recorded.recording, cast.clinic_id, 1, cast.database, recorded.house.settings, cast.vault,
+        cast.clock, nothing, lambda: cancelled, nothing,
+    )  # fmt: skip
+
+
+# ── Who may ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_only_the_visits_doctor_and_a_granted_patient_watch(recorded: Recorded, tmp_path: Path) -> None:
+    await recorded.store_log(tmp_path)
+    await recorded.stop()
+    await recorded.run_jobs()
+    house, play = recorded.house, await recorded.url("play")
+    for who in ("patient", "other patient", "colleague", "scheduler", "administrator"):
+        browser = await house.browser(who)
+        for path in ("play", "state"):
+            assert (await browser.get(await recorded.url(path))).status == 404, (who, path)
+        assert (await browser.post(await recorded.url("grant"))).status == 404
+        assert (await browser.post(await recorded.url("retry"))).status == 404
+    assert (await house.stranger().get(play)).status == 401
+    doctor = await house.browser("doctor")
+    assert (await doctor.post(await recorded.url("grant"))).status == 303
+    assert (await doctor.post(await recorded.url("grant"))).status == 303
+    assert (await (await house.browser("patient")).get(play)).status == 200
+    assert (await (await house.browser("other patient")).get(play)).status == 404
+    async with house.cast.database.reading() as session:
+        actions = [entry.action for entry in await session.scalars(select(AuditEntry))]
+    assert actions.count(AuditAction.RECORDING_WATCHED) == 1
+    assert actions.count(AuditAction.RECORDING_GRANTED) == 1
+
+
+async def test_progress_is_shown_while_it_is_made(recorded: Recorded, tmp_path: Path) -> None:
+    await recorded.store_log(tmp_path)
+    await recorded.stop()
+    browser = await recorded.house.browser("doctor")
+    page = await (await browser.get(recorded.house.visit_url("/summary"))).text()
+    assert 'hx-trigger="every 2s"' in page
+    async with recorded.house.cast.database.writing() as session:
+        job = await jobtable.load_job(session, films.JOB, recorded.recording)
+        assert job is not None
+        job.progress = 0.42
+    told = await (await browser.get(await recorded.url("state"), headers={"Accept": "application/json"})).json()
+    assert (told["state"], told["progress"]) == ("queued", 0.42)
+
+
+# ── Ranges ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_ranges_as_players_ask_for_them(recorded: Recorded, tmp_path: Path) -> None:
+    await recorded.store_log(tmp_path)
+    await recorded.stop()
+    await recorded.run_jobs()
+    browser, play = await recorded.house.browser("doctor"), await recorded.url("play")
+    whole = await (await browser.get(play)).read()
+    size = len(whole)
+    for header, start, end in (
+        ("bytes=0-1", 0, 2),
+        ("bytes=0-", 0, size),
+        (f"bytes=0-{size + 99}", 0, size),
+        ("bytes=-7", size - 7, size),
+        (f"bytes={size - 1}-", size - 1, size),
+        ("bytes=100-299", 100, 300),
+    ):
+        answer = await browser.get(play, headers={"Range": header})
+        assert answer.status == 206, header
+        assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
+        assert await answer.read() == whole[start:end]
+    several = await browser.get(play, headers={"Range": "bytes=0-1,10-12"})
+    assert several.headers["Content-Type"].startswith("multipart/byteranges; boundary=")
+    body = await several.read()
+    assert int(several.headers["Content-Length"]) == len(body)
+    assert f"Content-Range: bytes 10-12/{size}\r\n\r\n".encode() + whole[10:13] in body
+    beyond = await browser.get(play, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
+    head = await browser.request("HEAD", play)
+    assert (head.status, int(head.headers["Content-Length"])) == (200, size)
+    etag = head.headers["ETag"]
+    assert (await browser.get(play, headers={"Range": "bytes=0-1", "If-Range": etag})).status == 206
+    assert (await browser.get(play, headers={"Range": "bytes=0-1", "If-Range": '"older"'})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("bytes=", None),
+        ("bytes=-", None),
+        ("lines=0-1", None),
+        ("bytes=5-2", None),
+        ("bytes=a-b", None),
+        ("bytes=0-1,,2", None),
+        ("bytes=" + ",".join(["0-1"] * 9), None),
+        ("bytes=" + "9" * 30 + "-", None),
+        ("bytes=0-0", [Span(0, 1)]),
+        ("bytes=-500", [Span(0, 100)]),
+        ("bytes=0-1, 200-", [Span(0, 2)]),
+        (" Bytes = 1-2 , -1", [Span(1, 3), Span(99, 100)]),
+    ],
+)
+def test_a_range_header_is_read_as_the_rfc_says(header: str | None, expected: list[Span] | None) -> None:
+    assert parse_range(header, 100) == expected
+
+
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=-0", "bytes=200-300,400-"])
+def test_a_range_beyond_the_end_is_unsatisfiable(header: str) -> None:
+    with pytest.raises(Unsatisfiable):
+        parse_range(header, 100)
+
+
+# ── Sealed blocks ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def gathered(store: object, film: SealedFilm, start: int, end: int) -> bytes:
+    return b"".join([piece async for piece in read_film(store, film, start, end)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 40 * BLOCK_BYTES + 5])
+async def test_any_part_of_a_sealed_film_opens(house: House, tmp_path: Path, size: int) -> None:
+    plain = bytes(n * 7 % 251 for n in range(1000)) * (size // 1000 + 1)
+    (tmp_path / "plain").write_bytes(plain[:size])
+    store, film = open_recordings(house.settings), SealedFilm("films/a/b.film", size, bytes(32))
+    await put_film(store, film, tmp_path / "plain")
+    for start, end in {(0, size), (size - 1, size), (0, 1), (size // 2, size // 2 + 1), (size // 3, size)}:
+        assert await gathered(store, film, start, end) == plain[start:end]
+
+
+async def test_altered_swapped_cut_or_foreign_blocks_are_refused(house: House, tmp_path: Path) -> None:
+    size, block = 3 * BLOCK_BYTES, BLOCK_BYTES + 16
+    (tmp_path / "plain").write_bytes(bytes(size))
+    store, film = open_recordings(house.settings), SealedFilm("films/a/b.film", size, bytes(32))
+    await put_film(store, film, tmp_path / "plain")
+    path = house.settings.var / "recordings" / film.path
+    whole = path.read_bytes()
+    for changed in (
+        bytes([whole[0] ^ 1]) + whole[1:],
+        whole[block : 2 * block] + whole[:block] + whole[2 * block :],
+        whole[:-1],
+        whole[: 2 * block],
+    ):
+        path.write_bytes(changed)
+        with pytest.raises(FilmDamagedError):
+            await gathered(store, film, 0, size)
+    path.write_bytes(whole)
+    for other in (
+        SealedFilm(film.path, size, bytes([1]) * 32),
+        SealedFilm(film.path, size - 1, film.key),
+    ):
+        with pytest.raises(FilmDamagedError):
+            await gathered(store, other, 0, other.size)
+    moved = SealedFilm("films/a/c.film", size, film.key)
+    path.rename(path.with_name("c.film"))
+    with pytest.raises(FilmDamagedError):
+        await gathered(store, moved, 0, size)
+    with pytest.raises(FilmDamagedError):
+        await gathered(store, film, 0, size)
