@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from server import context
+from server import audit, context
 from server.accounts import links
 from server.accounts.demo import patient_home
 from server.accounts.links import LinkKind
 from server.accounts.models import Patient
+from server.audit import AuditAction
 from server.desk import day
 from server.desk.day import Line
 from server.desk.rules import Standing
@@ -21,10 +22,19 @@ from server.encounters import films
 from server.errors import DomainError, not_found
 from server.pages import render
 from server.permissions import is_patient
+from server.records import service as records
+from server.records.rules import Kind
 from server.routing import Route, see_other
 from server.scheduling import service
+from server.scheduling.wording import when
 from signaling.words import Code
 
+KIND_WORDS = {
+    Kind.SIGNED: "Note",
+    Kind.ADDENDUM: "Added",
+    Kind.LATE_ENTRY: "Added later",
+    Kind.CORRECTION: "Corrected",
+}
 STILL_TODAY = timedelta(hours=12)
 CLOSED = (Standing.OVER, Standing.NO_SHOW, Standing.CANCELLED)
 
@@ -41,17 +51,29 @@ async def show_mine(request: web.Request) -> web.Response:
 
 
 async def show_home(request: web.Request) -> web.Response:
+    """Reading a note leaves its entry, so this page writes."""
     clinic, now = context.clinic(request), context.now(request)
     patient_id = _patient_id(request)
-    async with context.database(request).reading() as session:
+    async with context.database(request).writing() as session:
         patient = await service.get_patient(session, clinic, patient_id)
         lines = await day.load_of_patient(session, clinic, patient_id, now)
+        notes = await records.load_released_notes(session, clinic, patient_id)
         granted = await films.load_granted_films(session, clinic.id, patient_id)
+        for note in notes:
+            await audit.enter(
+                session,
+                clinic_id=clinic.id,
+                actor_person_id=patient.person_id,
+                action=AuditAction.NOTE_READ,
+                subject=("note", note.note_id),
+                now=now,
+            )
     values = {
         "patient": patient,
         "upcoming": [line for line in lines if _is_upcoming(line, now)],
         "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
-        "notes": [],
+        "notes": [(note, when(note.starts_at, note.zone, patient.language)) for note in notes],
+        "kind_words": KIND_WORDS,
         "films": granted,
     }
     return render(request, "desk/mine.html", values)

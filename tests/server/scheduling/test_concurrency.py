@@ -7,30 +7,20 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.db import Database
 from server.errors import DomainError
 from server.scheduling import service
 from server.scheduling.models import Appointment, Message, Tick
 from server.scheduling.service import Booking, Move
 from server.scheduling.ticks import in_transaction
-from tests.server.scheduling.conftest import World
+from tests.server.scheduling.booking_worker import SLOTS, STEP, TRIES
+from tests.server.scheduling.conftest import NOW, World
 from tests.server.scheduling.test_service import NINE, book
-
-SLOTS = 6
-STEP = timedelta(minutes=40)
-
-WORKER = """
-import asyncio, json, sys
-from tests.server.scheduling.test_concurrency import attempt_all
-print(json.dumps(asyncio.run(attempt_all(json.loads(sys.stdin.read())))))
-"""
 
 
 async def attempt(world: World, booking: Booking) -> str:
@@ -39,26 +29,6 @@ async def attempt(world: World, booking: Booking) -> str:
     except DomainError as refused:
         return refused.code.value
     return "booked"
-
-
-async def attempt_all(told: dict[str, str]) -> dict[str, int]:
-    """What one process does: every slot six times, all at once."""
-    from server.accounts.service import get_clinic  # noqa: PLC0415 (in the worker)
-    from server.events import Events  # noqa: PLC0415
-
-    database = Database(told["url"])
-    async with database.reading() as session:
-        clinic = await get_clinic(session, told["clinic"])
-    ids = [told[name] for name in ("doctor", "colleague", "scheduler", "anna", "boris", "chen", "visit")]
-    world = World(database, clinic, clinic, *ids, Events())
-    wanted = [
-        Booking(patient, world.visit, (world.doctor,), NINE + n * STEP)
-        for n in range(SLOTS)
-        for patient in (world.anna, world.boris, world.chen) * 2
-    ]
-    answers = await asyncio.gather(*(attempt(world, each) for each in wanted))
-    await database.close()
-    return dict(Counter(answers))
 
 
 async def test_one_slot_wanted_by_twenty_tasks_is_booked_once(world: World) -> None:
@@ -81,27 +51,32 @@ async def test_processes_that_book_everything_at_once_book_each_slot_once(world:
     told = {
         name: getattr(world, name) for name in ("doctor", "colleague", "scheduler", "anna", "boris", "chen", "visit")
     }
-    told |= {"url": database_url, "clinic": world.clinic.id}
+    told |= {"url": database_url, "clinic": world.clinic.id, "first": NINE.isoformat(), "now": NOW.isoformat()}
     workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.server.scheduling.booking_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
     ]
     outputs = await asyncio.gather(
         *(asyncio.to_thread(worker.communicate, json.dumps(told), 100) for worker in workers)
     )
-    assert [worker.returncode for worker in workers] == [0, 0, 0]
+    assert [worker.returncode for worker in workers] == [0, 0]
     answers: Counter[str] = Counter()
     for output, _ in outputs:
         answers.update(json.loads(output.splitlines()[-1]))
     assert set(answers) <= {"booked", "slot_taken"}
     assert answers["booked"] == SLOTS
-    assert answers.total() == 3 * SLOTS * 6
+    assert answers.total() == 2 * SLOTS * TRIES
     async with world.database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(Appointment)) == SLOTS
         assert await session.scalar(select(func.count()).select_from(Tick)) == SLOTS * (8 + 6)
 
 
-class Deadlock(Exception):
+class DeadlockError(Exception):
     """What the driver raises for the one PostgreSQL chose."""
 
     sqlstate = "40P01"
@@ -113,7 +88,7 @@ async def test_a_deadlock_is_tried_again_twice_and_no_more(world: World) -> None
     async def act(session: AsyncSession, deadlocks: int) -> str:
         tries.append(session)
         if len(tries) <= deadlocks:
-            raise DBAPIError("insert", {}, Deadlock())
+            raise DBAPIError("insert", {}, DeadlockError())
         return "done"
 
     assert await in_transaction(world.database, lambda session: act(session, 2)) == "done"
