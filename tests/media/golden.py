@@ -96,6 +96,7 @@ def video(
     clock: float = 1.0,
     codec: str = "VP8",
     keys: Sequence[int] = (),
+    bit_rate: int = 400_000,
 ) -> list[Rtp]:
     """VP8 (or H.264) packets; a picture of another size begins anew with a key frame. `clock`: the sender's rate."""
     packets: list[Rtp] = []
@@ -103,7 +104,7 @@ def video(
     for number, at_s in enumerate(times_s):
         image = picture(at_s)
         if encoder is None or image.shape != size or number in keys:
-            encoder, size = _video_encoder(codec, image.shape[1], image.shape[0]), image.shape
+            encoder, size = _video_encoder(codec, image.shape[1], image.shape[0], bit_rate), image.shape
         frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, 30)
         data = b"".join(bytes(packet) for packet in encoder.encode(frame))
@@ -274,10 +275,10 @@ class GoldenLog:
         return chunks + [(0.0, who, b"", True) for who in self.keys if ended]
 
 
-def _video_encoder(codec: str, width: int, height: int) -> av.VideoCodecContext:
+def _video_encoder(codec: str, width: int, height: int, bit_rate: int) -> av.VideoCodecContext:
     encoder = av.CodecContext.create("libvpx" if codec == "VP8" else "libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base, encoder.bit_rate, encoder.gop_size = Fraction(1, 30), 400_000, 3000
+    encoder.time_base, encoder.bit_rate, encoder.gop_size = Fraction(1, 30), bit_rate, 3000
     fast = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
     encoder.options = fast if codec == "VP8" else {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
     return encoder
