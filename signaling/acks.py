@@ -11,27 +11,35 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from signaling.logs import Happening, log_error
-from signaling.messages import CHAT_LIMIT_CHARACTERS, Chat, Event, NotOk
+from signaling.messages import CHAT_LIMIT_CHARACTERS, Chat, Event, NotOk, Wire
 from signaling.words import TEXT, Code, Refused
 
 SomeEvent = TypeVar("SomeEvent", bound=Event)
+SomeWire = TypeVar("SomeWire", bound=Wire)
 
 
 def parse(kind: type[SomeEvent], payload: tuple[object, ...]) -> SomeEvent:
     """Exactly one object of exactly this shape. Raises malformed or too_long with the limit."""
     if len(payload) != 1 or not isinstance(payload[0], dict):
         raise Refused(Code.MALFORMED)
-    if _size_bytes(payload[0]) > kind.LIMIT_BYTES:
+    raw = to_json(payload[0])
+    if len(raw) > kind.LIMIT_BYTES:
         raise Refused(Code.TOO_LONG, limit=CHAT_LIMIT_CHARACTERS if issubclass(kind, Chat) else kind.LIMIT_BYTES)
+    return parse_strictly(kind, raw)
+
+
+def parse_strictly(kind: type[SomeWire], raw: bytes) -> SomeWire:
+    """From JSON, where a number is a number and an enum its word. Raises malformed."""
     try:
-        return kind.model_validate(payload[0])
-    except (ValidationError, RecursionError) as error:
+        return kind.model_validate_json(raw, strict=True)
+    except ValidationError as error:
         raise Refused(Code.MALFORMED) from error
 
 
-def _size_bytes(payload: dict[object, object]) -> int:
+def to_json(payload: object) -> bytes:
+    """As it came over the wire. Raises malformed."""
     try:
-        return len(json.dumps(payload, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        return json.dumps(payload, ensure_ascii=False).encode("utf-8", "surrogatepass")
     except (TypeError, ValueError, RecursionError) as error:
         raise Refused(Code.MALFORMED) from error
 

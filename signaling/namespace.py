@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import socketio
-from pydantic import ValidationError
 from socketio.exceptions import ConnectionRefusedError as SocketRefused
 
 from media.api import NodeEvent
 from signaling import changes as c
-from signaling.acks import parse, refusal
+from signaling.acks import SomeWire, parse, parse_strictly, refusal, to_json
 from signaling.bus import Message
 from signaling.logs import Happening, log_error, log_info
 from signaling.messages import Auth, DownOffered, Phase, Snapshot
@@ -284,17 +283,14 @@ class VisitNamespace:
                 await self._sio.emit("down_offer", offer.model_dump(mode="json"), to=socket.sid, namespace=VISIT)
 
 
-def read_auth(kind: type[Any], auth: object) -> Any:
+def read_auth(kind: type[SomeWire], auth: object) -> SomeWire | None:
     """None for a page of another protocol version. Raises malformed."""
     if not isinstance(auth, dict):
         raise Refused(Code.MALFORMED)
     version = auth.get("v")
     if isinstance(version, int) and version != PROTOCOL_VERSION:
         return None
-    try:
-        return kind.model_validate(auth)
-    except ValidationError as error:
-        raise Refused(Code.MALFORMED) from error
+    return parse_strictly(kind, to_json(auth))
 
 
 def cookies_of(environ: dict[str, Any]) -> dict[str, str]:

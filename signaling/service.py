@@ -123,6 +123,7 @@ class Signaling:
             await self._sio.emit("server_restart", namespace=namespace)
         await asyncio.sleep(0.05)  # lets the writers send it before the close
         await self._open.close_all()
+        await self._sio.shutdown()
         await self._nodes.stop()
         await self._tasks.close()
         await self._store.leave(self._server_id)

@@ -37,7 +37,7 @@ class Server:
         *,
         shared: SharedMemory | None = None,
         redis_url: str | None = None,
-        ping_s: float | None = None,
+        ping_s: int | None = None,
     ) -> None:
         self.server_id = secrets.token_hex(4)
         self.store: RoomStore = (
@@ -93,9 +93,11 @@ class Page:
         self.refused: dict[str, Any] | None = None
         self.is_over = asyncio.Event()
         self._news = asyncio.Event()
+        self._is_rude = False
 
     async def open(self, namespace: str, auth: dict[str, Any], *, transports: list[str] | None = None) -> None:
         self._namespace = namespace
+        self._is_rude = transports == ["polling"]
         self.sio.on("*", handler=self._hear, namespace=namespace)
         self.sio.on("connect_error", handler=self._refuse, namespace=namespace)
         self.sio.on("disconnect", handler=self._end, namespace=namespace)
@@ -106,6 +108,7 @@ class Page:
             transports=transports or ["websocket"],
             wait_timeout=PATIENCE_S,
         )
+        self._websocket = getattr(self.sio.eio, "ws", None)
 
     async def _hear(self, event: str, *data: Any) -> None:
         self.heard.append((event, data[0] if data else None))
@@ -118,14 +121,26 @@ class Page:
         self.is_over.set()
 
     async def close(self) -> None:
-        await self.sio.disconnect()
+        """Politely, or just away where the library would wait for the other side."""
+        if self._is_rude:
+            for task in (self.sio.eio.read_loop_task, self.sio.eio.write_loop_task):
+                task.cancel()
+            await asyncio.gather(self.sio.eio.read_loop_task, return_exceptions=True)
+        else:
+            await self.sio.disconnect()
         await self._http.close()
 
     async def vanish(self) -> None:
         """The network is gone: no close frame is sent, nothing is answered any more."""
+        self._is_rude = True
         websocket = self.sio.eio.ws
         websocket._response.connection.transport.pause_reading()
         self.sio.eio.ws = _Deaf(websocket)
+
+    @property
+    def close_code(self) -> int | None:
+        """The code of the close frame that ended the WebSocket."""
+        return self._websocket.close_code
 
     def all(self, event: str) -> list[Any]:
         return [body for name, body in self.heard if name == event]

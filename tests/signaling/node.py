@@ -84,7 +84,7 @@ class FakeNode:
             draining=False,
             load=0.0,
             last_event=len(self._events),
-            rooms=dict(self.rooms),
+            rooms={one: room.model_copy(deep=True) for one, room in self.rooms.items()},
         )
 
     async def stats(self, room_id: str) -> RoomStats:
