@@ -106,13 +106,17 @@ def _add_signaling(app: web.Application, parts: Parts) -> None:
         node_urls=parts.settings.nodes,
         node_secret=keys.node_secret(parts.settings),
         redis_url=parts.settings.redis,
-        # In development the page's own origin, whichever of this machine's names it was opened by.
-        allowed_origins=[] if parts.settings.is_development else [parts.settings.origin],
+        allowed_origins=_origins(parts.settings),
         clock=parts.clock,
     )
     app[context.SIGNALING] = signaling
     signaling.attach(app)
     app.cleanup_ctx.append(_run_signaling)
+
+
+def _origins(settings: Settings) -> list[str]:
+    """The public address; without one, in development, the page's own origin by whichever name it was opened."""
+    return [] if settings.is_development and not settings.public_url else [settings.origin]
 
 
 async def _run_signaling(app: web.Application) -> AsyncIterator[None]:
