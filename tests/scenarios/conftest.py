@@ -38,6 +38,8 @@ def cast(bedside: AllInOne) -> Iterator[Cast]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
     """Keeps what everybody's page showed when a story failed, under artifacts/failed/."""
     report = yield
+    if call.when == "call":
+        item.report_call = report  # type: ignore[attr-defined]
     if call.when == "call" and call.excinfo is not None:
         for value in getattr(item, "funcargs", {}).values():
             for person in getattr(value, "people", getattr(getattr(value, "cast", None), "people", [])):

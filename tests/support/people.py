@@ -23,6 +23,7 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Request,
+    WebSocket,
     sync_playwright,
 )
 
@@ -88,6 +89,8 @@ class Person:
     troubles: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     flashes: list[dict[str, float]] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+    presses: int = 0
 
     def __post_init__(self) -> None:
         self.new_context()
@@ -119,14 +122,21 @@ class Person:
         page.on("pageerror", lambda error: self.troubles.append(f"{self.name}: {error}"))
         page.on("console", self._on_console)
         page.on("request", self._on_request)
+        page.on("websocket", self._on_websocket)
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.troubles.append(f"{self.name}: {message.text}")
 
     def _on_request(self, request: Request) -> None:
-        if urlsplit(request.url).scheme in {"http", "https", "ws", "wss"} and not request.url.startswith(self.base_url):
+        if urlsplit(request.url).scheme in {"http", "https"} and not request.url.startswith(self.base_url):
             self.foreign.append(request.url)
+
+    def _on_websocket(self, socket: WebSocket) -> None:
+        """Everything the server tells this browser is kept as text, to be searched for what it must not say."""
+        if urlsplit(socket.url).netloc != urlsplit(self.base_url).netloc:
+            self.foreign.append(socket.url)
+        socket.on("framereceived", lambda frame: self.received.append(str(frame)))
 
     # ── where they are ──
 
@@ -146,6 +156,7 @@ class Person:
         """Presses the first visible button, link or box that matches; with the keyboard by Tab and Enter or space."""
         target = self.page.locator(selector).locator("visible=true").first
         target.wait_for(timeout=timeout_s * 1000)
+        self.presses += 1
         if not self.keyboard:
             target.click(timeout=timeout_s * 1000)
             return
