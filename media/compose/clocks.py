@@ -21,6 +21,7 @@ JUMP_S = 0.15
 SHIFT_S = 0.25
 WINDOW_S = 5.0
 STEP_S = 0.05
+MAD_S = 0.2
 BOGUS_S = 5.0
 DRIFT_SPAN_S = 60.0
 DRIFT_LIMIT = 1e-3
@@ -194,51 +195,44 @@ def _piece_of_reports(work: _Work) -> Int64s:
 
 
 def _to_sender_clock(work: _Work) -> tuple[Float64s | None, float]:
-    """The packets' times on the sender's NTP clock, and the largest residual kept; None when no piece has a report."""
+    """The packets' times on the sender's NTP clock, and how far reports stray; None when there is no report.
+
+    The offset NTP − RTP time is followed from report to report: a sound card drifts, and one that loses a few samples
+    now and then drifts by steps.
+    """
     if len(work.reports.ntp) == 0:
         return None, 0.0
     times, residual = np.empty(len(work.media)), 0.0
     of_report = _piece_of_reports(work)
-    known: dict[int, float] = {}
-    slope = _slope(work, of_report)
-    for piece in np.unique(work.piece):
-        mine = of_report == piece
-        here = work.piece == piece
-        if mine.any():
-            offsets = work.reports.ntp[mine] - work.reports.media[mine] * (1 + slope)
-            offset = float(np.median(offsets))
-            kept = np.abs(offsets - offset) < max(STEP_S, 3 * float(np.median(np.abs(offsets - offset))))
-            residual = max(residual, float(np.abs(offsets[kept] - offset).max()))
-            known[int(piece)] = offset
-            times[here] = work.media[here] * (1 + slope) + offset
-    _fill_pieces_without_report(work, times, known, slope)
+    reported = np.unique(of_report)
+    for piece in reported:
+        mine, here = of_report == piece, work.piece == piece
+        order = np.argsort(work.reports.media[mine], kind="stable")
+        media, offsets = work.reports.media[mine][order], (work.reports.ntp - work.reports.media)[mine][order]
+        smooth = _smoothed(offsets)
+        residual = max(residual, float(np.percentile(np.abs(offsets - smooth), 75)))
+        times[here] = work.media[here] + np.interp(work.media[here], media, smooth)
+    for piece in np.setdiff1d(work.piece, reported):
+        _place_beside(work, times, int(piece), int(reported[np.argmin(np.abs(reported - piece))]))
     return times, residual
 
 
-def _slope(work: _Work, of_report: Int64s) -> float:
-    """How much faster the sender's NTP clock runs than this track's RTP clock: Theil-Sen over the longest piece."""
-    pieces, counts = np.unique(of_report, return_counts=True)
-    mine = of_report == pieces[int(np.argmax(counts))]
-    media, excess = work.reports.media[mine], (work.reports.ntp - work.reports.media)[mine]
-    if len(media) < 4 or media[-1] - media[0] < DRIFT_SPAN_S / 2:
-        return 0.0
-    half = len(media) // 2
-    runs = media[half:] - media[: len(media) - half]
-    rises = excess[half:] - excess[: len(media) - half]
-    slope = float(np.median(rises[runs > 0] / runs[runs > 0])) if (runs > 0).any() else 0.0
-    return slope if abs(slope) < DRIFT_LIMIT else 0.0
+def _smoothed(offsets: Float64s) -> Float64s:
+    """The median of each value and its two neighbours; a first or last one counts unless it is mad."""
+    smooth = offsets.copy()
+    if len(offsets) > 2:
+        smooth[1:-1] = np.median(np.lib.stride_tricks.sliding_window_view(offsets, 3), axis=1)
+        for edge, beside in ((0, smooth[1]), (-1, smooth[-2])):
+            if abs(offsets[edge] - beside) > MAD_S:
+                smooth[edge] = beside
+    return smooth
 
 
-def _fill_pieces_without_report(work: _Work, times: Float64s, known: dict[int, float], slope: float) -> None:
+def _place_beside(work: _Work, times: Float64s, piece: int, neighbour: int) -> None:
     """A piece too short for a report of its own keeps the delay that a neighbouring piece had."""
-    base = work.arrived - work.media * (1 + slope)
-    for piece in np.unique(work.piece):
-        if int(piece) in known:
-            continue
-        here = work.piece == piece
-        neighbour = min(known, key=lambda one: abs(one - int(piece)))
-        delay = float(base[work.piece == neighbour].min()) - known[neighbour]
-        times[here] = work.media[here] * (1 + slope) + float(base[here].min()) - delay
+    here, there = work.piece == piece, work.piece == neighbour
+    delay = float((work.arrived[there] - times[there]).min())
+    times[here] = work.media[here] + float((work.arrived[here] - work.media[here]).min()) - delay
 
 
 def _by_arrival(work: _Work) -> Float64s:

@@ -20,7 +20,7 @@ Samples = npt.NDArray[np.float32]
 RATE = 48_000
 LOOKAHEAD = 312  # samples that libopus, hence every browser, delays the signal by (RFC 7845 §4.2 "pre-skip")
 SLACK = 240
-NUDGE_FROM, NUDGE = 12, 2
+NUDGE_FROM, NUDGE = 12, 8
 FADE = 96
 KNEE = 0.8
 OPEN_AHEAD_S = 1.0
@@ -156,7 +156,7 @@ def _faded(run: Run, *, at_end: bool) -> Run:
 def _nudged(samples: Samples, error: int) -> Samples:
     if abs(error) <= NUDGE_FROM or len(samples) < 4 * NUDGE:
         return samples
-    size = len(samples) + (NUDGE if error > 0 else -NUDGE)
+    size = len(samples) + max(-NUDGE, min(NUDGE, error // NUDGE_FROM))
     at = np.linspace(0, len(samples) - 1, size)
     return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
 

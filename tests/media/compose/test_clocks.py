@@ -147,6 +147,23 @@ def test_a_way_that_becomes_longer_for_good_moves_nothing_where_there_are_report
     assert np.abs(errors(placed.captured_s, times)).max() < 0.005
 
 
+def test_a_sound_card_that_loses_samples_now_and_then_is_followed() -> None:
+    """Forty milliseconds lost every seven seconds, the timestamps none the wiser: too little to see in arrivals."""
+    sender = Sender()
+    times = seconds(120, 0.02)
+    audio = sender.track(
+        "audio",
+        times,
+        rtp_of=lambda t: 1000 + (t - 0.04 * np.floor(t / 7)) * 48_000,
+        delay=sender.jitter(),
+        report_times=seconds(120, 5),
+    )
+    video = sender.track("video", times, delay=sender.jitter(), report_times=seconds(120, 1))
+    placed = place_tracks([audio, video])
+    apart = placed[0].captured_s - placed[1].captured_s
+    assert np.abs(apart).max() < 0.05
+
+
 def test_reports_gone_mad_are_passed_over() -> None:
     sender = Sender()
     times = seconds(30, 0.02)

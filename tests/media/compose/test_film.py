@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +12,15 @@ import av
 import numpy as np
 import pytest
 
+from media.api import SealingKey
+from media.capture import CaptureLimits, CaptureStore, Clock
 from media.compose import CancelledError, FilmOptions, FilmReport, compose_film
 from media.vault import delete_participant
 from tests.media.compose.shown import Shown, near
-from tests.media.golden import GoldenLog, audio, flat, tone, video
+from tests.media.golden import MONO_0, UTC_0, GoldenLog, Rtp, audio, flat, tone, video
 
 SMALL = FilmOptions(width=320, height=180, preset="ultrafast")
+SOURCES = ("camera", "microphone")
 RED, BLUE, GREEN, WHITE = (200, 30, 30), (30, 60, 200), (20, 160, 60), (255, 255, 255)
 
 
@@ -356,3 +361,49 @@ def test_what_was_lost_is_told_and_a_pause_is_not(golden: GoldenLog) -> None:
     gaps = {(one.kind, one.participant_id, round(one.start_s, 1), round(one.end_s, 1)) for one in report.gaps}
     assert gaps == {("sound", "anna", 1.0, 1.5), ("picture", "anna", 0.4, 3.0)}
     assert report.passed
+
+
+async def test_what_the_recorder_wrote_becomes_a_film(tmp_path: Path) -> None:
+    """From `packet()` through threads, sealing and store to the film, on a clock of the test's own."""
+    now = [MONO_0]
+    clock = Clock(mono_ns=lambda: now[0], utc_ns=lambda: UTC_0 + now[0] - MONO_0)
+    limits = CaptureLimits(disk_floor_bytes=1)
+    store = CaptureStore(tmp_path / "captures", str(tmp_path / "recordings"), "node", limits=limits, clock=clock)
+    session = store.open_session("room", "rec", 1)
+    keys = {who: os.urandom(32) for who in ("anna", "doctor")}
+    people = {"anna": (RED, 440.0), "doctor": (BLUE, 880.0)}
+    sources = [(who, source, what) for who, both in people.items() for source, what in zip(SOURCES, both, strict=True)]
+    sent: list[tuple[float, int, Rtp]] = []
+    for who, source, what in sources:
+        is_video = source == "camera"
+        kind, codec, rate = ("video", "VP8", 90_000) if is_video else ("audio", "opus", 48_000)
+        track = session.open_track(
+            participant_id=who, source=source, kind=kind, codec=codec, payload_type=96, clock_rate=rate, cname=who
+        )
+        packets = (
+            video(flat(64, 48, what, [1.0]), frames(0, 2, 15)) if is_video else audio(tone(what, [(1.0, 1.2)]), 0, 2)
+        )
+        sent += [(one.captured_s + 0.01, track, one) for one in packets]
+    session.set_grant(True, sealing_keys(keys))
+    for at_s, track, one in sorted(sent, key=lambda item: item[0]):
+        now[0] = MONO_0 + round(at_s * 1e9)
+        assert session.packet(track, now[0], one.sequence, one.header, one.payload)
+        session.tick()
+    now[0] = MONO_0 + 2_000_000_000
+    log = await session.close("ended")
+    await store.close()
+    assert log is not None
+    report = compose_film(
+        [tmp_path / "recordings" / log.path], tmp_path / "film.mp4", unwrap=lambda who, _: keys[who], options=SMALL
+    )
+    film = Shown(tmp_path / "film.mp4")
+    assert report.passed
+    assert report.duration_s == pytest.approx(2.0, abs=0.04)
+    assert near(film.colour(0.5, 0.25, 0.5), RED)
+    assert near(film.colour(0.5, 0.75, 0.5), BLUE)
+    for x, hz in ((0.25, 440), (0.75, 880)):
+        assert abs(film.onsets(hz)[0] - film.moments(x, 0.5, WHITE)[0]) <= 0.08
+
+
+def sealing_keys(keys: dict[str, bytes]) -> dict[str, SealingKey]:
+    return {who: SealingKey(key=base64.b64encode(key).decode(), wrapped="AAAA") for who, key in keys.items()}
