@@ -145,6 +145,7 @@ async def film_values(session: AsyncSession, film: Film, slug: str, *, may_grant
         "state": film.state,
         "progress": job.progress if is_running and job is not None else film.progress,
         "code": film.code,
+        "is_retried": film.state == "failed" and job is not None and job.finished_at is None,
         "duration_s": film.duration_s,
         "passed": report.get("passed"),
         "problems": report.get("problems", []),

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -34,6 +35,7 @@ from server.vault import KEY_BYTES, VaultError
 from signaling.words import Refused
 
 NICENESS = 10
+LOG_DAMAGED = "log_damaged"
 POLL_S = 0.1
 STOP_WITHIN_S = 5.0
 
@@ -69,13 +71,21 @@ async def make_film(job: JobContext) -> None:
     folder = job.settings.var / "run" / f"film-{film.id}"
     await asyncio.to_thread(_fresh_folder, folder)
     try:
-        await _mark_composing(job, film.id)
-        store = open_recordings(job.settings)
-        work = await _prepare(job, recording, store, paths, folder)
-        report = await _compose(job, film.id, work)
-        await _keep(job, film.id, store, Made(work.output, report, paths))
+        await _make(job, recording, film.id, paths, folder)
+    except JobFailed as failed:
+        await _say_failed(job, film.id, failed.code)
+        raise
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _make(job: JobContext, recording: Recording, film_id: str, paths: list[str], folder: Path) -> None:
+    await _mark_composing(job, film_id)
+    store = open_recordings(job.settings)
+    work = await _prepare(job, recording, store, paths, folder)
+    report = await _compose(job, work)
+    if report is not None:
+        await _keep(job, film_id, store, Made(work.output, report, paths))
 
 
 async def _load(job: JobContext) -> tuple[Recording, Film, list[str]] | None:
@@ -131,27 +141,24 @@ async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
             await asyncio.to_thread(file.write, piece)
 
 
-async def _compose(job: JobContext, film_id: str, work: Work) -> FilmReport:
-    """Runs the composing process to its end; it is stopped when the work is no longer wanted."""
+async def _compose(job: JobContext, work: Work) -> FilmReport | None:
+    """Runs the composing process to its end; None once the work is no longer wanted here."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=compose_in_process, args=(work, theirs), daemon=True)
     await asyncio.to_thread(process.start)
     theirs.close()
     try:
-        while True:
+        while not job.cancelled():
             told = await asyncio.to_thread(_next_word, ours)
             if isinstance(told, float):
                 await job.progress(told)
             elif isinstance(told, FilmReport):
                 return told
             elif isinstance(told, str):
-                await _fail(job, film_id, told)
-                raise JobFailed(told, for_good=True)
-            if job.cancelled():
-                raise JobFailed("stopped")
+                raise JobFailed(told, for_good=told == LOG_DAMAGED)
+        return None
     except (EOFError, OSError):
-        await _fail(job, film_id, "composing_died")
         raise JobFailed("composing_died") from None
     finally:
         await asyncio.to_thread(_end, process)
@@ -173,6 +180,8 @@ def _end(process: Any) -> None:
 def compose_in_process(work: Work, pipe: Connection) -> None:
     """The composing process: behind everybody else for the processor; ends when nobody listens any more."""
     os.nice(NICENESS)
+    # Ctrl-C reaches the whole group; the job's own process decides when this one ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def unwrap(participant_id: str, wrapped: bytes) -> bytes:
         return work.keys[wrapped]
@@ -180,7 +189,11 @@ def compose_in_process(work: Work, pipe: Connection) -> None:
     try:
         report = compose_film(work.logs, work.output, unwrap=unwrap, names=work.names, progress=pipe.send)
     except LogDamagedError:
-        pipe.send("log_damaged")
+        pipe.send(LOG_DAMAGED)
+    except BrokenPipeError:
+        return
+    except Exception as error:  # told by its kind alone: its words could hold what was recorded
+        pipe.send(f"composing_failed_{type(error).__name__}"[:64])
     else:
         pipe.send(report)
 
@@ -225,7 +238,7 @@ async def _finish(job: JobContext, film_id: str, **values: Any) -> None:
             setattr(film, name, value)
 
 
-async def _fail(job: JobContext, film_id: str, code: str) -> None:
+async def _say_failed(job: JobContext, film_id: str, code: str) -> None:
     """Said on the visit's page; a film that was made from fewer logs stays what it was."""
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
