@@ -51,13 +51,13 @@ class LogFile:
 
     def perform(self, work: Work) -> None:
         """Never raises: an error of the disk breaks the log, is told once, and later work for it is let go."""
-        self.taken_bytes += len(work.plain) + len(work.clear)
         try:
             if not self.broken:
                 self._write(work)
         except Exception as error:  # whatever it is: the thread serves other rooms' logs too
             self.broken = True
             self._failed(error)
+        self.taken_bytes += len(work.plain) + len(work.clear)
         if work.done is not None:
             self._close()
             work.done.set_result(None)

@@ -117,7 +117,7 @@ class Canvas:
 
     def _label(self, tile: Tile) -> None:
         name = self._labels.get(tile.participant_id, "")
-        mask = drawn(name, max(1, tile.width // 320)) if name and tile.source == "camera" else None
+        mask = drawn(name, max(1, self.width // 640)) if name and tile.source == "camera" else None
         if mask is not None:
             self._write_on_bar(mask[:, : tile.width - 12], tile.x + 6, tile.y + tile.height - mask.shape[0] - 8)
 

@@ -17,6 +17,7 @@ from media.compose.timeline import FilmTrack, Span
 
 EDGE_S = 0.02
 HOLE_S = 1.0
+LARGEST_PIXELS = 4096 * 2304  # a key frame may claim 16383 × 16383, hundreds of megabytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def open_pictures(tracks: Sequence[FilmTrack]) -> dict[tuple[str, str], SourcePi
 def _decoder(codec: str) -> av.VideoCodecContext:
     decoder = cast(av.VideoCodecContext, av.CodecContext.create(codec, "r"))
     decoder.thread_type = "AUTO"
+    decoder.options = {"max_pixels": str(LARGEST_PIXELS)}
     return decoder
 
 

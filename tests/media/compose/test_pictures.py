@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,26 @@ def test_of_two_layers_the_larger_that_is_there_shows(golden: GoldenLog) -> None
 def test_a_frame_that_does_not_decode_is_passed_over(golden: GoldenLog) -> None:
     packets = video(flat(64, 48, RED), tenths(0, 10), keys=[5])
     broken = [
-        type(one)(one.captured_s, one.sequence, one.timestamp, one.marker, one.payload[:5] + b"\xff" * 20)
-        if 0.15 < one.captured_s < 0.25
-        else one
-        for one in packets
+        replace(one, payload=one.payload[:5] + b"\xff" * 20) if 0.15 < one.captured_s < 0.25 else one for one in packets
     ]
     golden.send(golden.track("anna", "camera"), broken)
     golden.write(1.0)
     shown = camera(golden).at(0.95)
     assert shown is not None
     assert shown.captured_s > 0.85
+
+
+def test_a_picture_that_claims_to_be_enormous_is_never_made(golden: GoldenLog) -> None:
+    """16383 by 16383 written into the key frame's header (RFC 6386 §9.1)."""
+    packets = video(flat(64, 48, RED), tenths(0, 10), keys=[5])
+    huge = [
+        replace(one, payload=one.payload[:10] + b"\xff\x3f\xff\x3f" + one.payload[14:]) if one.captured_s == 0 else one
+        for one in packets
+    ]
+    golden.send(golden.track("anna", "camera"), huge)
+    golden.write(1.0)
+    pictures = camera(golden)
+    assert pictures.at(0.3) is None
+    shown = pictures.at(0.95)
+    assert shown is not None
+    assert shown.frame.width == 64
