@@ -28,7 +28,7 @@ from server.permissions import anybody, holds_visit, is_doctor, is_visitor
 from server.routing import Route, see_other
 from server.scheduling.service import Act
 from server.scheduling.wording import when
-from signaling.words import Code, Role
+from signaling.words import Code, Role, RoomId
 
 REFRESH_MAX_S = 6 * 3600
 
@@ -60,6 +60,8 @@ async def enter(request: web.Request) -> web.Response:
         opening = await doors.look(session, token, request.cookies, now)
         card = None if opening.is_guest else _card(form)
         participation, opened = await doors.enter(session, opening, card, request.cookies, now)
+    # A room that was made before this card was filled in learns who opened the link.
+    await context.signaling(request).refresh_room(RoomId(opening.visit.encounter.id))
     response = see_other(f"/visits/{participation}")
     sessions.set_cookie(response, opened)
     return response

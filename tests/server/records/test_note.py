@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from server.accounts.service import get_clinic
 from server.audit import AuditAction, AuditEntry
 from server.db import Database
+from server.errors import DomainError
 from server.permissions import Actor, StaffRole
 from server.records import rules, service
 from server.records.events import NoteReleased
@@ -382,3 +383,37 @@ def test_a_hash_covers_every_part_of_a_version() -> None:
     assert rules.commitment(key, "a", None) != rules.commitment(key, "a", "")
     assert rules.commitment(key, "a", "b") != rules.commitment(key, "ab", None)
     assert rules.commitment(key, "a", None) != rules.commitment(bytes([1]) * 32, "a", None)
+
+
+async def test_drafts_at_the_same_moment_keep_one_and_refuse_the_rest(cast: Cast) -> None:
+    writing = await writing_of(cast)
+
+    async def save_one(text: str) -> int | str:
+        try:
+            async with cast.database.writing() as session:
+                return await service.save_draft(session, writing, cast.encounter_id, text, 0)
+        except service.DraftConflictError as conflict:
+            return conflict.held
+
+    answers = await asyncio.gather(*(save_one(f"text {n}") for n in range(8)))
+    note = await stored(cast.database)
+    assert note is not None
+    assert note.revision == 1
+    assert sorted(map(str, answers)) == sorted(["1", *[note.draft] * 7])
+
+
+async def test_two_signatures_at_the_same_moment_make_one_version(cast: Cast) -> None:
+    writing = await writing_of(cast)
+    async with cast.database.writing() as session:
+        await service.save_draft(session, writing, cast.encounter_id, "Cough", 0)
+
+    async def sign_one() -> str:
+        try:
+            async with cast.database.writing() as session:
+                await service.sign(session, writing, cast.encounter_id, 1)
+        except DomainError as refused:
+            return refused.code.value
+        return "signed"
+
+    assert sorted(await asyncio.gather(*(sign_one() for _ in range(5)))) == ["note_signed"] * 4 + ["signed"]
+    assert await first_broken(cast) is None
