@@ -26,7 +26,7 @@ FLASHES_WANTED = 20
 LIPSYNC_MS = 80.0
 
 
-@dataclass
+@dataclass(repr=False)
 class Story:
     bedside: AllInOne
     cast: Cast

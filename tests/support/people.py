@@ -70,7 +70,7 @@ class Video:
     box: tuple[float, float, float, float]
 
 
-@dataclass
+@dataclass(repr=False)
 class Person:
     """One browser with one page. `mark` is what the first camera and microphone show, `other` the second devices."""
 
@@ -94,6 +94,9 @@ class Person:
 
     def __post_init__(self) -> None:
         self.new_context()
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
 
     def new_context(self) -> None:
         """A browser that knows nothing yet: no cookie, nothing stored."""

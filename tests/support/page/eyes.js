@@ -10,10 +10,22 @@
     const box = element.getBoundingClientRect();
     if (box.width < 8 || box.height < 8) return false;
     if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
-    // Two videos may lie on each other (direct and relay): the upper one is the one that is seen.
-    const here = document.elementsFromPoint(box.x + box.width / 2, box.y + box.height / 2);
-    const upper = here.find((each) => each.tagName === "VIDEO");
-    return upper === undefined || upper === element;
+    // Something opaque may lie over it (another video, a card that says "camera off"): then nobody sees it there.
+    const places = [0.5, 0.25, 0.75].flatMap((x) => [0.5, 0.25, 0.75].map((y) => [x, y]));
+    return places.some(([x, y]) => isOpen(element, box.x + box.width * x, box.y + box.height * y));
+  }
+
+  function isOpen(element, x, y) {
+    const here = document.elementsFromPoint(x, y);
+    const depth = here.indexOf(element);
+    return depth >= 0 && !here.slice(0, depth).some(covers);
+  }
+
+  function covers(element) {
+    if (element.tagName === "VIDEO") return element.videoWidth > 0;
+    const { backgroundColor, backgroundImage } = getComputedStyle(element);
+    const alpha = /^rgba\(.*,\s*([\d.]+)\)$/.exec(backgroundColor)?.[1];
+    return backgroundImage !== "none" || (alpha === undefined ? backgroundColor !== "transparent" : Number(alpha) > 0.9);
   }
 
   function look(video) {
