@@ -146,12 +146,13 @@ async def _book_day(  # noqa: PLR0917 (private, one page)
     zone = ZoneInfo(people.clinic.zone)
     since, until = local_instant(day, 0, zone), local_instant(day, 1440, zone)
     made = []
-    for patient_id in patients:
+    for turn, patient_id in enumerate(patients):
         search = Search(visit, people.doctors, act.now)
         offers = await finding.find_offers(session, act.clinic, search, max(since, after or since), until)
         if not offers:
             break
-        offer = offers[0]
+        doctor = people.doctors[turn % len(people.doctors)]
+        offer = next((each for each in offers if each.person_id == doctor), offers[0])
         made.append(await _book(session, act, visit, (patient_id, offer.person_id), offer.slot.starts_at))
     return made
 
