@@ -90,9 +90,10 @@ async def _store(scene: Scene, recording: Recording, event: m.AnswerRecording, y
 
 
 async def stop_recording(scene: Scene, event: m.StopRecording) -> m.Ok:
-    """By anybody, always: at the node, then stored, then in the room."""
+    """By anybody, always: at the node, then stored, then in the room. A word the clinic hasn't heard is stored even
+    when capture is off already: a server may have died between the two."""
     recording = _recording(scene, event.recording_id)
-    if not is_active(recording):
+    if not is_active(recording) and recording.answer_of(scene.me.participant_id) != RecordingAnswer.YES:
         return m.Ok()
     if recording.phase in LIVE:
         await scene.stop_capture("withdrawn")
@@ -137,6 +138,8 @@ async def carry_on_by_phone(scene: Scene, event: m.CarryOnByPhone) -> m.Ok:
 
 
 async def end_visit(scene: Scene, event: m.EndVisit) -> m.Ok:
+    if scene.state.phase == m.Phase.ENDED:
+        return m.Ok()
     await scene.stop_capture("visit_ended")
     await scene.clinic.ended(scene.room_id, scene.me.participant_id, event.outcome)
     await scene.apply(c.Ended(event.outcome))

@@ -62,8 +62,10 @@ class MemoryBus:
 class RedisBus:
     """One channel; the subscription is watched by hearing our own beat come back through it."""
 
-    def __init__(self, client: redis.asyncio.Redis, server_id: str) -> None:
+    def __init__(self, client: redis.asyncio.Redis, listener: redis.asyncio.Redis, server_id: str) -> None:
+        """`listener` must not retry: a subscription renewed behind our back would hide what was lost meanwhile."""
         self._client = client
+        self._listener = listener
         self._server_id = server_id
         self._subscribed = False
         self._heard_at = 0.0
@@ -81,6 +83,7 @@ class RedisBus:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         self._subscribed = False
+        await self._listener.aclose()
 
     async def publish(self, message: Message) -> None:
         try:
@@ -100,7 +103,7 @@ class RedisBus:
         was_lost = False
         while True:
             try:
-                async with self._client.pubsub() as pubsub:
+                async with self._listener.pubsub() as pubsub:
                     await pubsub.subscribe(CHANNEL)
                     self._heard_at = time.monotonic()
                     await self._read(pubsub, on_message, on_return if was_lost else None)

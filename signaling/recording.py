@@ -136,7 +136,7 @@ def handle_answered(state: RoomState, change: c.Answered, now: datetime) -> Outc
 
 def handle_stopped(state: RoomState, change: c.RecordingStopped, now: datetime) -> Outcome:
     recording = state.recording
-    if recording is None or recording.recording_id != change.recording_id or not is_active(recording):
+    if recording is None or recording.recording_id != change.recording_id:
         return state, []
     if change.by is not None:
         answers = {**recording.answers, change.by: Answer(recording.question, RecordingAnswer.NO)}

@@ -13,7 +13,7 @@ from typing import Any
 import redis.asyncio
 from pydantic import ValidationError
 from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 
 from signaling.bus import Bus, RedisBus
 from signaling.logs import Happening, log_error
@@ -70,9 +70,9 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], tonumber(redis.call('TIME')[1]) - to
 class RedisStore:
     """Make it with `from_url`; `server_id` names this process among the servers."""
 
-    def __init__(self, client: redis.asyncio.Redis, server_id: str) -> None:
+    def __init__(self, client: redis.asyncio.Redis, listener: redis.asyncio.Redis, server_id: str) -> None:
         self._client = client
-        self._bus = RedisBus(client, server_id)
+        self._bus = RedisBus(client, listener, server_id)
         self._compare_and_set = client.register_script(COMPARE_AND_SET)
         self._rise = client.register_script(RISE)
         self._beat = client.register_script(BEAT)
@@ -87,7 +87,8 @@ class RedisStore:
             health_check_interval=10,
             retry=Retry(ConstantBackoff(0.2), 3),
         )
-        return cls(client, server_id)
+        listener = redis.asyncio.Redis.from_url(url, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0))
+        return cls(client, listener, server_id)
 
     @property
     def bus(self) -> Bus:

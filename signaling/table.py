@@ -52,7 +52,7 @@ _ROWS = (
     Row(m.StopRecording, acts_visit.stop_recording),
     Row(m.Emergency, acts_visit.emergency),
     Row(m.CarryOnByPhone, acts_visit.carry_on_by_phone),
-    Row(m.EndVisit, acts_visit.end_visit),
+    Row(m.EndVisit, acts_visit.end_visit, after_end=True),
     Row(m.UndoEnd, acts_visit.undo_end, after_end=True),
 )
 

@@ -6,10 +6,11 @@ The clinic is in memory and the node is without media; stories are in the test f
 from __future__ import annotations
 
 import asyncio
+import inspect
 import secrets
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import socketio
@@ -24,6 +25,68 @@ from tests.signaling.node import FakeNode
 from tests.support.certificates import Certificate
 
 PATIENCE_S = 5.0
+T = TypeVar("T")
+
+
+class Died(Exception):  # noqa: N818 — what happened
+    """This server process is no more."""
+
+
+class Life:
+    """How many steps that others can notice a server still takes: commits, compare-and-sets, calls of a node."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+        self.steps: list[str] = []
+        self.is_dead = False
+
+    def of(self, target: T) -> T:
+        """The same object, as this server reaches it."""
+        return _Mortal(target, self)  # type: ignore[return-value]
+
+    def step(self, name: str) -> None:
+        if self.is_dead:
+            raise Died
+        if name not in STEPS:
+            return
+        self.steps.append(name)
+        if self.left is None:
+            return
+        self.left -= 1
+        if self.left < 0:
+            self.is_dead = True
+            raise Died
+
+
+STEPS = {
+    *(
+        "admitted",
+        "took_over",
+        "record_consent",
+        "ask_newcomer",
+        "recording_phase",
+        "ended",
+        "by_phone",
+        "sealing_keys",
+    ),
+    *("save", "create_room", "close_room", "admit", "remove", "grant", "stop_capture"),
+}
+
+
+class _Mortal:
+    def __init__(self, target: object, life: Life) -> None:
+        self._target, self._life = target, life
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def taken(*arguments: Any, **named: Any) -> Any:
+            self._life.step(name)
+            return await found(*arguments, **named)
+
+        return taken
 
 
 class Server:
@@ -38,6 +101,7 @@ class Server:
         shared: SharedMemory | None = None,
         redis_url: str | None = None,
         ping_s: int | None = None,
+        life: Life | None = None,
     ) -> None:
         self.server_id = secrets.token_hex(4)
         self.store: RoomStore = (
@@ -46,10 +110,11 @@ class Server:
         self.sio = make_sio([])
         if ping_s is not None:
             self.sio.eio.ping_interval = self.sio.eio.ping_timeout = ping_s
+        mortal = life or Life()
         self.signaling = Signaling(
-            clinic,
-            NodeFleet(list(nodes), lambda url: nodes[url]),
-            self.store,
+            mortal.of(clinic),
+            NodeFleet(list(nodes), lambda url: mortal.of(nodes[url])),  # type: ignore[arg-type,return-value]
+            mortal.of(self.store),
             self.sio,
             server_id=self.server_id,
             clock=clinic.clock,
@@ -94,6 +159,7 @@ class Page:
         self.is_over = asyncio.Event()
         self._news = asyncio.Event()
         self._is_rude = False
+        self._transport: Any = None
 
     async def open(self, namespace: str, auth: dict[str, Any], *, transports: list[str] | None = None) -> None:
         self._namespace = namespace
@@ -123,9 +189,12 @@ class Page:
     async def close(self) -> None:
         """Politely, or just away where the library would wait for the other side."""
         if self._is_rude:
-            for task in (self.sio.eio.read_loop_task, self.sio.eio.write_loop_task):
+            loops = [task for task in (self.sio.eio.read_loop_task, self.sio.eio.write_loop_task) if task]
+            for task in loops:
                 task.cancel()
-            await asyncio.gather(self.sio.eio.read_loop_task, return_exceptions=True)
+            await asyncio.gather(*loops, return_exceptions=True)
+            if self._transport is not None:
+                self._transport.abort()
         else:
             await self.sio.disconnect()
         await self._http.close()
@@ -134,7 +203,8 @@ class Page:
         """The network is gone: no close frame is sent, nothing is answered any more."""
         self._is_rude = True
         websocket = self.sio.eio.ws
-        websocket._response.connection.transport.pause_reading()
+        self._transport = websocket._response.connection.transport
+        self._transport.pause_reading()
         self.sio.eio.ws = _Deaf(websocket)
 
     @property

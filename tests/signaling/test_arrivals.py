@@ -1,0 +1,101 @@
+"""The clinic's pages: who waits, on every page of that doctor, at once, after a reload, and silently in a visit."""
+
+from __future__ import annotations
+
+import pytest
+from socketio.exceptions import ConnectionError as SocketError
+
+from tests.signaling.clinic import STAFF_COOKIE
+from tests.signaling.house import House, Page
+from tests.signaling.test_visit import met
+
+
+def newest(page: Page) -> dict[str, object]:
+    return page.all("arrivals")[-1]  # type: ignore[no-any-return]
+
+
+def waiting(page: Page) -> list[str]:
+    return [one["participant_id"] for one in newest(page)["waiting"]]  # type: ignore[attr-defined]
+
+
+async def test_an_arrival_shows_on_every_page_of_that_doctor_and_after_a_reload(house: House) -> None:
+    pages = [await house.clinic_page("staff-doctor1") for _ in range(2)]
+    other = await house.clinic_page("staff-doctor2")
+    await house.page("patient")
+    for page in pages:
+        await page.until(lambda page=page: page.all("arrivals") and waiting(page) == ["patient"])  # type: ignore[misc]
+    shown = newest(pages[0])["waiting"][0]  # type: ignore[index]
+    assert (shown["name"], shown["seen"]) == ("Anna Marker", False)
+    assert not newest(pages[0])["silent"]
+    again = await house.clinic_page("staff-doctor1")
+    await again.until(lambda: again.all("arrivals") and waiting(again) == ["patient"])
+    await other.until(lambda: other.all("arrivals"))
+    assert waiting(other) == []
+
+
+async def test_seen_on_one_page_is_seen_on_all(house: House) -> None:
+    first, second = [await house.clinic_page("staff-doctor1") for _ in range(2)]
+    await house.page("patient")
+    await second.until(lambda: second.all("arrivals") and waiting(second))
+    await first.ok("arrivals_seen", participant_ids=["patient", "stranger", "nobody"])
+    await second.until(lambda: newest(second)["waiting"][0]["seen"])  # type: ignore[index]
+    revisions = [body["revision"] for body in second.all("arrivals")]
+    assert revisions == sorted(set(revisions))
+    assert house.clinic.seen == {"patient"}
+
+
+async def test_an_arrival_goes_when_they_are_let_in(house: House) -> None:
+    page = await house.clinic_page("staff-doctor1")
+    await met(house)
+    await page.until(lambda: page.all("arrivals") and waiting(page) == [] and newest(page)["silent"])
+
+
+async def test_during_a_visit_it_is_a_silent_count_and_no_name_while_a_screen_is_shared(house: House) -> None:
+    page = await house.clinic_page("staff-doctor1")
+    doctor, _ = await met(house)
+    await doctor.ok("devices", microphone="on", camera="on", screen=True)
+    await house.page("guest")
+    await page.until(lambda: page.all("arrivals") and waiting(page) == ["guest"] and newest(page)["names_hidden"])
+    assert newest(page)["silent"]
+    assert "Gus Marker" not in str(newest(page))
+    await doctor.ok("devices", microphone="on", camera="on", screen=False)
+    await page.until(lambda: not newest(page)["names_hidden"])
+    assert "Gus Marker" in str(newest(page))
+
+
+@pytest.mark.parametrize(
+    ("session", "auth", "code"),
+    [
+        ("nobody", {"v": 1, "clinic": "clinic1"}, "not_signed_in"),
+        ("session-patient", {"v": 1, "clinic": "clinic1"}, "not_signed_in"),
+        ("staff-doctor1", {"v": 1, "clinic": "another"}, "not_allowed"),
+        ("staff-doctor1", {"v": 1}, "malformed"),
+        ("staff-doctor1", "clinic1", "malformed"),
+    ],
+)
+async def test_a_stranger_sees_no_clinic(house: House, session: str, auth: object, code: str) -> None:
+    page = house.new_page(session, cookie=STAFF_COOKIE)
+    with pytest.raises(SocketError):
+        await page.open("/clinic", auth)  # type: ignore[arg-type]
+    assert page.refused is not None
+    assert page.refused["data"]["error"] == code
+
+
+async def test_an_unknown_or_malformed_event_is_refused_here_too(house: House) -> None:
+    page = await house.clinic_page("staff-doctor1")
+    assert await page.no("admit", participant_id="patient") == "malformed"
+    assert await page.no("arrivals_seen", participant_ids="patient") == "malformed"
+    assert await page.no("arrivals_seen", participant_ids=["x"] * 65) == "malformed"
+    assert (await page.send_raw("arrivals_seen", 7))["error"] == "malformed"
+
+
+async def test_a_revoked_session_loses_its_sockets_in_both_namespaces(house: House) -> None:
+    page = await house.clinic_page("staff-doctor1")
+    patient = await house.page("patient")
+    house.clinic.revoked |= {"session-patient", "staff-doctor1"}  # type: ignore[arg-type]
+    for session in ("session-patient", "staff-doctor1"):
+        await house.servers[0].signaling.revoke_session(session)  # type: ignore[arg-type]
+    await page.is_over.wait()
+    await patient.is_over.wait()
+    with pytest.raises(SocketError):
+        await house.page("patient")
