@@ -209,7 +209,10 @@ def plan_down(answer: Description) -> DownPlan:
     if remote.setup == "actpass":
         raise SdpError("an answer chooses active or passive")
     sections = {
-        str(section.mid): DownSectionAnswer(section.direction in ("recvonly", "sendrecv"), frozenset(section.codecs))
+        str(section.mid): DownSectionAnswer(
+            section.direction in ("recvonly", "sendrecv"),
+            frozenset(one.payload_type for one in section.codecs.values() if one.name),
+        )
         for section in live
     }
     return DownPlan(remote, sections)

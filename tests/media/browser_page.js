@@ -110,6 +110,7 @@ window.participant = {
       if (report.type === "outbound-rtp") found[`${report.kind}-${report.rid || ""}`] = report;
       if (report.type === "remote-inbound-rtp") found[`remote-${report.kind}`] = report;
       if (report.type === "candidate-pair" && report.nominated) found.pair = report;
+      if (report.type === "local-candidate") found.candidate = report;
     });
     return JSON.parse(JSON.stringify(found));
   },

@@ -120,6 +120,9 @@ class Peer:
         self.up_revision = 0
         self.tracks: dict[str, MediaStreamTrack] = {}
         self.sections: dict[str, tuple[str | None, Source | None]] = {}
+        # What a test changes in the descriptions this peer sends.
+        self.change_sdp: Callable[[str], str] = lambda sdp: sdp
+        self.leave_out: tuple[str, ...] = ()
         self.down.on("track", self._got_track)
 
     async def publish(self, video: MediaStreamTrack | None = None, audio: MediaStreamTrack | None = None) -> None:
@@ -139,7 +142,7 @@ class Peer:
         offer = UpOffer(
             connection_id=self.up_id,
             revision=self.up_revision,
-            sdp=self.up.localDescription.sdp,
+            sdp=self._changed(self.up.localDescription.sdp),
             sources=sources,
         )
         self.up_revision += 1
@@ -158,7 +161,9 @@ class Peer:
         self.sections = {one.mid: (one.participant_id, one.source) for one in offer.sections}
         await self.down.setLocalDescription(await self.down.createAnswer())
         answer = DownAnswer(
-            connection_id=offer.connection_id, revision=offer.revision, sdp=self.down.localDescription.sdp
+            connection_id=offer.connection_id,
+            revision=offer.revision,
+            sdp=self._changed(self.down.localDescription.sdp),
         )
         await self.running.client.down_answer(self.room_id, self.participant_id, answer)
 
@@ -178,6 +183,10 @@ class Peer:
     async def close(self) -> None:
         await self.up.close()
         await self.down.close()
+
+    def _changed(self, sdp: str) -> str:
+        kept = [line for line in sdp.splitlines() if not any(part in line for part in self.leave_out)]
+        return self.change_sdp("\r\n".join(kept) + "\r\n")
 
     def _connection(self) -> RTCPeerConnection:
         return RTCPeerConnection(RTCConfiguration(iceServers=[]))

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from media.api import DownAnswer, DownOffer, DownRequest, NodeEvent, NodeEventKind, Source, UpOffer
 from media.client import NodeClient
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "a-secret-for-tests-only"
 FLAGS = [
@@ -42,7 +43,7 @@ class NodeProcess:
         self.client = NodeClient(listening["control"], SECRET)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BEDSIDE_")} | {
         "BEDSIDE_ENV": "development",
@@ -69,7 +70,7 @@ async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
         assert process.returncode == 0
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
@@ -89,6 +90,7 @@ class Person:
         self.colour = [random.choice((40, 200)) for _ in range(3)]
         self.up_id, self.down_id = secrets.token_hex(6), secrets.token_hex(6)
         self.revision = 0
+        self.tcp_only = False
         self.mids: dict[tuple[str, Source], str] = {}
         self.following: asyncio.Task[None] | None = None
         self.events: list[NodeEvent] = []
@@ -116,6 +118,8 @@ class Person:
             ),
         )
         self.revision += 1
+        if self.tcp_only:
+            answer = answer.model_copy(update={"sdp": without_udp(answer.sdp)})
         assert all(section.accepted for section in answer.sections)
         await self.call("answered", answer.sdp)
 
@@ -125,7 +129,7 @@ class Person:
             for section in offer.sections
             if section.participant_id and section.source
         }
-        sdp = await self.call("answer", offer.sdp)
+        sdp = await self.call("answer", without_udp(offer.sdp) if self.tcp_only else offer.sdp)
         answer = DownAnswer(connection_id=offer.connection_id, revision=offer.revision, sdp=sdp)
         await self.node.client.down_answer("room", self.participant_id, answer)
 
@@ -162,12 +166,16 @@ class Person:
             await asyncio.gather(self.following, return_exceptions=True)
 
 
+def without_udp(sdp: str) -> str:
+    return "".join(line + "\r\n" for line in sdp.splitlines() if not ("a=candidate" in line and " udp " in line))
+
+
 def near(one: list[int], other: list[int]) -> bool:
     """Whether the channels are dark and bright alike: colour matrices differ by more than codecs do."""
     return all((a > 120) == (b > 120) for a, b in zip(one, other, strict=True))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def people(node: NodeProcess, chromium: Browser) -> AsyncIterator[list[Person]]:
     found = []
     await node.client.create_room("room")
@@ -181,6 +189,7 @@ async def people(node: NodeProcess, chromium: Browser) -> AsyncIterator[list[Per
     yield found
     for person in found:
         await person.stop()
+        await person.page.context.close()
 
 
 async def test_prepared_connections_carry_nothing_until_media_begins_without_another_offer(
@@ -299,3 +308,12 @@ async def test_chromium_estimates_its_bandwidth_from_our_arrival_reports(people:
             await asyncio.sleep(0.2)
     assert figures["packetsLost"] <= 5
     assert figures["roundTripTime"] < 0.5
+
+
+async def test_a_network_that_lets_only_tcp_through_carries_the_visit_too(people: list[Person]) -> None:
+    people[0].tcp_only = True
+    anna, doctor = await connected_pair(people)
+    await frames_rise(doctor, anna)
+    await frames_rise(anna, doctor)
+    figures = await anna.call("inbound", "down")
+    assert figures["candidate"]["protocol"] == "tcp"

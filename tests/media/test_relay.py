@@ -1,22 +1,99 @@
-"""Two foreign clients and a node: what one publishes the other decodes, and only once both are admitted."""
+"""Foreign clients and a node: what one publishes the other decodes, only once both are admitted, whatever is lost."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
 
-from media.api import Source
+import pylibsrtp
+import pytest
+from aiortc import RTCPeerConnection
+
+from media.api import (
+    CaptureGrant,
+    CapturePhase,
+    DownRequest,
+    NodeEvent,
+    NodeEventKind,
+    RoomStats,
+    SealingKey,
+    Source,
+)
+from media.feedback import MS
 from tests.media.peers import ColourTrack, Peer, RunningNode, tone
 
+KEY = SealingKey(key="A" * 43 + "=", wrapped="d3JhcHBlZA==")
 
-async def admitted_pair(running: RunningNode) -> tuple[Peer, Peer]:
+
+class Spy:
+    """Sees every protected packet on its way into a client's SRTP session, and loses some on purpose."""
+
+    def __init__(self, session: Any, loss: float = 0.0) -> None:
+        self._session = session
+        self._loss = loss
+        self._dice = random.Random(7)
+        self.rtp: list[bytes] = []
+        self.rtcp: list[bytes] = []
+
+    def unprotect(self, packet: bytes) -> bytes:
+        self.rtp.append(packet)
+        if self._dice.random() < self._loss:
+            raise pylibsrtp.Error("lost on purpose")
+        return bytes(self._session.unprotect(packet))
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes:
+        self.rtcp.append(packet)
+        return bytes(self._session.unprotect_rtcp(packet))
+
+    def remove_stream(self, ssrc: int) -> None:
+        self._session.remove_stream(ssrc)
+
+    def ciphertexts(self) -> dict[tuple[bytes, bytes], set[bytes]]:
+        """(SSRC, number) → what came under it; no stream here is long enough to wrap."""
+        found: dict[tuple[bytes, bytes], set[bytes]] = {}
+        for packet in self.rtp:
+            found.setdefault((packet[8:12], packet[2:4]), set()).add(packet)
+        return found
+
+
+async def spy_on(connection: RTCPeerConnection, loss: float = 0.0) -> Spy:
+    transport = connection.getTransceivers()[0].receiver.transport
+    async with asyncio.timeout(10):
+        while transport.state != "connected":
+            await asyncio.sleep(0.01)
+    spy = Spy(transport._rx_srtp, loss)
+    transport._rx_srtp = spy  # type: ignore[assignment]
+    return spy
+
+
+async def until(running: RunningNode, test: Callable[[RoomStats], bool], timeout_s: float = 20) -> RoomStats:
+    async with asyncio.timeout(timeout_s):
+        while True:
+            stats = await running.client.stats("r")
+            if test(stats):
+                return stats
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def peers(running: RunningNode) -> AsyncIterator[dict[str, Peer]]:
+    """`a` and `b` admitted, `c` announced and waiting."""
     await running.client.create_room("r")
-    for one in ("a", "b"):
-        await running.client.admit("r", one, admitted=True)
-    return Peer(running, "r", "a"), Peer(running, "r", "b")
+    for one in ("a", "b", "c"):
+        await running.client.admit("r", one, admitted=one != "c")
+    found = {one: Peer(running, "r", one) for one in ("a", "b", "c")}
+    yield found
+    for peer in found.values():
+        await peer.close()
 
 
-async def test_what_one_publishes_the_other_decodes(running: RunningNode) -> None:
-    a, b = await admitted_pair(running)
+async def test_what_one_publishes_the_other_decodes(running: RunningNode, peers: dict[str, Peer]) -> None:
+    a, b = peers["a"], peers["b"]
     await a.publish(ColourTrack(200), tone())
     await b.subscribe()
     async with asyncio.timeout(15):
@@ -26,8 +103,263 @@ async def test_what_one_publishes_the_other_decodes(running: RunningNode) -> Non
     assert abs(int(frame.to_ndarray(format="rgb24").mean()) - 200) < 12
     assert sound.sample_rate == 48000
     assert set(b.sections.values()) == {("a", Source.MICROPHONE), ("a", Source.CAMERA)}
-    stats = await running.client.stats("r")
-    assert stats.rtp_in > 0
-    assert stats.rtp_out > 0
-    await a.close()
-    await b.close()
+    stats = await until(running, lambda stats: stats.rtcp_out > 2)
+    assert min(stats.rtp_in, stats.rtp_out, stats.stun_in, stats.stun_out, stats.dtls_in, stats.dtls_out) > 0
+    state = (await running.client.state()).rooms["r"].participants["a"]
+    assert (state.up, state.sources) == (a.up_id, [Source.MICROPHONE, Source.CAMERA])
+    begun = await running.event_of(NodeEventKind.KEY_FRAME, "a")
+    assert begun.source is Source.CAMERA
+
+
+async def test_a_waiting_person_gets_and_gives_nothing_until_admitted_and_nothing_once_revoked(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b, c = peers["a"], peers["b"], peers["c"]
+    await a.publish(ColourTrack(60), tone())
+    await c.publish(ColourTrack(220), tone())
+    offer = await c.subscribe()
+    assert {section.participant_id for section in offer.sections} == {None}
+    await b.subscribe()
+    assert {participant for participant, _ in b.sections.values()} == {"a"}
+    into_c = [await spy_on(c.up), await spy_on(c.down)]
+    async with asyncio.timeout(15):
+        await b.picture()
+    await until(running, lambda stats: stats.rtp_in > 200 and stats.rtcp_out > 10)
+    assert [(spy.rtp, spy.rtcp) for spy in into_c] == [([], []), ([], [])]
+
+    await running.client.admit("r", "c", admitted=True)
+    seen = await running.event(
+        lambda event: event.kind is NodeEventKind.DOWN_OFFER and event.participant_id == "c" and event.offer is not None
+    )
+    assert seen.offer is not None
+    await c.answer_down(seen.offer)
+    async with asyncio.timeout(10):
+        while not into_c[1].rtp:
+            await asyncio.sleep(0.02)
+
+    await running.client.admit("r", "c", admitted=False)
+    await asyncio.sleep(0.1)
+    counts = [(len(spy.rtp), len(spy.rtcp)) for spy in into_c]
+    before = await running.client.stats("r")
+    await until(running, lambda stats: stats.rtp_in > before.rtp_in + 100)
+    assert [(len(spy.rtp), len(spy.rtcp)) for spy in into_c] == counts
+    assert all(not track.forwards for track in running.node.rooms["r"].participants["c"].up.tracks.values())  # type: ignore[union-attr]
+
+
+async def test_what_is_lost_downwards_is_repaired_and_no_nonce_is_ever_used_twice(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b = peers["a"], peers["b"]
+    await a.publish(ColourTrack(60, (640, 480)), tone())
+    await b.subscribe()
+    spy = await spy_on(b.down, loss=0.15)
+    await until(running, lambda stats: stats.rtx_out >= 5 and stats.nack_in >= 5 and len(spy.rtp) > 200)
+    found = spy.ciphertexts()
+    assert max(len(ciphertexts) for ciphertexts in found.values()) == 1
+    ssrcs = {ssrc for ssrc, _ in found}
+    assert len(ssrcs) == 3
+    numbers = [int.from_bytes(number, "big") for _, number in found]
+    assert max(numbers) < 1 << 15
+    async with asyncio.timeout(10):
+        await b.picture()
+
+
+async def test_a_receiver_without_repairs_gets_the_same_ciphertext_again(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b = peers["a"], peers["b"]
+    await a.publish(ColourTrack(60, (640, 480)))
+    b.leave_out = ("rtx/90000", "apt=")
+    await b.subscribe()
+    spy = await spy_on(b.down, loss=0.15)
+    await until(running, lambda stats: stats.rtx_out >= 5 and len(spy.rtp) > len(spy.ciphertexts()))
+    assert max(len(ciphertexts) for ciphertexts in spy.ciphertexts().values()) == 1
+
+
+async def test_what_is_lost_upwards_is_asked_for_again_before_anybody_notices(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b = peers["a"], peers["b"]
+    await a.publish(ColourTrack(60, (640, 480)))
+    await b.subscribe()
+    await running.event(lambda event: event.kind is NodeEventKind.CONNECTED and event.participant_id == "a")
+    up = running.node.rooms["r"].participants["a"].up
+    assert up is not None
+    up.connection._inbound = cast(Any, Spy(up.connection._inbound, loss=0.1))
+    stats = await until(running, lambda stats: stats.rtx_in >= 5)
+    assert stats.nack_out >= 5
+    async with asyncio.timeout(10):
+        await b.picture()
+
+
+async def test_a_certificate_that_was_not_announced_gets_no_media(running: RunningNode, peers: dict[str, Peer]) -> None:
+    a = peers["a"]
+    a.change_sdp = lambda sdp: re.sub(r"(a=fingerprint:\S+) (..)(.*)(..)\r\n", r"\1 \4\3\2\r\n", sdp)
+    await a.publish(audio=tone())
+    closed = await running.event_of(NodeEventKind.CONNECTION_CLOSED, "a")
+    assert closed.reason == "dtls_failed"
+    assert (await running.client.stats("r")).rtp_in == 0
+    assert not [event for event in running.events if event.kind is NodeEventKind.CONNECTED]
+
+
+@pytest.mark.parametrize("algorithm", ["sha-384", "sha-512"])
+async def test_a_stronger_fingerprint_alone_connects(
+    running: RunningNode, peers: dict[str, Peer], algorithm: str
+) -> None:
+    a = peers["a"]
+    a.change_sdp = lambda sdp: "".join(
+        line + "\r\n"
+        for line in sdp.splitlines()
+        if not line.startswith("a=fingerprint:") or line.startswith(f"a=fingerprint:{algorithm} ")
+    )
+    await a.publish(audio=tone())
+    await running.event_of(NodeEventKind.CONNECTED, "a")
+
+
+async def test_somebody_without_camera_and_microphone_joins_sees_and_hears(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b = peers["a"], peers["b"]
+    await a.publish(ColourTrack(60), tone())
+    b.up.addTransceiver("audio", direction="recvonly")
+    b.up.addTransceiver("video", direction="recvonly")
+    await b.offer_up()
+    await b.subscribe()
+    async with asyncio.timeout(15):
+        await b.picture()
+        await b.sound()
+    state = (await running.client.state()).rooms["r"].participants["b"]
+    assert (state.up, state.sources) == (b.up_id, [])
+    assert not a.sections
+
+
+async def test_a_name_that_cannot_be_resolved_harms_nothing(running: RunningNode, peers: dict[str, Peer]) -> None:
+    a = peers["a"]
+    local = "a=candidate:11 1 udp 2122260223 3f2b1c9e-7a10-4a55-9d2e-5b0c3f9a1d77.local 40200 typ host\r\n"
+    a.change_sdp = lambda sdp: sdp + local
+    await a.publish(audio=tone())
+    await running.event_of(NodeEventKind.CONNECTED, "a")
+
+
+async def test_a_goodbye_is_noticed_at_once_and_leaves_nothing_behind(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b = peers["a"], peers["b"]
+    await a.publish(ColourTrack(60), tone())
+    await b.subscribe()
+    async with asyncio.timeout(15):
+        await b.picture()
+    await a.up.close()
+    away = await running.event_of(NodeEventKind.AWAY, "a")
+    assert away.reason == "closed_by_peer"
+    offer = await running.event_of(NodeEventKind.DOWN_OFFER, "b")
+    assert offer.offer is not None
+    assert {section.participant_id for section in offer.offer.sections} == {None}
+    assert (await running.client.state()).rooms["r"].participants["a"].away
+    await running.client.close_room("r")
+    async with asyncio.timeout(5):
+        while len(running.node.tasks) > 1:
+            await asyncio.sleep(0.02)
+    assert running.node.endpoint._connections == {}
+    assert all(not local.routes for local in running.node.endpoint._locals)
+
+
+async def test_silence_makes_away_and_a_packet_brings_back(running: RunningNode, peers: dict[str, Peer]) -> None:
+    a = peers["a"]
+    await a.publish(audio=tone())
+    await until(running, lambda stats: stats.rtp_in > 10)
+    room = running.node.rooms["r"]
+    room.tick(time.monotonic_ns() + 4_000 * MS)
+    assert not room.participants["a"].away_since_ns
+    room.tick(time.monotonic_ns() + 6_000 * MS)
+    away = await running.event_of(NodeEventKind.AWAY, "a")
+    assert away.reason == "silent"
+    room._watched_ns = 0
+    room.participants["a"].away_since_ns = time.monotonic_ns()
+    await running.event_of(NodeEventKind.BACK, "a")
+    room._watched_ns = 0
+    room.tick(time.monotonic_ns() + 31_000 * MS)
+    closed = await running.event_of(NodeEventKind.CONNECTION_CLOSED, "a")
+    assert closed.reason == "silent"
+
+
+async def test_an_offer_without_an_answer_ends_its_connection(running: RunningNode, peers: dict[str, Peer]) -> None:
+    await running.client.down("r", "a", DownRequest(connection_id="d"))
+    running.node.rooms["r"].tick(time.monotonic_ns() + 11_000 * MS)
+    closed = await running.event_of(NodeEventKind.CONNECTION_CLOSED, "a")
+    assert (closed.reason, closed.connection_id) == ("no_answer", "d")
+
+
+async def test_changes_while_an_offer_is_out_are_merged_into_the_next(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b, c = peers["a"], peers["b"], peers["c"]
+    offer = await running.client.down("r", "b", DownRequest(connection_id=b.down_id))
+    await a.publish(ColourTrack(60), tone())
+    await c.publish(ColourTrack(60), tone())
+    await running.client.admit("r", "c", admitted=True)
+    assert not [event for event in running.events if event.kind is NodeEventKind.DOWN_OFFER]
+    await b.answer_down(offer)
+    merged = await running.event_of(NodeEventKind.DOWN_OFFER, "b")
+    assert merged.offer is not None
+    assert merged.offer.revision == 2
+    assert {section.participant_id for section in merged.offer.sections} == {"a", "c"}
+    assert [section.mid for section in merged.offer.sections] == ["0", "1", "2", "3"]
+    await running.client.remove("r", "a", "left")
+    await b.answer_down(merged.offer)
+
+    def is_third(event: NodeEvent) -> bool:
+        return event.kind is NodeEventKind.DOWN_OFFER and event.offer is not None and event.offer.revision == 3
+
+    freed = (await running.event(is_third)).offer
+    assert freed is not None
+    assert [section.mid for section in freed.sections] == ["0", "1", "2", "3"]
+    assert [section.participant_id for section in freed.sections].count(None) == 2
+
+
+async def test_capture_begins_with_the_grant_stops_with_the_call_and_leaves_a_log(
+    running: RunningNode, peers: dict[str, Peer], tmp_path: Path
+) -> None:
+    a, c = peers["a"], peers["c"]
+    await a.publish(ColourTrack(60), tone())
+    await c.publish(ColourTrack(60), tone())
+    assert (await until(running, lambda stats: stats.rtp_in > 100)).captured == 0
+    grant = CaptureGrant(recording_id="rec", segment=1, running=True, keys={"a": KEY, "b": KEY})
+    assert (await running.client.grant("r", grant)).phase is CapturePhase.RUNNING
+    await until(running, lambda stats: stats.captured > 50)
+
+    await running.client.admit("r", "c", admitted=True)
+    paused = await running.client.stats("r")
+    await until(running, lambda stats: stats.rtp_in > paused.rtp_in + 50)
+    assert (await running.client.stats("r")).captured == paused.captured
+    keys = {"a": KEY, "b": KEY, "c": KEY}
+    await running.client.grant("r", grant.model_copy(update={"keys": keys}))
+    await until(running, lambda stats: stats.captured > paused.captured + 50)
+
+    state = await running.client.stop_capture("r", "rec", "withdrawn")
+    assert (state.phase, state.reason) == (CapturePhase.STOPPED, "withdrawn")
+    stopped = await running.client.stats("r")
+    stored = (await running.event_of(NodeEventKind.LOG_STORED)).log
+    assert stored is not None
+    assert (stored.recording_id, stored.segment, stored.complete) == ("rec", 1, True)
+    assert stored.packets == stopped.captured
+    assert (tmp_path / "recordings" / stored.path).stat().st_size == stored.bytes
+    await until(running, lambda stats: stats.rtp_in > stopped.rtp_in + 50)
+    assert (await running.client.stats("r")).captured == stopped.captured
+    phases = [event.capture.phase for event in running.events if event.capture is not None]
+    assert phases[0] is CapturePhase.RUNNING
+    assert CapturePhase.PAUSED in phases
+    assert phases[-1] is CapturePhase.STOPPED
+
+
+async def test_an_event_stream_tells_everything_once_and_resumes_where_it_left(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    await peers["a"].publish(audio=tone())
+    await running.event_of(NodeEventKind.CONNECTED, "a")
+    numbers = [event.n for event in running.events[1:]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    async for event in running.client.events(numbers[-1] - 1):
+        if event.kind is not NodeEventKind.HELLO:
+            assert event == running.events[-1]
+            break
