@@ -12,7 +12,6 @@ export class Chime {
 
   start(): void {
     if (this.timer !== undefined) return;
-    this.context ??= new AudioContext();
     this.ring();
     this.timer = setInterval(() => this.ring(), EVERY_MS);
   }
@@ -30,6 +29,7 @@ export class Chime {
   }
 
   private ring(): void {
+    if (!this.context && navigator.userActivation?.hasBeenActive !== false) this.context = new AudioContext();
     const { context } = this;
     if (!context) return;
     void context.resume().catch(() => undefined);

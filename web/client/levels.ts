@@ -14,6 +14,11 @@ export class LevelMeter {
     this.source?.disconnect();
     this.source = null;
     if (!track) return;
+    // A page that nobody has touched yet may not start sound; the bar then moves from the first tap on.
+    if (!this.context && navigator.userActivation?.hasBeenActive === false) {
+      this.track = null;
+      return;
+    }
     this.context ??= new AudioContext();
     void this.context.resume().catch(() => undefined);
     this.analyser ??= this.context.createAnalyser();
