@@ -52,6 +52,7 @@ class ArrivalsView {
     const known = new Set(this.arrivals?.waiting.map((each) => each.participant_id));
     const fresh = arrivals.waiting.filter((each) => !known.has(each.participant_id));
     this.arrivals = arrivals;
+    hideNames(arrivals.names_hidden);
     const count = arrivals.waiting.length;
     const rings = !arrivals.silent && arrivals.waiting.some((each) => !each.seen);
     this.root.hidden = count === 0;
@@ -70,7 +71,9 @@ class ArrivalsView {
     setTimeout(() => {
       this.allow.hidden = !this.chime.isBlocked;
     }, 300);
-    document.title = count ? `(${count}) ${this.plainTitle}` : this.plainTitle;
+    // A page may be named after its patient.
+    const title = arrivals.names_hidden ? "Bedside" : this.plainTitle;
+    document.title = count ? `(${count}) ${title}` : title;
     if (fresh.length && !arrivals.silent)
       setText(this.live, fresh.map((each) => t("{name} is waiting.", { name: this.nameOf(each) })).join(" "));
     this.root.dispatchEvent(new CustomEvent("bedside:arrivals", { bubbles: true, detail: arrivals }));
@@ -115,6 +118,11 @@ class ArrivalsView {
     await this.chime.allow();
     this.allow.hidden = !this.chime.isBlocked;
   }
+}
+
+/** While this doctor shows a screen to somebody, no patient's name stands on any of their pages. */
+function hideNames(hidden: boolean): void {
+  document.documentElement.dataset.names = hidden ? "hidden" : "shown";
 }
 
 const place = document.getElementById("arrivals");
