@@ -161,6 +161,13 @@ class Node:
         if not self.rooms:
             self._ended.set()
 
+    def handle_term(self) -> None:
+        """The first SIGTERM drains, the second ends."""
+        if self.is_draining:
+            self.stop()
+        else:
+            self.drain()
+
     def stop(self) -> None:
         log.write(LogEvent.STOPPING, rooms=len(self.rooms))
         self.is_draining = True
@@ -179,22 +186,9 @@ class Node:
         return f"http://{bracketed(address[0])}:{address[1]}"
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._handle_term)
-        loop.add_signal_handler(signal.SIGINT, self.stop)
-        gc.collect()
-        gc.freeze()
-        # Generation 2 is collected in `_tick`, when nothing is being forwarded.
-        gc.set_threshold(700, 10, 1_000_000)
         ticker = self.tasks.start(self._tick(), "tick")
         await self._ended.wait()
         ticker.cancel()
-
-    def _handle_term(self) -> None:
-        if self.is_draining:
-            self.stop()
-        else:
-            self.drain()
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -255,12 +249,23 @@ async def run_node(settings: NodeSettings) -> int:
     """Run one node until it is told to end; the exit code."""
     log.configure()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    node = Node(settings)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, node.handle_term)
+    loop.add_signal_handler(signal.SIGINT, node.stop)
     try:
-        await Node(settings).serve()
+        await node.serve(on_listening=_settle_memory)
     except CannotListen as error:
         log.write(LogEvent.CANNOT_START, code="cannot_listen", what=str(error))
         return 1
     return 0
+
+
+def _settle_memory(_: str) -> None:
+    """What is there after the start stays; generation 2 is collected only while nothing is forwarded."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(700, 10, 1_000_000)
 
 
 def development_secret(var: Path) -> str:
