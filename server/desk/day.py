@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.accounts.models import Patient, Person
+from server.accounts.links import LinkKind
+from server.accounts.models import Link, Patient, Person
 from server.context import ClinicScope
 from server.desk.rules import TONES, WORDS, Facts, Standing, standing
 from server.encounters.models import Encounter, Participant
@@ -64,6 +65,7 @@ class _Found:
     waiting_since: datetime | None
     doctors: Sequence[tuple[str, str]]
     told: str | None
+    has_open_link: bool
 
 
 async def load_day(
@@ -129,12 +131,21 @@ async def _load(session: AsyncSession, clinic: ClinicScope, where: ColumnElement
     ids = [row[0].id for row in rows]
     doctors = await _load_doctors(session, clinic, ids)
     told = await _load_told(session, clinic, ids)
-    return [_line(clinic, _Found(*row, doctors.get(row[0].id, []), told.get(row[0].id)), now) for row in rows]
+    opening = await _load_opening(session, clinic, ids)
+    found = [_Found(*row, doctors.get(row[0].id, []), told.get(row[0].id), row[0].id in opening) for row in rows]
+    return [_line(clinic, each, now) for each in found]
 
 
 def _line(clinic: ClinicScope, found: _Found, now: datetime) -> Line:
     appointment = found.appointment
-    facts = Facts(appointment.status, appointment.starts_at, found.place_state, found.told)
+    facts = Facts(
+        appointment_status=appointment.status,
+        starts_at=appointment.starts_at,
+        place_state=found.place_state,
+        message_state=found.told,
+        has_address=bool(found.patient.email or found.patient.phone),
+        has_open_link=found.has_open_link,
+    )
     at = when(appointment.starts_at, clinic.zone, clinic.language)
     word = standing(facts, now)
     return Line(
@@ -174,3 +185,11 @@ async def _load_told(session: AsyncSession, clinic: ClinicScope, ids: Collection
         .order_by(Message.created_at)
     )
     return {appointment_id: state for appointment_id, state in await session.execute(query) if appointment_id}
+
+
+async def _load_opening(session: AsyncSession, clinic: ClinicScope, ids: Collection[str]) -> set[str]:
+    """The appointments with a link that still opens; after a wrong person there is none until it is sent again."""
+    query = select(Link.subject_id).where(
+        Link.clinic_id == clinic.id, Link.subject_id.in_(ids), Link.kind == LinkKind.VISIT, Link.closed_at.is_(None)
+    )
+    return set(await session.scalars(query))

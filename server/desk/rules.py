@@ -17,6 +17,7 @@ class Standing(StrEnum):
     NOT_SENT = "not_sent"
     FAILED = "failed"
     DELIVERED = "delivered"
+    LINK_CLOSED = "link_closed"
     LATE = "late"
     WAITING = "waiting"
     IN_VISIT = "in_visit"
@@ -31,6 +32,7 @@ WORDS = {
     Standing.NOT_SENT: "Not sent yet",
     Standing.FAILED: "Message failed",
     Standing.DELIVERED: "Link sent",
+    Standing.LINK_CLOSED: "Link closed: send again",
     Standing.LATE: "Not here yet",
     Standing.WAITING: "Waiting",
     Standing.IN_VISIT: "In the visit",
@@ -45,6 +47,7 @@ TONES = {
     Standing.NOT_SENT: "grey",
     Standing.FAILED: "red",
     Standing.DELIVERED: "white",
+    Standing.LINK_CLOSED: "red",
     Standing.LATE: "yellow",
     Standing.WAITING: "green",
     Standing.IN_VISIT: "blue",
@@ -57,31 +60,36 @@ TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the tables say: appointment, visit, the patient's place, the newest message."""
+    """What the tables say: appointment, the patient's place, the newest message, whether a sent link still opens."""
 
     appointment_status: str
     starts_at: datetime
     place_state: str | None = None
     message_state: str | None = None
+    has_address: bool = True
+    has_open_link: bool = True
 
 
 def standing(facts: Facts, now: datetime) -> Standing:
     """The one word; what is later in a visit's life wins."""
-    if facts.appointment_status in ("cancelled", "entered-in-error"):
-        return Standing.CANCELLED
-    if facts.appointment_status == "fulfilled":
-        return Standing.OVER
-    if facts.appointment_status == "noshow":
-        return Standing.NO_SHOW
-    by_place = {"waiting": Standing.WAITING, "admitted": Standing.IN_VISIT, "left": Standing.LEFT}
-    if facts.place_state in by_place:
-        return by_place[facts.place_state]
-    if now > facts.starts_at + LATE_AFTER:
-        return Standing.LATE
-    return _of_message(facts.message_state)
+    settled = _BY_APPOINTMENT.get(facts.appointment_status) or _BY_PLACE.get(facts.place_state or "")
+    if settled is not None:
+        return settled
+    if facts.message_state == "sent" and not facts.has_open_link:
+        return Standing.LINK_CLOSED
+    return Standing.LATE if now > facts.starts_at + LATE_AFTER else _of_message(facts)
 
 
-def _of_message(state: str | None) -> Standing:
-    if state is None:
-        return Standing.NO_ADDRESS
-    return {"sent": Standing.DELIVERED, "failed": Standing.FAILED}.get(state, Standing.NOT_SENT)
+def _of_message(facts: Facts) -> Standing:
+    if facts.message_state is None:
+        return Standing.NOT_SENT if facts.has_address else Standing.NO_ADDRESS
+    return {"sent": Standing.DELIVERED, "failed": Standing.FAILED}.get(facts.message_state, Standing.NOT_SENT)
+
+
+_BY_APPOINTMENT = {
+    "cancelled": Standing.CANCELLED,
+    "entered-in-error": Standing.CANCELLED,
+    "fulfilled": Standing.OVER,
+    "noshow": Standing.NO_SHOW,
+}
+_BY_PLACE = {"waiting": Standing.WAITING, "admitted": Standing.IN_VISIT, "left": Standing.LEFT}

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from server import context
+from server.db import new_id
 from server.desk.acts import ROUTES as ACTS
 from server.desk.views import ROUTES
+from server.encounters.models import VisitCard
+from server.encounters.visits import load_live_encounter, load_participants
+from server.records.events import NoteReleased
 from server.scheduling.rules import Status
 from server.scheduling.views import ROUTES as BOOKING
 from tests.server.cast import Site
@@ -194,3 +199,47 @@ async def test_sending_again_queues_one_more_message(desk: Desk) -> None:
     before = len(await desk.messages())
     assert (await browser.post(f"{desk.root}/appointments/{desk.appointment}/send-again")).status == 303
     assert len(await desk.messages()) == before + 1
+
+
+async def test_who_waits_is_on_board_and_clinic_and_comes_first(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    later = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(hours=1))
+    site.clock.forward(minutes=20)
+    async with site.database.writing() as session:
+        encounter = await load_live_encounter(session, cast.clinic.id, later)
+        assert encounter is not None
+        place = next(one for one in await load_participants(session, encounter) if one.role == "patient")
+        place.state, place.waiting_since = "waiting", site.clock() - timedelta(minutes=7)
+    board = await (await (await site.signed_in(cast.scheduler)).get(f"{desk.root}/board/list")).text()
+    assert "for 7 min" in board
+    clinic = await (await (await site.signed_in(cast.doctor)).get(f"{desk.root}/clinic/list")).text()
+    assert clinic.index("Next: 11:30") < clinic.index("10:30")
+    assert "Waiting for 7 minutes" in clinic
+    assert f'href="{desk.root}/visits/{encounter.id}"' in clinic
+
+
+async def test_a_released_note_sends_the_link_of_the_patient_s_page(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    released = NoteReleased(cast.clinic.id, cast.patient, "e", "n", 1, site.clock())
+    async with site.database.writing() as session:
+        await site.app[context.EVENTS].raise_event(session, released)
+    assert [message.kind for message in await desk.messages()].count("page_link") == 1
+
+
+async def test_somebody_who_said_no_at_the_door_is_told_to_the_desk(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    async with site.database.writing() as session:
+        encounter = await load_live_encounter(session, cast.clinic.id, desk.appointment)
+        assert encounter is not None
+        session.add(
+            VisitCard(
+                clinic_id=cast.clinic.id,
+                id=new_id(),
+                encounter_id=encounter.id,
+                identity="denied",
+                at=site.clock(),
+            )
+        )
+    text = await (await (await site.signed_in(cast.scheduler)).get(f"{desk.root}/board")).text()
+    assert "neither the patient nor helping them" in text
+    assert "+493023125101" in text

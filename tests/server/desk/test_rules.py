@@ -12,28 +12,29 @@ START = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("status", "place", "message", "minutes", "expected"),
+    ("facts", "minutes", "expected"),
     [
-        ("booked", None, None, -60, Standing.NO_ADDRESS),
-        ("booked", "invited", "waiting", -60, Standing.NOT_SENT),
-        ("booked", "invited", "sending", -60, Standing.NOT_SENT),
-        ("booked", "invited", "failed", -60, Standing.FAILED),
-        ("booked", "invited", "sent", 15, Standing.DELIVERED),
-        ("booked", "invited", "sent", 16, Standing.LATE),
-        ("arrived", "waiting", "sent", 20, Standing.WAITING),
-        ("booked", "waiting", "failed", -5, Standing.WAITING),
-        ("arrived", "admitted", "sent", 20, Standing.IN_VISIT),
-        ("arrived", "left", "sent", 20, Standing.LEFT),
-        ("fulfilled", "left", "sent", 60, Standing.OVER),
-        ("noshow", "invited", "sent", 60, Standing.NO_SHOW),
-        ("cancelled", "waiting", "sent", 0, Standing.CANCELLED),
-        ("entered-in-error", "admitted", "sent", 0, Standing.CANCELLED),
+        ({"has_address": False}, -60, Standing.NO_ADDRESS),
+        ({}, -60, Standing.NOT_SENT),
+        ({"place_state": "invited", "message_state": "waiting"}, -60, Standing.NOT_SENT),
+        ({"place_state": "invited", "message_state": "sending"}, -60, Standing.NOT_SENT),
+        ({"place_state": "invited", "message_state": "failed"}, -60, Standing.FAILED),
+        ({"place_state": "invited", "message_state": "sent"}, 15, Standing.DELIVERED),
+        ({"place_state": "invited", "message_state": "sent"}, 16, Standing.LATE),
+        ({"message_state": "sent", "has_open_link": False}, 16, Standing.LINK_CLOSED),
+        ({"place_state": "waiting", "message_state": "sent", "has_open_link": False}, 16, Standing.WAITING),
+        ({"place_state": "waiting", "message_state": "failed"}, -5, Standing.WAITING),
+        ({"appointment_status": "arrived", "place_state": "admitted"}, 20, Standing.IN_VISIT),
+        ({"appointment_status": "arrived", "place_state": "left"}, 20, Standing.LEFT),
+        ({"appointment_status": "fulfilled", "place_state": "left"}, 60, Standing.OVER),
+        ({"appointment_status": "noshow", "place_state": "invited"}, 60, Standing.NO_SHOW),
+        ({"appointment_status": "cancelled", "place_state": "waiting"}, 0, Standing.CANCELLED),
+        ({"appointment_status": "entered-in-error", "place_state": "admitted"}, 0, Standing.CANCELLED),
     ],
 )
-def test_the_word_for_where_they_stand(
-    status: str, place: str | None, message: str | None, minutes: int, expected: Standing
-) -> None:
-    assert standing(Facts(status, START, place, message), START + timedelta(minutes=minutes)) is expected
+def test_the_word_for_where_they_stand(facts: dict[str, object], minutes: int, expected: Standing) -> None:
+    told = Facts(**{"appointment_status": "booked", "starts_at": START, **facts})  # type: ignore[arg-type]
+    assert standing(told, START + timedelta(minutes=minutes)) is expected
 
 
 def test_every_word_has_its_text_and_tone() -> None:

@@ -16,6 +16,7 @@ from server.accounts import links
 from server.accounts.links import LinkKind
 from server.accounts.models import Clinic, Link, Patient, Person
 from server.config import Settings
+from server.db import Database
 from server.errors import DomainError
 from server.jobs import JobContext, JobFailed
 from server.jobs.models import Job
@@ -34,6 +35,10 @@ SETTINGS = Settings(env="development", public_url="https://visits.example.org")
 
 
 def job_for(world: World, subject: str, now: datetime, settings: Settings = SETTINGS) -> JobContext:
+    return job_context(world.database, world.clinic.id, subject, now, settings)
+
+
+def job_context(database: Database, clinic_id: str, subject: str, now: datetime, settings: Settings) -> JobContext:
     async def progress(done: float) -> None: ...
 
     async def pause(seconds: float) -> None: ...
@@ -42,9 +47,9 @@ def job_for(world: World, subject: str, now: datetime, settings: Settings = SETT
         id="j",
         kind=SEND,
         subject=subject,
-        clinic_id=world.clinic.id,
+        clinic_id=clinic_id,
         attempt=1,
-        database=world.database,
+        database=database,
         settings=settings,
         vault=Vault(settings.var, new_keyset()),
         clock=lambda: now,
