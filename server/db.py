@@ -66,10 +66,9 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self._write_lock = asyncio.Lock()
-        self.engine = (
-            _sqlite_engine(url) if self.is_sqlite else create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
-        )
-        self._readers = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url, pool_size)
+        reads = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._readers = async_sessionmaker(self.engine.execution_options(**reads), expire_on_commit=False)
         self._writers = async_sessionmaker(self.engine.execution_options(bedside_write=True), expire_on_commit=False)
 
     @asynccontextmanager
@@ -92,8 +91,12 @@ class Database:
         await self.engine.dispose()
 
 
+def _postgresql_engine(url: str, pool_size: int) -> AsyncEngine:
+    return create_async_engine(url, pool_size=pool_size, pool_pre_ping=True, hide_parameters=True)
+
+
 def _sqlite_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, connect_args={"timeout": 5.0})
+    engine = create_async_engine(url, connect_args={"timeout": 5.0}, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, record: ConnectionPoolEntry) -> None:

@@ -37,6 +37,7 @@ class Pages:
     environment: Environment
     manifest: Mapping[str, str]
     dist: Path
+    translations: gettext.NullTranslations
 
     def asset(self, name: str) -> str:
         """The address of a built file; its name holds its content's hash, so it may be kept for ever."""
@@ -60,9 +61,10 @@ def load_pages(root: Path | None = None) -> Pages:
         lstrip_blocks=True,
     )
     environment.globals["nhsuk"] = _component_of(_nhsuk_environment())
-    pages = Pages(environment, names, base / "dist")
+    translations = gettext.NullTranslations()
+    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    pages = Pages(environment, names, base / "dist", translations)
     environment.globals["asset"] = pages.asset
-    _install_translations(environment)
     return pages
 
 
@@ -113,7 +115,7 @@ def _user(request: web.Request) -> dict[str, str] | None:
     viewer, scope = request.get(context.VIEWER), request.get(context.CLINIC)
     if viewer is None or scope is None:
         return None
-    words = ", ".join(ROLE_WORDS[StaffRole(role)] for role in viewer.roles)
+    words = ", ".join(_words(request, ROLE_WORDS[StaffRole(role)]) for role in viewer.roles)
     return {"name": viewer.name, "role_words": words, "sign_out_url": f"/c/{scope.slug}/sign-out"}
 
 
@@ -122,7 +124,14 @@ def _navigation(request: web.Request) -> Sequence[dict[str, Any]]:
     if scope is None or request.get(context.VIEWER) is None:
         return []
     here = route_of(request)
-    return [_entry(route, scope.slug, here) for route in _shown(request)]
+    return [
+        {
+            "href": route.path.replace("{clinic}", scope.slug),
+            "text": _words(request, route.nav or ""),
+            "current": route is here,
+        }
+        for route in _shown(request)
+    ]
 
 
 def _shown(request: web.Request) -> list[Route]:
@@ -130,8 +139,8 @@ def _shown(request: web.Request) -> list[Route]:
     return [route for route in request.app[ROUTES].values() if route.nav and route.may(actor)]
 
 
-def _entry(route: Route, slug: str, here: Route | None) -> dict[str, Any]:
-    return {"href": route.path.replace("{clinic}", slug), "text": route.nav, "current": route is here}
+def _words(request: web.Request, sentence: str) -> str:
+    return request.app[PAGES].translations.gettext(sentence)
 
 
 def _live(request: web.Request) -> dict[str, str] | None:
@@ -160,7 +169,3 @@ def _component_of(environment: Environment) -> Any:
         return Markup(template.render(params=params))  # noqa: S704 (their template escapes every `text`)
 
     return component
-
-
-def _install_translations(environment: Environment) -> None:
-    environment.install_gettext_translations(gettext.NullTranslations(), newstyle=True)  # type: ignore[attr-defined]

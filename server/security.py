@@ -30,7 +30,6 @@ DEVICES = ("camera", "microphone", "display-capture", "speaker-selection")
 SHOWING = ("fullscreen", "picture-in-picture")
 CLOSED = (
     "accelerometer",
-    "bluetooth",
     "browsing-topics",
     "geolocation",
     "gyroscope",

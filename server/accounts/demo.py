@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import context
 from server.accounts import sessions
 from server.accounts.models import Clinic, Membership, Patient, Person
+from server.accounts.service import note_sign_in
 from server.accounts.sessions import Opened, SessionKind
 from server.config import Settings
 from server.db import Database
@@ -75,7 +76,8 @@ async def sign_in(request: web.Request) -> web.Response:
         membership = await _first_membership(session, person_id)
         if membership is not None:
             opened = await sessions.open_session(session, SessionKind.STAFF, now, person_id=person_id)
-            return _welcome(opened, f"/c/{membership}/")
+            await note_sign_in(session, membership.id, person_id, opened, now)
+            return _welcome(opened, f"/c/{membership.slug}/")
         patient = (await session.scalars(select(Patient).where(Patient.person_id == person_id))).first()
         clinic = await session.get(Clinic, patient.clinic_id) if patient else None
         if patient is None or clinic is None or not clinic.is_demo:
@@ -96,15 +98,14 @@ ROUTES = [
 ]
 
 
-async def _first_membership(session: AsyncSession, person_id: str) -> str | None:
+async def _first_membership(session: AsyncSession, person_id: str) -> Clinic | None:
     query = (
-        select(Clinic.slug)
+        select(Clinic)
         .join(Membership, Membership.clinic_id == Clinic.id)
         .join(Person, Person.id == Membership.person_id)
         .where(Membership.person_id == person_id, Membership.is_active, Clinic.is_demo, Person.is_seeded)
     )
-    found: str | None = await session.scalar(query.limit(1))
-    return found
+    return (await session.scalars(query.limit(1))).first()
 
 
 async def _holds_seeded_people_only(session: AsyncSession) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.accounts.models import Clinic, Membership, Patient, Person
+from server.accounts.sessions import Opened
 from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
@@ -150,6 +151,17 @@ async def create_patient(
         now=now,
     )
     return patient
+
+
+async def note_sign_in(session: AsyncSession, clinic_id: str, person_id: str, opened: Opened, now: datetime) -> None:
+    await audit.enter(
+        session,
+        clinic_id=clinic_id,
+        actor_person_id=person_id,
+        action=AuditAction.SIGNED_IN,
+        subject=("session", opened.id),
+        now=now,
+    )
 
 
 def _date(text: str) -> date | None:

@@ -22,7 +22,6 @@ from server.permissions import Actor, StaffRole
 from signaling.words import SessionId
 
 TOKEN_BYTES = 32
-SEEN_EVERY = timedelta(minutes=5)
 
 
 class SessionKind(StrEnum):
@@ -174,12 +173,6 @@ async def load_roles(session: AsyncSession, clinic_id: str | None, person_id: st
         Membership.clinic_id == clinic_id, Membership.person_id == person_id, Membership.is_active
     )
     return frozenset(StaffRole(role) for role in (await session.scalars(query)).all())
-
-
-async def note_seen(session: AsyncSession, session_id: str, now: datetime) -> None:
-    """Notes the last use, coarsely: one write in five minutes at most."""
-    late = now - SEEN_EVERY
-    await session.execute(update(Session).where(Session.id == session_id, Session.seen_at < late).values(seen_at=now))
 
 
 async def _participations(session: AsyncSession, visits_id: str | None, clinic_id: str | None) -> frozenset[str]:

@@ -11,7 +11,7 @@ from server.accounts.demo import patient_home
 from server.accounts.forms import PageForm, SignInForm
 from server.accounts.models import Clinic, Membership, Person
 from server.accounts.passwords import PASSWORDS
-from server.accounts.service import get_clinic, person_names
+from server.accounts.service import get_clinic, note_sign_in, person_names
 from server.accounts.sessions import SessionKind
 from server.accounts.throttle import THROTTLE
 from server.audit import AuditAction
@@ -70,14 +70,7 @@ async def sign_in(request: web.Request) -> web.Response:
             opened = None
         else:
             opened = await sessions.open_session(session, SessionKind.STAFF, now, person_id=person.id)
-            await audit.enter(
-                session,
-                clinic_id=scope.id,
-                actor_person_id=person.id,
-                action=AuditAction.SIGNED_IN,
-                subject=("session", opened.id),
-                now=now,
-            )
+            await note_sign_in(session, scope.id, person.id, opened, now)
     if opened is None:
         return _sign_in_page(request, {"email": WRONG_SIGN_IN}, email=form.email, next_path=form.next, status=422)
     response = see_other(rules.way_back(form.next, scope.slug))

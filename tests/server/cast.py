@@ -143,6 +143,14 @@ async def open_site(database: Database, settings: Settings, vault: Vault) -> Asy
         yield Site(app, client, database, cast, clock)
 
 
+@asynccontextmanager
+async def open_browser(database: Database, settings: Settings, vault: Vault) -> AsyncIterator[Browser]:
+    """A browser at the application over a database that the test filled itself."""
+    app = await build_app(Parts(settings, database, vault, TestClock()))
+    async with TestClient(TestServer(app)) as client:
+        yield Browser(client)
+
+
 async def add_cast(session: AsyncSession, now: datetime = NOW) -> Cast:
     clinic, other = await _clinic(session, "north", now), await _clinic(session, "south", now)
     return Cast(

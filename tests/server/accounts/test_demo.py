@@ -1,0 +1,87 @@
+"""The demo exists on loopback, when the setting says so, among seeded people only."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.accounts import demo
+from server.accounts.models import Person
+from server.app import Parts, build_app
+from server.config import Settings, load_settings
+from server.db import Database, new_id
+from server.routing import ROUTES
+from server.seed import seed_demo
+from server.vault import Vault
+from tests.server.cast import NOW, Site, TestClock, open_browser
+
+
+async def add_somebody_real(database: Database) -> None:
+    async with database.writing() as session:
+        session.add(Person(id=new_id(), name="Somebody Real", created_at=NOW))
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({}, True),
+        ({"BEDSIDE_DEMO": "false"}, False),
+        ({"BEDSIDE_HOST": "0.0.0.0"}, False),
+        ({"BEDSIDE_JOBS_HOST": "192.0.2.7"}, False),
+        ({"BEDSIDE_HOST": "::1"}, True),
+    ],
+)
+async def test_the_demo_needs_the_setting_and_loopback(
+    sqlite_database: Database, changes: dict[str, str], *, allowed: bool
+) -> None:
+    settings = load_settings({"BEDSIDE_ENV": "development", **changes})
+    assert await demo.is_demo_allowed(settings, sqlite_database) is allowed
+
+
+async def test_one_real_person_ends_the_demo(sqlite_database: Database, settings: Settings, vault: Vault) -> None:
+    await seed_demo(sqlite_database, vault, TestClock())
+    assert await demo.is_demo_allowed(settings, sqlite_database)
+    await add_somebody_real(sqlite_database)
+    assert not await demo.is_demo_allowed(settings, sqlite_database)
+    app = await build_app(Parts(settings, sqlite_database, vault))
+    assert not [name for name in app[ROUTES] if name.startswith("demo")]
+
+
+async def test_somebody_real_who_came_since_the_start_ends_one_click_sign_in(
+    sqlite_database: Database, settings: Settings, vault: Vault
+) -> None:
+    await seed_demo(sqlite_database, vault, TestClock())
+    async with sqlite_database.reading() as session:
+        person = (await demo.demo_people(session))[0]
+    async with open_browser(sqlite_database, settings, vault) as browser:
+        assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 303
+        await add_somebody_real(sqlite_database)
+        assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 404
+
+
+async def test_everybody_of_the_demo_can_be_played_and_sees_the_band(
+    sqlite_database: Database, settings: Settings, vault: Vault
+) -> None:
+    assert await seed_demo(sqlite_database, vault, TestClock())
+    assert not await seed_demo(sqlite_database, vault, TestClock())
+    async with sqlite_database.reading() as session:
+        people = await demo.demo_people(session)
+    assert len(people) == 12
+    for person_id, _, _, _ in people:
+        async with open_browser(sqlite_database, settings, vault) as browser:
+            shown = await browser.get(f"/demo/sign-in/{person_id}")
+            assert "made-up people" in await shown.text()
+            assert browser.cookies == {}
+            answer = await browser.post(f"/demo/sign-in/{person_id}")
+            where = answer.headers["Location"]
+            while (answer := await browser.get(where)).status == 303:
+                where = answer.headers["Location"]
+            assert answer.status == 200
+            assert "made-up people" in await answer.text()
+
+
+async def test_without_the_demo_nothing_answers_there(site: Site) -> None:
+    browser = site.browser()
+    for path in ("/demo", f"/demo/sign-in/{site.cast.doctor}", "/demo/outbox"):
+        assert (await browser.get(path)).status == 404
+    assert (await browser.post(f"/demo/sign-in/{site.cast.doctor}")).status == 404
+    assert "made-up people" not in await (await browser.get("/")).text()
