@@ -171,6 +171,8 @@ def test_reports_gone_mad_are_passed_over() -> None:
     audio.reports[3] = ReportRecord(1, audio.reports[3].arrived_ns, 0, audio.reports[3].rtp)
     audio.reports[6] = ReportRecord(1, audio.reports[6].arrived_ns, audio.reports[6].ntp, 12345)
     audio.reports[9] = ReportRecord(1, audio.reports[9].arrived_ns, audio.reports[9].ntp + 2**31, audio.reports[9].rtp)
+    late = audio.reports[12]
+    audio.reports[12] = ReportRecord(1, late.arrived_ns, late.ntp, (late.rtp + 14_400) % 2**32)
     (placed,) = place_tracks([audio])
     assert np.abs(errors(placed.captured_s, times)).max() < 0.005
 

@@ -9,7 +9,7 @@ import pytest
 
 from media.compose import FilmOptions, LogDamagedError, compose_film
 from media.compose.reader import SegmentLog
-from media.logformat import FrameKind, PacketRecord, pack_packet, read_frames
+from media.logformat import FrameKind, PacketRecord, TrackRecord, pack_packet, pack_track, read_frames
 from tests.media.golden import GoldenLog, Rtp
 
 
@@ -88,6 +88,17 @@ def test_a_record_of_a_track_its_stream_never_declared_is_refused(tmp_path: Path
     read = SegmentLog(log.path, log.unwrap)
     assert read.problems == {"foreign_record"}
     assert [one.payload for track in read.tracks for one in read.packets(track)] == [b"mine"]
+
+
+def test_a_track_that_claims_another_owner_is_refused(tmp_path: Path) -> None:
+    log = GoldenLog(tmp_path / "one.bedlog")
+    log.track("anna", "microphone")
+    claim = TrackRecord(9, log.ns(0), "doctor", "camera", "video", "VP8", 96, 90_000, "", "", "")
+    log._records.append((0.1, "anna", pack_track(claim)))
+    log.write(1.0)
+    read = SegmentLog(log.path, log.unwrap)
+    assert read.problems == {"foreign_record"}
+    assert [track.record.participant_id for track in read.tracks] == ["anna"]
 
 
 def test_a_log_cut_at_any_place_reads_up_to_the_last_whole_chunk(golden: GoldenLog) -> None:

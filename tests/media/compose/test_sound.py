@@ -49,17 +49,18 @@ def test_blocks_of_any_size_give_the_same_sound(golden: GoldenLog, block: int) -
     assert np.allclose(mixed(golden, 1, block)[:40_000], whole)
 
 
-def test_a_sound_card_that_drifts_neither_tears_nor_wanders(golden: GoldenLog) -> None:
-    """A thousandth too fast for eight seconds: 8 ms taken up sample by sample."""
+@pytest.mark.parametrize("clock", [1.001, 0.999])
+def test_a_sound_card_that_drifts_neither_tears_nor_wanders(golden: GoldenLog, clock: float) -> None:
+    """A thousandth too fast or slow for eight seconds: 8 ms taken up sample by sample."""
     microphone = golden.track("anna", "microphone")
-    golden.send(microphone, audio(tone(400), 0, 8, clock=1.001), delay=lambda _: 0.0)
-    golden.reports(microphone, [0.5 * n for n in range(17)], clock=1.001)
+    golden.send(microphone, audio(tone(400), 0, 8, clock=clock), delay=lambda _: 0.0)
+    golden.reports(microphone, [0.5 * n for n in range(17)], clock=clock)
     golden.write(8.0)
     made = mixer(golden)
     samples = np.concatenate([made.block(start, 1920) for start in range(0, 8 * RATE, 1920)])
     assert loud(samples[4800:-9600]).min() > 0.2
     assert np.abs(np.diff(samples[4800:-9600])).max() < 0.1, "a tear would show as a jump"
-    assert made.tracks[0].largest_error_s < 0.01
+    assert made.tracks[0].largest_error_s < 0.002
 
 
 def test_lost_packets_leave_a_silence_of_their_length(golden: GoldenLog) -> None:
