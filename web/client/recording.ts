@@ -129,7 +129,9 @@ export class Recording {
 
   private renderQuestion(room: Snapshot, recording: RecordingView): void {
     const mine = recording.answers[room.you.participant_id];
-    const open = room.you.state === "admitted" && mine === "asked" && recording.recording_id !== null;
+    // Somebody's No ends the question for everybody, also for those who had not answered.
+    const isAsking = recording.phase === "asking" || recording.phase === "paused";
+    const open = isAsking && room.you.state === "admitted" && mine === "asked" && recording.recording_id !== null;
     if (!open) {
       this.question.close();
       this.asked = "";
@@ -282,6 +284,7 @@ export class Recording {
 
   private askOthers(others: HTMLInputElement, agree: HTMLElement): void {
     agree.hidden = others.value.trim() === "";
+    agree.closest("form")?.scrollIntoView({ block: "nearest" });
   }
 
   private async answer(
