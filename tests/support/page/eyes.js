@@ -11,7 +11,7 @@
     if (box.width < 8 || box.height < 8) return false;
     if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
     // Something opaque may lie over it (another video, a card that says "camera off"): then nobody sees it there.
-    const places = [0.5, 0.25, 0.75].flatMap((x) => [0.5, 0.25, 0.75].map((y) => [x, y]));
+    const places = [0.5, 0.08, 0.92].flatMap((x) => [0.5, 0.1, 0.9].map((y) => [x, y]));
     return places.some(([x, y]) => isOpen(element, box.x + box.width * x, box.y + box.height * y));
   }
 
