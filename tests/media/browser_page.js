@@ -83,6 +83,12 @@ window.participant = {
         element.autoplay = true;
         element.muted = true;
         element.srcObject = new MediaStream([track]);
+        element.shownFrames = 0;
+        const count = () => {
+          element.shownFrames++;
+          element.requestVideoFrameCallback(count);
+        };
+        if (track.kind === "video") element.requestVideoFrameCallback(count);
         document.body.append(element);
         this.videos[transceiver.mid] = element;
       };
@@ -100,7 +106,7 @@ window.participant = {
     const pen = canvas.getContext("2d");
     pen.drawImage(element, 0, 0, 16, 16);
     const [red, green, blue] = pen.getImageData(8, 4, 1, 1).data;
-    return { colour: [red, green, blue], width: element.videoWidth, frames: element.getVideoPlaybackQuality().totalVideoFrames };
+    return { colour: [red, green, blue], width: element.videoWidth, frames: element.shownFrames };
   },
 
   async inbound(connection) {

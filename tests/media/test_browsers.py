@@ -11,11 +11,11 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from media.api import DownAnswer, DownOffer, DownRequest, NodeEvent, NodeEventKind, Source, UpOffer
 from media.client import NodeClient
@@ -80,10 +80,15 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+class HasClient(Protocol):
+    @property
+    def client(self) -> NodeClient: ...
+
+
 class Person:
     """One context with one page, signalled by the test in place of a server."""
 
-    def __init__(self, node: NodeProcess, page: Page, participant_id: str) -> None:
+    def __init__(self, node: HasClient, page: Any, participant_id: str) -> None:
         self.node = node
         self.page = page
         self.participant_id = participant_id

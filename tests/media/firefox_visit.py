@@ -1,0 +1,86 @@
+"""A relayed visit between Firefox and Chromium, run as one program inside a namespace of its own.
+
+Firefox doesn't reach 127.0.0.1 from its candidates, so the node listens on the namespace's address; the result is
+one line of JSON for `test_firefox.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from playwright.async_api import async_playwright
+
+from media.api import DownRequest
+from tests.media.peers import running_node, settings_for
+from tests.media.test_browsers import FLAGS, SCRIPT, Person, frames_rise
+from tests.support.firefox import Firefox, firefox
+from tests.support.marks import draw_marks
+
+
+class FirefoxPage:
+    """The part of a playwright page that a Person uses, at Firefox."""
+
+    def __init__(self, firefox: Firefox) -> None:
+        self._firefox = firefox
+
+    async def evaluate(self, expression: str, argument: Any) -> Any:
+        return await asyncio.to_thread(self._firefox.evaluate, f"({expression})({json.dumps(argument)})")
+
+
+async def serve_page() -> tuple[web.AppRunner, str]:
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=f"<body><script>{SCRIPT.read_text()}</script>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"http://localhost:{runner.addresses[0][1]}/"
+
+
+async def visit(address: str, var: Path, at_firefox: Firefox, layers: int) -> dict[str, Any]:
+    """Both see each other, through a restart of both of Firefox's connections."""
+    runner, url = await serve_page()
+    async with running_node(settings_for(var, addresses=(address,))) as running, async_playwright() as playwright:
+        await running.client.create_room("room")
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page = await browser.new_page()
+        await page.goto(url)
+        await asyncio.to_thread(at_firefox.open, url)
+        anna, doctor = Person(running, FirefoxPage(at_firefox), "anna"), Person(running, page, "doctor")
+        for person in (anna, doctor):
+            await person.prepare(layers)
+        before = await running.client.stats("room")
+        for person in (anna, doctor):
+            await person.call("begin")
+        await doctor.sees(anna)
+        await anna.sees(doctor)
+        await anna.offer(restart=True)
+        request = DownRequest(connection_id=anna.down_id, restart=True)
+        await anna.take(await running.client.down("room", "anna", request))
+        await frames_rise(doctor, anna, within_s=20)
+        await frames_rise(anna, doctor, within_s=20)
+        heard = [(await person.call("inbound", "down"))["audio"]["packetsReceived"] for person in (anna, doctor)]
+        for person in (anna, doctor):
+            await person.stop()
+        await browser.close()
+    await runner.cleanup()
+    return {"before": before.rtp_in, "heard": heard, "anna_mids": len(anna.mids), "doctor_mids": len(doctor.mids)}
+
+
+def main() -> None:
+    address, var, layers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    marks = list(draw_marks(["first", "second", "screen"], random.Random()).values())
+    with firefox("anna", marks) as person:
+        print(json.dumps(asyncio.run(visit(address, var, person, layers))))
+
+
+if __name__ == "__main__":
+    main()
