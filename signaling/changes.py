@@ -157,6 +157,14 @@ class CaptureRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentOpened:
+    """A grant for this segment is about to be given."""
+
+    recording_id: RecordingId
+    segment: int
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentClosed:
     """The log of this segment is closed for good; what follows is another."""
 
@@ -245,6 +253,7 @@ Change = (
     | RecordingStopped
     | CaptureReported
     | CaptureRefused
+    | SegmentOpened
     | SegmentClosed
     | PhaseStored
     | RelayMade

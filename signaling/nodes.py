@@ -70,6 +70,9 @@ class NodeFleet:
             raise Refused(Code.NODE_DOWN)
         return known.client
 
+    def heard(self, node: str) -> int:
+        return self._nodes[node].after if node in self._nodes else 0
+
     def least_loaded(self) -> str | None:
         willing = [one for one in self._nodes.values() if one.is_up and one.state and not one.state.draining]
         best = min(willing, key=_load, default=None)
@@ -136,8 +139,8 @@ class NodeFleet:
             if event.kind in (NodeEventKind.HELLO, NodeEventKind.GAP):
                 await self._pulse(node, listener)
             else:
-                node.after = max(node.after, event.n)
                 await _heard(listener.handle_node_event(node.url, event))
+                node.after = max(node.after, event.n)
 
 
 async def _heard(listening: Awaitable[None]) -> None:

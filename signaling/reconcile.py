@@ -30,6 +30,9 @@ from signaling.state import LIVE, Relay, RoomState
 from signaling.tasks import TaskOwner
 from signaling.words import Code, ParticipantId, RecordingId, Refused, RoomId
 
+HEAR_S = 0.02
+HEAR_TRIES = 100
+
 NodeError = (NodeRefused, NodeUnreachable)
 
 WITHDRAWN = "withdrawn"
@@ -119,6 +122,8 @@ class Reconciler:
             return
         room_id = RoomId(event.room_id)
         room = await self._conductor.store.load(room_id)
+        if room is not None and room.relay is None and event.capture is not None and _is_withdrawn(event.capture):
+            await self._report(room_id, event.capture)  # heard again by a server that lost the room's state
         if room is None or room.relay is None or (room.relay.node, room.relay.epoch) != (node, event.epoch):
             return
         if event.kind == NodeEventKind.DOWN_OFFER:
@@ -167,7 +172,18 @@ class Reconciler:
             await self._people(node, state, wanted, room)
         else:
             await self._people(node, state, wanted, room)
-            await self._capture(node, state, wanted.capture, room.capture)
+            if await self._is_still_wanted(state, wanted.capture, actual.last_event):
+                await self._capture(node, state, wanted.capture, room.capture)
+
+    async def _is_still_wanted(self, state: RoomState, wanted: DesiredCapture, last_event: int) -> bool:
+        """Looked at again once all is heard that the node said before its state, such as that somebody stopped it."""
+        relay = state.relay
+        for _ in range(HEAR_TRIES):
+            if relay is None or self._nodes.heard(relay.node) >= last_event:
+                now = desired(await self._conductor.get(state.room_id))
+                return now is not None and now.capture == wanted
+            await asyncio.sleep(HEAR_S)
+        return False
 
     async def _tell_phase(self, state: RoomState) -> RoomState:
         recording = state.recording
@@ -228,12 +244,15 @@ class Reconciler:
         is_same = (there.recording_id, there.segment) == (wanted.recording_id, wanted.segment)
         if is_same and there.phase in (CapturePhase.STOPPED, CapturePhase.FAILED, CapturePhase.RUNNING):
             await self._report(state.room_id, there)
+        elif not is_same and state.recording is not None and state.recording.opened >= wanted.segment:
+            await self._conductor.apply(state.room_id, c.SegmentClosed(wanted.recording_id, wanted.segment))
         else:
             await self._start(node, state, wanted)
 
     async def _start(self, node: MediaNode, state: RoomState, wanted: DesiredCapture) -> None:
         if state.recording is None or not state.recording.is_told:
             return  # a segment whose number is not stored could be opened twice under the same keys
+        await self._conductor.apply(state.room_id, c.SegmentOpened(wanted.recording_id, wanted.segment))
         try:
             taken = await self._grant(node, state, wanted, running=True)
         except Refused as refused:
@@ -285,8 +304,8 @@ class Reconciler:
             return
         recording_id = RecordingId(capture.recording_id)
         change: c.Change = c.CaptureReported(recording_id, capture.segment, capture.phase, capture.reason)
-        if capture.phase == CapturePhase.STOPPED and capture.reason in STOP_REASONS:
-            change = c.RecordingStopped(recording_id, capture.reason)
+        if _is_withdrawn(capture):
+            change = c.RecordingStopped(recording_id, capture.reason or WITHDRAWN)
         elif capture.phase == CapturePhase.STOPPED:
             change = c.SegmentClosed(recording_id, capture.segment)
         await self._conductor.apply(room_id, change)
@@ -302,3 +321,7 @@ class Reconciler:
             if untold or (room.relay is None and desired(room) is not None):
                 self.request(room_id)
             await asyncio.sleep(0)
+
+
+def _is_withdrawn(capture: CaptureState) -> bool:
+    return capture.phase == CapturePhase.STOPPED and capture.reason in STOP_REASONS

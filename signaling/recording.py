@@ -44,6 +44,7 @@ def recording_of(facts: RecordingFacts) -> Recording:
         answer_by=facts.answer_by if phase in (RecordingPhase.ASKING, RecordingPhase.PAUSED) else None,
         segment=facts.segment,
         answers=answers,
+        opened=0 if phase in (RecordingPhase.ASKING, RecordingPhase.DECLINED) else facts.segment,
         stored=(phase, facts.segment),
     )
 
@@ -116,6 +117,7 @@ def handle_asked(state: RoomState, change: c.Asked, now: datetime) -> Outcome:
         asks=before.asks + 1 if before is not None and again else 1,
         answer_by=facts.answer_by or now + timedelta(seconds=CONSENT_S),
         answers={person.participant_id: asked for person in state.admitted()},
+        opened=before.opened if before is not None and again else 0,
         stored=None,
     )
     return replace(state, recording=recording), []
@@ -163,6 +165,13 @@ def handle_capture_refused(state: RoomState, change: c.CaptureRefused, now: date
     if recording is None or recording.recording_id != change.recording_id:
         return state, []
     return failed(state, change.code), []
+
+
+def handle_segment_opened(state: RoomState, change: c.SegmentOpened, now: datetime) -> Outcome:
+    recording = state.recording
+    if recording is None or recording.recording_id != change.recording_id:
+        return state, []
+    return replace(state, recording=replace(recording, opened=max(recording.opened, change.segment))), []
 
 
 def handle_segment_closed(state: RoomState, change: c.SegmentClosed, now: datetime) -> Outcome:

@@ -119,6 +119,8 @@ class Recording:
     answers: Mapping[ParticipantId, Answer] = field(default_factory=dict)
     start_by: datetime | None = None
     code: str | None = None
+    opened: int = 0
+    """The newest segment a grant may have been given for: its keys are never used for another log."""
     stored: tuple[RecordingPhase, int] | None = None
     """Phase and segment the database was last told; no grant is given for a segment it has not heard of."""
 

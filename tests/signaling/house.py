@@ -322,3 +322,5 @@ class House:
             await page.close()
         for server in self.servers:
             await server.stop()
+        for node in self.nodes.values():
+            assert not node.reopened

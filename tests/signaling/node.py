@@ -37,10 +37,17 @@ class FakeNode:
         self.calls: list[tuple[str, ...]] = []
         self.is_dead = False
         self.is_full = False
+        self.closed: set[tuple[str | None, int | None]] = set()
+        self.reopened: list[tuple[str | None, int | None]] = []
+        """A segment opened twice: one key would seal two logs."""
+        self.stopped: dict[str, CaptureState] = {}
         self.restart()
 
     def restart(self) -> None:
         self.is_dead = False
+        for room in getattr(self, "rooms", {}).values():
+            if room.capture.phase != CapturePhase.OFF:
+                self.closed.add((room.capture.recording_id, room.capture.segment))
         self.epoch = secrets.token_hex(6)
         self.rooms: dict[str, RoomState] = {}
         self.grants: dict[str, CaptureGrant] = {}
@@ -62,7 +69,9 @@ class FakeNode:
         return {one for one, there in room.participants.items() if there.admitted} if room else set()
 
     def capture(self, room_id: str) -> CaptureState:
-        return self.rooms[room_id].capture
+        """What runs, or else what was stopped last."""
+        there = self.rooms[room_id].capture
+        return self.stopped.get(room_id, there) if there.phase == CapturePhase.OFF else there
 
     # ── The port ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,15 +132,16 @@ class FakeNode:
 
     async def grant(self, room_id: str, grant: CaptureGrant) -> CaptureState:
         self._called("grant", room_id, grant.recording_id, str(grant.segment), str(grant.running))
-        room = self._room(room_id)
+        self._room(room_id)
         if self.is_full:
             raise NodeRefused(NodeRefusal.STORAGE_FULL, "full")
         if self.admitted(room_id) - grant.keys.keys():
             raise NodeRefused(NodeRefusal.GRANT_INCOMPLETE, "somebody admitted is not named")
         self.grants[room_id] = grant
         phase = CapturePhase.RUNNING if grant.running else CapturePhase.PAUSED
-        if room.capture.phase == CapturePhase.STOPPED and room.capture.segment == grant.segment:
-            raise NodeRefused(NodeRefusal.GRANT_INCOMPLETE, "this segment is closed")
+        segment = (grant.recording_id, grant.segment)
+        if segment in self.closed:
+            self.reopened.append(segment)
         self._set_capture(room_id, CaptureState(recording_id=grant.recording_id, segment=grant.segment, phase=phase))
         return self.capture(room_id)
 
@@ -139,8 +149,7 @@ class FakeNode:
         self._called("stop_capture", room_id, recording_id, reason)
         there = self._room(room_id).capture
         if there.recording_id == recording_id and there.phase in (CapturePhase.RUNNING, CapturePhase.PAUSED):
-            stopped = there.model_copy(update={"phase": CapturePhase.STOPPED, "reason": reason})
-            self._set_capture(room_id, stopped)
+            self._close(room_id, there, reason)
             log = StoredLog(
                 recording_id=recording_id,
                 segment=there.segment or 1,
@@ -184,6 +193,14 @@ class FakeNode:
         there = self._room(room_id).participants.get(participant_id)
         if there is None or not there.admitted:
             raise NodeRefused(NodeRefusal.NOT_ADMITTED, "not admitted")
+
+    def _close(self, room_id: str, there: CaptureState, reason: str) -> None:
+        """The event says why; afterwards the room's state knows nothing of it any more."""
+        stopped = there.model_copy(update={"phase": CapturePhase.STOPPED, "reason": reason})
+        self.stopped[room_id] = stopped
+        self.closed.add((there.recording_id, there.segment))
+        self._set_capture(room_id, stopped)
+        self.rooms[room_id] = self.rooms[room_id].model_copy(update={"capture": CaptureState()})
 
     def _set_capture(self, room_id: str, capture: CaptureState) -> None:
         self.rooms[room_id] = self.rooms[room_id].model_copy(update={"capture": capture})

@@ -128,9 +128,14 @@ async def test_a_kill_between_two_steps_is_made_good(
         await house.servers[0].store.bus.stop()
         await house.serve(shared=shared)
         await _nothing_captured_against_anybodys_word(house)
+        pressed = what in ("stop", "end", "phone") and house.node.capture(ROOM).phase == CapturePhase.STOPPED
+        granted = [call for call in house.node.calls if call[0] == "grant"]
         again = {one: await house.page(one, server=house.servers[-1], tab="after") for one in ("doctor", "patient")}
         for page in again.values():
             await page.sees(lambda s: s["you"])
+        if pressed:
+            await settled(house, what)
+            assert granted == [call for call in house.node.calls if call[0] == "grant"], "went on after the press"
         answer = await again[who].send_raw(name, body)
         assert answer["ok"] or answer["error"] in ("visit_over", "already_answered"), answer
         await settled(house, what)
