@@ -316,6 +316,8 @@ export class Recording {
   private tell(room: Snapshot, recording: RecordingView): void {
     const { announcer } = this.context;
     const was = LIVE.has(this.lastPhase);
+    // What was said about the last answer is no longer true.
+    announcer.dismiss("recording");
     if (recording.phase === "running") announcer.say(t("This visit is being recorded."), true);
     else if (recording.phase === "paused") announcer.say(bannerWords(recording), true);
     else if (recording.phase === "stopped" && was)

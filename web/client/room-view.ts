@@ -318,8 +318,8 @@ export class RoomView {
         this.emergency,
       ),
       h(
-        "div",
-        { class: "banners" },
+        "section",
+        { class: "banners", "aria-label": t("Notices") },
         this.recording.banner,
         Object.values(this.banners),
         this.context.announcer.notices,
