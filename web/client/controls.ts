@@ -79,6 +79,9 @@ export class Controls {
     this.settings = new Control("open-settings", "control--second", () => acts.panel("settings"));
     this.more = new Control("more", "control--more", () => this.toggleMore());
     this.out = new Control("leave", "control--out", () => (this.isHost() ? acts.end() : acts.leave()));
+    for (const each of [this.chat, this.people, this.share, this.record, this.phone, this.settings]) {
+      each.root.addEventListener("click", () => this.closeMore());
+    }
     const order = [
       this.mute,
       this.camera,
@@ -124,7 +127,7 @@ export class Controls {
     const { microphone, camera } = devices;
     if (microphone === "on") this.mute.set("microphone", t("Mute"), "on");
     else if (microphone === "muted") this.mute.set("microphone_off", t("Unmute"), "muted");
-    else this.mute.set("microphone_off", t("No microphone"), microphone);
+    else this.mute.set("microphone_off", t("No mic"), microphone);
     if (camera === "on") this.camera.set("camera", t("Camera off"), "on");
     else if (camera === "off") this.camera.set("camera_off", t("Camera on"), "off");
     else this.camera.set("camera_off", t("No camera"), camera);
@@ -134,7 +137,20 @@ export class Controls {
   }
 
   private toggleMore(): void {
-    this.root.dataset.more = this.root.dataset.more === "open" ? "closed" : "open";
-    this.more.root.setAttribute("aria-expanded", String(this.root.dataset.more === "open"));
+    if (this.root.dataset.more === "open") this.closeMore();
+    else {
+      this.root.dataset.more = "open";
+      this.more.root.setAttribute("aria-expanded", "true");
+    }
+  }
+
+  /** What was behind it has been pressed: its row goes, and focus stays on the screen. */
+  private closeMore(): void {
+    if (this.root.dataset.more !== "open") return;
+    this.root.dataset.more = "closed";
+    this.more.root.setAttribute("aria-expanded", "false");
+    const focused = document.activeElement;
+    if (focused instanceof HTMLElement && this.root.contains(focused) && !focused.checkVisibility?.())
+      this.more.root.focus();
   }
 }

@@ -395,7 +395,7 @@ export interface Snapshot {
   devices: Array<DeviceView>;
   blocked: Array<BlockedView>;
   mode: MediaMode;
-  /** rises when the media way changes; signals of an older one are dropped */
+  /** rises whenever the media way changes; signals of an older one are dropped */
   attempt: number;
   /** always relay: no direct connection is ever tried */
   relay_only: boolean;

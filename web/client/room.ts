@@ -168,12 +168,12 @@ class Visit {
     this.closing = undefined;
     const isNew = this.show(this.view.root);
     this.door.hide();
+    // Before it is rendered: a question in it takes the focus from here.
+    if (isNew) this.view.focus();
     this.view.render(room);
     this.media?.apply(room);
     this.view.renderDevices();
-    if (!isNew) return;
-    this.view.focus();
-    if (before && before.you.state === "waiting") this.announcer.say(t("You are in the visit now."), true);
+    if (isNew && before?.you.state === "waiting") this.announcer.say(t("You are in the visit now."), true);
   }
 
   private handleGone(room: Snapshot): void {

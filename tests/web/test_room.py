@@ -1,0 +1,295 @@
+"""What the visit's page does with what it is told, and what it says of what a person does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from tests.web.conftest import OpenPage
+from tests.web.fake_room import FakeRoom
+from tests.web.states import DOCTOR, PATIENT, asked, at, bare, recording, room
+
+pytestmark = pytest.mark.browser
+
+FAILS = """
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  const failing = %s;
+  navigator.mediaDevices.getUserMedia = async (wishes) => {
+    for (const [kind, name] of Object.entries(failing)) if (wishes[kind]) throw new DOMException('', name);
+    return real(wishes);
+  };
+  window.allow = () => { for (const kind of Object.keys(failing)) delete failing[kind]; };
+"""
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+async def until(condition: Any, timeout_s: float = 8.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.03)
+
+
+async def enter(fake: FakeRoom, open_page: OpenPage, snapshot: dict[str, Any], script: str = "") -> Page:
+    fake.snapshots["patient"] = snapshot
+    page = await open_page("/room/patient", script=script)
+    await page.click("#open-devices")
+    await page.click("#enter")
+    await page.wait_for_selector("#visit, #door[data-state=waiting]")
+    return page
+
+
+def open_room(**more: Any) -> dict[str, Any]:
+    return room(PATIENT, [DOCTOR, PATIENT], **more)
+
+
+# ── devices (C38, C40) ──
+
+
+@pytest.mark.parametrize(
+    ("failing", "microphone", "camera"),
+    [
+        ("{audio: 'NotFoundError', video: 'NotFoundError'}", "none", "none"),
+        ("{video: 'NotAllowedError'}", "on", "denied"),
+        ("{audio: 'NotAllowedError', video: 'NotAllowedError'}", "denied", "denied"),
+        ("{video: 'NotReadableError'}", "on", "none"),
+    ],
+)
+async def test_whatever_is_missing_one_can_go_in_and_says_so(
+    fake: FakeRoom, open_page: OpenPage, failing: str, microphone: str, camera: str
+) -> None:
+    page = await enter(fake, open_page, open_room(), FAILS % failing)
+    await until(lambda: fake.sent("devices"))
+    said = fake.sent("devices")[-1]
+    assert (said["microphone"], said["camera"]) == (microphone, camera)
+    assert await page.locator("#mute").get_attribute("data-state") == microphone
+    await page.evaluate("allow()")
+    await page.click("#camera")
+    await until(lambda: fake.sent("devices")[-1]["camera"] == "on")
+
+
+async def test_a_dead_microphone_is_replaced_at_once_and_its_return_is_only_offered(
+    fake: FakeRoom, open_page: OpenPage
+) -> None:
+    script = """
+      const media = navigator.mediaDevices;
+      const real = media.getUserMedia.bind(media);
+      let dead = false;
+      const label = (wish) => (wish?.deviceId?.exact === 'bt' || !dead ? 'Headset' : 'Built-in');
+      media.getUserMedia = async (wishes) => {
+        const plain = Object.fromEntries(Object.keys(wishes).map((kind) => [kind, true]));
+        const stream = await real(plain);
+        for (const track of stream.getAudioTracks()) {
+          Object.defineProperty(track, 'label', { value: label(wishes.audio) });
+          window.microphone = track;
+        }
+        return stream;
+      };
+      const device = (deviceId, name) => ({ deviceId, label: name, kind: 'audioinput' });
+      media.enumerateDevices = async () => (dead ? [] : [device('bt', 'Headset')]).concat(device('in', 'Built-in'));
+      window.die = () => {
+        dead = true;
+        window.microphone.stop();
+        window.microphone.dispatchEvent(new Event('ended'));
+      };
+      window.live = () => { dead = false; media.dispatchEvent(new Event('devicechange')); };
+    """
+    page = await enter(fake, open_page, open_room(), script)
+    await page.evaluate("die()")
+    await page.wait_for_selector('.notice:has-text("Built-in")', timeout=2000)
+    assert await page.evaluate("microphone.label") == "Built-in"
+    assert await page.evaluate("microphone.readyState") == "live"
+    await page.evaluate("live()")
+    await page.wait_for_selector('.notice:has-text("Headset is back")')
+    assert await page.evaluate("microphone.label") == "Built-in"
+    await page.click('.notice button:has-text("Use it")')
+    await page.wait_for_function("microphone.label === 'Headset'")
+
+
+async def test_nobody_is_unmuted_by_a_reload(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room())
+    await page.click("#mute")
+    await page.wait_for_selector("#mute[data-state=muted]")
+    await page.reload()
+    await page.wait_for_selector("#mute[data-state=muted]")
+    await until(lambda: fake.sent("devices")[-1]["microphone"] == "muted")
+    assert await page.evaluate("window.__bedside.devices.microphone") == "muted"
+
+
+# ── being told ──
+
+
+async def test_an_older_snapshot_changes_nothing(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room())
+    await page.wait_for_selector(".tile")
+    await fake.emit("patient", "snapshot", bare(PATIENT) | {"revision": 0})
+    await fake.emit("patient", "snapshot", open_room(by_phone=True) | {"revision": 1000})
+    await page.wait_for_selector("#banner-phone:not([hidden])")
+    assert await page.is_visible("#visit")
+
+
+async def test_an_event_is_sent_again_with_its_id_after_a_lost_connection(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room())
+    fake.silent.add("chat")
+    await page.click("#open-chat")
+    await page.fill("#chat-text", "hello")
+    await page.click("#chat-send")
+    await until(lambda: fake.sent("chat"))
+    fake.silent.clear()
+    await fake.drop("patient")
+    await page.wait_for_selector("#banner-lost:not([hidden])")
+    await until(lambda: len(fake.sent("chat")) > 1)
+    assert len({body["id"] for body in fake.sent("chat")}) == 1
+    await page.wait_for_selector("#banner-lost", state="hidden")
+
+
+async def test_a_visit_that_has_not_opened_counts_down_and_opens_by_itself(fake: FakeRoom, open_page: OpenPage) -> None:
+    fake.snapshots["patient"] = bare(PATIENT)
+    fake.configs["patient"] = {"opens_at": at(7)}
+    page = await open_page("/room/patient")
+    await page.click("#open-devices")
+    await page.click("#enter")
+    assert await page.is_visible("#countdown")
+    assert fake.events == []
+    await page.wait_for_selector("#door[data-state=waiting]", timeout=15_000)
+
+
+async def test_a_closed_link_says_so_and_stays_shut(fake: FakeRoom, open_page: OpenPage) -> None:
+    fake.refuse["patient"] = "link_closed"
+    page = await open_page("/room/patient")
+    await page.click("#open-devices")
+    await page.click("#enter")
+    await page.wait_for_selector("#door[data-state=closed]")
+    assert await page.inner_text("#door h1") == "This link is closed"
+
+
+async def test_a_visit_that_is_over_leads_to_the_closing_page(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room())
+    you = open_room()["you"] | {"state": "left", "reason": "visit_ended"}
+    await fake.push("patient", bare(PATIENT) | {"you": you, "phase": "ended"})
+    await page.wait_for_url("**/closing")
+
+
+# ── recording ──
+
+
+async def test_yes_and_no_look_alike_and_nothing_is_preselected(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room(recording=asked()))
+    await page.wait_for_selector("#recording-question[open]")
+    look = """(id) => { const s = getComputedStyle(document.getElementById(id)); const b =
+      document.getElementById(id).getBoundingClientRect();
+      return [s.color, s.backgroundColor, s.borderColor, s.fontWeight, s.fontSize, Math.round(b.width), b.height] }"""
+    await page.mouse.move(0, 0)
+    await page.wait_for_timeout(300)
+    assert await page.evaluate(look, "answer-yes") == await page.evaluate(look, "answer-no")
+    assert await page.evaluate("document.activeElement.id") == "recording-question-title"
+    assert await page.locator("#recording-question :checked").count() == 0
+    await page.click("#answer-no")
+    await until(lambda: fake.sent("answer_recording"))
+    assert fake.sent("answer_recording")[0]["answer"] == "no"
+
+
+async def test_a_yes_says_who_else_is_there_and_that_they_agree(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room(recording=asked()))
+    await page.click("#answer-yes")
+    await page.fill("#others-present", "my sister")
+    await page.click("#send-yes")
+    assert await page.is_visible("#recording-question .nhsuk-error-message")
+    assert fake.sent("answer_recording") == []
+    await page.check("#others-agree")
+    await page.click("#send-yes")
+    await until(lambda: fake.sent("answer_recording"))
+    said = fake.sent("answer_recording")[0]
+    assert (said["others_present"], said["others_agree"], said["given_for"]) == ("my sister", True, "self")
+
+
+async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room())
+    running = asked("running", {"doctor": "yes", "patient": "yes"})
+    await fake.push("patient", open_room(recording=running, mode="relay"))
+    await page.wait_for_selector('#urgent:has-text("This visit is being recorded")', state="attached")
+    await page.click("#leave")
+    await page.click("#stop-recording")
+    await until(lambda: fake.sent("stop_recording"))
+    await fake.push("patient", open_room(recording=recording(phase="stopped", recording_id="r1"), mode="relay"))
+    await page.wait_for_selector('.notice:has-text("stopped")')
+    assert await page.is_hidden("#recording-banner")
+
+
+# ── chat and names as text (C118), too long (C07) ──
+
+
+async def test_names_and_chat_are_text_and_only_safe_addresses_are_links(fake: FakeRoom, open_page: OpenPage) -> None:
+    text = f"{EVIL} javascript:alert(1) https://clinic.example/a mailto:a@b.example"
+    line = {"n": 1, "at": at(), "participant_id": "doctor", "name": EVIL, "role": "doctor", "text": text}
+    fake.answers["chat_history"] = {"ok": True, "lines": [line]}
+    page = await enter(fake, open_page, room(PATIENT, [DOCTOR | {"name": EVIL}, PATIENT], chat_count=1))
+    await page.click("#open-chat")
+    await page.wait_for_selector(".chat__line")
+    assert await page.locator("img[src=x]").count() == 0
+    hrefs = await page.evaluate("() => [...document.querySelectorAll('.chat__line a')].map((a) => [a.href, a.rel])")
+    assert hrefs == [["https://clinic.example/a", "noopener noreferrer"], ["mailto:a@b.example", "noopener noreferrer"]]
+    assert EVIL in await page.inner_text(".chat__line")
+    assert EVIL in await page.inner_text(".tile__caption")
+
+
+async def test_too_long_a_message_is_not_sent_and_not_lost(fake: FakeRoom, open_page: OpenPage) -> None:
+    page = await enter(fake, open_page, open_room())
+    await page.click("#open-chat")
+    await page.fill("#chat-text", "A" * 20_000)
+    await page.click("#chat-send")
+    assert "at most 4000" in await page.inner_text("#chat-problem")
+    assert len(await page.input_value("#chat-text")) == 20_000
+    assert fake.sent("chat") == []
+
+
+# ── the note ──
+
+
+async def test_no_word_of_the_note_is_lost_when_the_server_goes_away(fake: FakeRoom, open_page: OpenPage) -> None:
+    fake.snapshots["doctor"] = room(DOCTOR, [DOCTOR])
+    fake.draft_answers = [(503, {"error": "unavailable"})] * 3
+    page = await open_page("/room/doctor")
+    await page.wait_for_selector("#note-text")
+    await page.locator("#note-text").press_sequentially("Cough for three", delay=5)
+    await page.wait_for_selector("#note-status[data-state=waiting]")
+    await page.reload()
+    await page.wait_for_function("() => document.getElementById('note-text')?.value === 'Cough for three'")
+    await page.wait_for_selector("#note-status[data-state=saved]", timeout=15_000)
+    assert fake.drafts[-1] == ("0", "Cough for three")
+    assert await page.evaluate("() => Object.keys(localStorage).filter((key) => key.includes('draft'))") == []
+
+
+async def test_two_writers_are_shown_both_texts(fake: FakeRoom, open_page: OpenPage) -> None:
+    fake.snapshots["doctor"] = room(DOCTOR, [DOCTOR])
+    fake.draft_answers = [(409, {"revision": 5, "text": "theirs"})]
+    page = await open_page("/room/doctor")
+    await page.fill("#note-text", "mine")
+    await page.wait_for_selector("#note-conflict:not([hidden])")
+    assert "theirs" in await page.inner_text("#note-conflict")
+    await page.click('#note-conflict button:has-text("Keep both")')
+    await page.wait_for_selector("#note-status[data-state=saved]")
+    assert fake.drafts[-1] == ("5", "theirs\n\nmine")
+
+
+# ── arrivals ──
+
+
+async def test_arrivals_ring_until_seen_and_hide_a_name_that_is_not_told(fake: FakeRoom, open_page: OpenPage) -> None:
+    one = {"room_id": "r1", "participant_id": "a", "name": None, "role": "patient", "waiting_since": at(-9)}
+    told = {"waiting": [one | {"late": False, "seen": False}], "silent": False, "names_hidden": True}
+    fake.arrivals = told
+    page = await open_page("/list")
+    await page.wait_for_selector("#arrivals[data-state=ringing]")
+    assert await page.locator("#arrivals a").get_attribute("href") == "/visits/r1"
+    assert "Somebody" in await page.inner_text("#arrivals-list")
+    await page.click("#arrivals-seen")
+    await until(lambda: fake.sent("arrivals_seen"))
+    assert fake.sent("arrivals_seen")[0]["participant_ids"] == ["a"]
+    await fake.push_arrivals(told | {"waiting": [one | {"late": False, "seen": True}]})
+    await page.wait_for_selector("#arrivals[data-state=quiet]")
+    await fake.push_arrivals(told | {"waiting": []})
+    await page.wait_for_selector("#arrivals", state="hidden")
+    assert not (await page.title()).startswith("(")
