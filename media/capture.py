@@ -86,6 +86,7 @@ class CaptureStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: WriterPool | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._closings: set[asyncio.Task[None]] = set()
         self._is_low = False
         captures.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -149,9 +150,8 @@ class CaptureStore:
     async def close(self) -> None:
         """Close every session, then the threads. Logs the store won't take stay for the next start."""
         for session in list(self._sessions):
-            log = await session.close("node_stopped")
-            if log is not None:
-                self._callbacks.stored(session.header.room_id, log)
+            await self._close_and_tell(session, "node_stopped")
+        await asyncio.gather(*self._closings)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -236,6 +236,7 @@ class CaptureStore:
         if self._is_low:
             for session in list(self._sessions):
                 session.stop("storage_full")
+                self._put_away(session)
         if self._is_low != was_low:
             figures = {"free_bytes": float(free), "floor_bytes": float(self._limits.disk_floor_bytes)}
             self._callbacks.disk({**figures, "low": float(self._is_low)})
@@ -243,6 +244,19 @@ class CaptureStore:
     def _disk_failed(self, session: CaptureSession, error: Exception) -> None:
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         session.stop("storage_full" if full else "write_failed", phase=CapturePhase.FAILED)
+        self._put_away(session)
+
+    def _put_away(self, session: CaptureSession) -> None:
+        """End the log of a session that can go no further, without waiting for its room to close it."""
+        if self._loop is not None:
+            task = self._loop.create_task(self._close_and_tell(session, session.reason), name="capture-put-away")
+            self._closings.add(task)
+            task.add_done_callback(self._closings.discard)
+
+    async def _close_and_tell(self, session: CaptureSession, reason: str) -> None:
+        log = await session.close(reason)
+        if log is not None:
+            self._callbacks.stored(session.header.room_id, log)
 
     def _call_soon(self, what: Callable[..., None], *args: Any) -> None:
         """From an I/O thread onto the loop, unless the loop is gone already."""

@@ -19,12 +19,13 @@ from media.api import CapturePhase, SealingKey
 from media.capture import CaptureCallbacks, CaptureLimits, CaptureStore
 
 async def main(folder, floor):
-    stopped, disk = asyncio.Event(), []
+    stopped, disk, logs = asyncio.Event(), [], []
     def changed(room, state):
         if state.phase in (CapturePhase.STOPPED, CapturePhase.FAILED):
             stopped.set()
     store = CaptureStore(
-        Path(folder, "captures"), folder + "/recordings", "node", CaptureCallbacks(changed=changed, disk=disk.append),
+        Path(folder, "captures"), folder + "/recordings", "node",
+        CaptureCallbacks(changed=changed, disk=disk.append, stored=lambda _, log: logs.append(log.path)),
         limits=CaptureLimits(disk_floor_bytes=int(floor)),
     )
     session = store.open_session("room", "rec", 1)
@@ -38,11 +39,11 @@ async def main(folder, floor):
             number += session.packet(track, number, number, bytes(12), bytes(1000))
         await asyncio.sleep(0.005)
     state = session.state()
-    log = await session.close("ended")
-    left = [one.name for one in Path(folder, "captures").iterdir()]
+    await session.close("ended")
     await store.close()
+    left = [one.name for one in Path(folder, "captures").iterdir()]
     print(json.dumps({
-        "phase": state.phase, "reason": state.reason, "accepted": number, "path": log and log.path, "left": left,
+        "phase": state.phase, "reason": state.reason, "accepted": number, "path": logs[0], "left": left,
         "low": [one["low"] for one in disk],
     }))
 
