@@ -138,7 +138,7 @@ class MemoryStore:
         return kept[1] if kept and kept[0] > self._monotonic() else None
 
     async def keep_answer(self, key: str, answer: dict[str, Any]) -> None:
-        self._shared.answers[key] = (self._monotonic() + ANSWER_TTL_S, answer)
+        self._shared.answers.setdefault(key, (self._monotonic() + ANSWER_TTL_S, answer))
 
     async def rise(self, key: str, floor: int) -> int:
         number = max(floor, self._shared.numbers.get(key, 0) + 1)

@@ -102,6 +102,7 @@ class Server:
         redis_url: str | None = None,
         ping_s: int | None = None,
         life: Life | None = None,
+        fleet: NodeFleet | None = None,
     ) -> None:
         self.server_id = secrets.token_hex(4)
         self.store: RoomStore = (
@@ -113,7 +114,7 @@ class Server:
         mortal = life or Life()
         self.signaling = Signaling(
             mortal.of(clinic),
-            NodeFleet(list(nodes), lambda url: mortal.of(nodes[url])),  # type: ignore[arg-type,return-value]
+            fleet or NodeFleet(list(nodes), lambda url: mortal.of(nodes[url])),  # type: ignore[arg-type,return-value]
             mortal.of(self.store),
             self.sio,
             server_id=self.server_id,
