@@ -1,4 +1,4 @@
-"""The up connection of a participant: learns its streams, unwraps repairs, keeps the feedback going to it.
+"""The up connection of a participant: its answers, its packets, the feedback that goes to it.
 
 Packets leave through `Layer.deliver`; who may receive them is the room's decision.
 """
@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from media import rtcp
 from media.api import Leg, Source, UpAnswer, UpOffer
 from media.connection import Connection, Shared
 from media.counts import Counts
 from media.feedback import MS, RTT_DEFAULT_NS, Arrivals, Cap
-from media.negotiate import AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC, UpPlan, UpSection, plan_up
+from media.negotiate import AUDIO_LEVEL, TRANSPORT_CC, UpPlan, plan_up
 from media.rtp import HEADER, elements, layout
 from media.sdp import read
 from media.sdpwrite import write_answer
+from media.streams import Streams
 from media.track import Layer, Track
 
 ARRIVALS_EVERY_NS = 100 * MS
@@ -44,21 +45,16 @@ class Publisher:
         self.participant_id = participant_id
         self.counts = counts
         self.connection = Connection(Leg.UP, connection_id, counts, shared, self)
-        self.tracks: dict[Source, Track] = {}
+        self.streams = Streams(participant_id, self.connection, self, on_layer)
         self.is_admitted = False
         # What receivers are told; the browser's own is for capture.
         self.cname = secrets.token_urlsafe(12)
         self.source_cname = ""
         self.rtt_ns = 0
         self._on_tracks = on_tracks
-        self._on_layer = on_layer
         self._on_begun = on_begun
         self._on_connected = on_connected
         self._on_closed = on_closed
-        self._sections: dict[str, UpSection] = {}
-        self._by_ssrc: dict[int, Layer] = {}
-        self._by_repair: dict[int, Layer] = {}
-        self._ids: dict[str, int] = {}
         self._arrivals = Arrivals()
         self._cap = Cap()
         self._ssrc = secrets.randbelow(0xFFFFFFFE) + 1
@@ -66,6 +62,10 @@ class Publisher:
         self._answered: tuple[UpOffer, UpAnswer] | None = None
         self._arrivals_ns = self._report_ns = 0
         self._has_rcvr_rtt = False
+
+    @property
+    def tracks(self) -> dict[Source, Track]:
+        return self.streams.tracks
 
     # ---- descriptions
 
@@ -80,7 +80,9 @@ class Publisher:
     def differs_from(self, plan: UpPlan) -> bool:
         """Whether the other side has a new certificate or role, so that a new session is needed."""
         now, then = plan.remote, self.connection.remote
-        return now is not None and then is not None and now.fingerprint != then.fingerprint
+        if now is None or then is None:
+            return False
+        return now.fingerprint != then.fingerprint or (now.setup == "passive") != (then.setup == "passive")
 
     def offer(self, offer: UpOffer, plan: UpPlan) -> UpAnswer:
         """Take the sections of a plan and answer; an ICE restart is seen by its new ufrag."""
@@ -89,7 +91,9 @@ class Publisher:
             if self.connection.remote is not None and self.connection.remote.ufrag != remote.ufrag:
                 self.connection.restart()
             self.connection.set_remote(remote)
-        self._take(plan)
+        self.streams.take(plan)
+        self.source_cname = plan.cname or self.source_cname
+        self._has_rcvr_rtt = any(section.rcvr_rtt for section in plan.accepted.values())
         text = write_answer(plan, self.connection.local(), self._session_id, offer.revision + 1)
         answer = UpAnswer(connection_id=offer.connection_id, revision=offer.revision, sdp=text, sections=plan.answered)
         self._answered = (offer, answer)
@@ -98,7 +102,7 @@ class Publisher:
 
     def close(self) -> None:
         for track in list(self.tracks.values()):
-            self._remove(track)
+            self.streams.remove(track)
         self.connection.close()
 
     # ---- packets (Owner)
@@ -110,7 +114,7 @@ class Publisher:
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
         from_, to, start, end = span
         level, names = SILENT_LEVEL, None
-        ids = self._ids
+        ids = self.streams.ids
         arrivals_id, level_id = ids.get(TRANSPORT_CC), ids.get(AUDIO_LEVEL)
         for name, at, stop in elements(packet, from_, to):
             if name == arrivals_id and stop - at == 2:
@@ -120,10 +124,10 @@ class Publisher:
             else:
                 names = names or {}
                 names[name] = packet[at:stop]
-        layer = self._by_ssrc.get(ssrc)
-        repaired = None if layer is not None else self._by_repair.get(ssrc)
+        layer = self.streams.by_ssrc.get(ssrc)
+        repaired = None if layer is not None else self.streams.by_repair.get(ssrc)
         if layer is None and repaired is None:
-            layer, repaired = self._learn(ssrc, second & 0x7F, names or {})
+            layer, repaired = self.streams.learn(ssrc, second & 0x7F, names or {})
         payload = packet[start:end]
         if repaired is not None:
             self.counts.rtx_in += 1
@@ -166,7 +170,7 @@ class Publisher:
         if not self.is_admitted or not self.connection.is_connected:
             return
         rtt_ns = self.rtt_ns or rtt_ns or RTT_DEFAULT_NS
-        for layer in self._by_ssrc.values():
+        for layer in self.streams.by_ssrc.values():
             if len(layer.nacks):
                 self._ask_again(layer, now_ns, rtt_ns)
             if layer.key_frames.tick(now_ns):
@@ -180,107 +184,11 @@ class Publisher:
             self._report_ns = now_ns
             self._report(now_ns)
 
-    # ---- inside: sections and streams
-
-    def _take(self, plan: UpPlan) -> None:
-        self._sections = plan.accepted
-        if plan.cname is not None:
-            self.source_cname = plan.cname
-        for section in plan.accepted.values():
-            for uri, identifier in section.extensions.items():
-                self._ids[uri] = identifier
-            self._has_rcvr_rtt = self._has_rcvr_rtt or section.rcvr_rtt
-        sending = {section.source: section for section in plan.accepted.values() if section.sends and section.source}
-        for source, track in list(self.tracks.items()):
-            kept = sending.get(source)
-            if kept is None or kept.codec.name != track.codec.name or kept.rids != track.rids:
-                self._remove(track)
-        for source, section in sending.items():
-            if source not in self.tracks:
-                self.tracks[source] = Track(self.participant_id, source, section.codec, self, section.rids)
-            self.tracks[source].codec = section.codec
-            self._bind_declared(self.tracks[source], section)
-
-    def _bind_declared(self, track: Track, section: UpSection) -> None:
-        """SSRCs that the offer names; with several layers only MID and RID can tell them apart."""
-        if section.rids or not section.ssrcs:
-            return
-        repairs = set(section.repairs.values())
-        first = next((ssrc for ssrc in section.ssrcs if ssrc not in repairs), None)
-        if first is None:
-            return
-        layer = self._bind(track, "", first)
-        repair = section.repairs.get(first)
-        if layer is not None and repair is not None:
-            self._bind_repair(layer, repair)
-
-    def _learn(self, ssrc: int, payload_type: int, names: Mapping[int, bytes]) -> tuple[Layer | None, Layer | None]:
-        """(layer, layer that this SSRC repairs), by MID and RID, or by the only section with this payload type."""
-        section = self._section_of(payload_type, self._text(names, MID))
-        track = self.tracks.get(section.source) if section is not None and section.source is not None else None
-        if section is None or track is None:
-            return None, None
-        if payload_type == section.repair_type:
-            layer = track.layers.get(self._text(names, REPAIRED_RID) if section.rids else "")
-            if layer is not None:
-                self._bind_repair(layer, ssrc)
-            return None, layer
-        rid = self._text(names, RID) if section.rids else ""
-        if section.rids and rid not in section.rids:
-            return None, None
-        return self._bind(track, rid, ssrc), None
-
-    def _section_of(self, payload_type: int, mid: str) -> UpSection | None:
-        if mid:
-            section = self._sections.get(mid)
-            types = (section.codec.payload_type, section.repair_type) if section is not None else ()
-            return section if payload_type in types else None
-        fitting = [
-            section
-            for section in self._sections.values()
-            if payload_type in (section.codec.payload_type, section.repair_type)
-        ]
-        return fitting[0] if len(fitting) == 1 else None
-
-    def _text(self, names: Mapping[int, bytes], uri: str) -> str:
-        return names.get(self._ids.get(uri, -1), b"").decode("ascii", "replace")
-
-    def _bind(self, track: Track, rid: str, ssrc: int) -> Layer | None:
-        known = track.layers.get(rid)
-        if known is not None and known.ssrc == ssrc:
-            return known
-        if ssrc in self._by_ssrc or ssrc in self._by_repair:
-            return None
-        if known is not None:
-            self._by_ssrc.pop(known.ssrc, None)
-            self.connection.forget(known.ssrc)
-        layer = track.layers[rid] = self._by_ssrc[ssrc] = Layer(track, rid, ssrc)
-        self.connection.ssrcs.add(ssrc)
-        self._on_layer(layer)
-        return layer
-
-    def _bind_repair(self, layer: Layer, ssrc: int) -> None:
-        if ssrc in self._by_ssrc or ssrc in self._by_repair:
-            return
-        for old in [old for old, of in self._by_repair.items() if of is layer]:
-            del self._by_repair[old]
-            self.connection.forget(old)
-        self._by_repair[ssrc] = layer
-        self.connection.ssrcs.add(ssrc)
-
-    def _remove(self, track: Track) -> None:
-        """Nothing more is delivered from it; its forwards are released or moved by the room in this same event."""
-        del self.tracks[track.source]
-        for table in (self._by_ssrc, self._by_repair):
-            for ssrc in [ssrc for ssrc, layer in table.items() if layer.track is track]:
-                del table[ssrc]
-                self.connection.forget(ssrc)
-
-    # ---- inside: feedback
+    # ---- inside
 
     def _take_report(self, packet: bytes, from_: int, to: int, now_ns: int) -> None:
         info = rtcp.sender_info(packet, from_, to)
-        layer = self._by_ssrc.get(info[0]) if info is not None else None
+        layer = self.streams.by_ssrc.get(info[0]) if info is not None else None
         if info is None or layer is None or not self.is_admitted:
             return
         _, ntp, timestamp = info
@@ -314,12 +222,12 @@ class Publisher:
 
     def _report_arrivals(self) -> None:
         taken = self._arrivals.take()
-        if taken and self._by_ssrc:
-            media = next(iter(self._by_ssrc))
+        if taken and self.streams.by_ssrc:
+            media = next(iter(self.streams.by_ssrc))
             self.connection.send_rtcp(rtcp.transport_cc(self._ssrc, media, self._arrivals.count, taken))
 
     def _report(self, now_ns: int) -> None:
-        heard = [layer for layer in self._by_ssrc.values() if layer.reception.highest >= 0]
+        heard = [layer for layer in self.streams.by_ssrc.values() if layer.reception.highest >= 0]
         if not heard:
             return
         blocks = [rtcp.block(ssrc=layer.ssrc, **layer.reception.figures(now_ns)) for layer in heard]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from media.api import (
@@ -19,18 +18,18 @@ from media.api import (
     Leg,
     NodeEventKind,
     NodeRefusal,
-    ParticipantState,
     RoomState,
     RoomStats,
     UpAnswer,
     UpOffer,
 )
 from media.capture import CaptureStore
-from media.connection import CLOSED_AFTER_SILENCE_NS, Connection, Shared
+from media.connection import Shared
 from media.counts import Counts
 from media.events import EventLog
 from media.feedback import MS
 from media.negotiate import plan_down
+from media.participant import Participant
 from media.publisher import Publisher, read_up
 from media.refused import Refused
 from media.roomcapture import RoomCapture
@@ -39,38 +38,8 @@ from media.subscriber import Key, Subscriber
 from media.track import Layer, Track
 
 PARTICIPANTS_MAX = 16
-ENDED_KEPT_MAX = 32
-ANSWER_WITHIN_NS = 10_000 * MS
-CONNECT_WITHIN_NS = 30_000 * MS
-AWAY_PUBLISHING_NS = 5_000 * MS
-AWAY_LISTENING_NS = 15_000 * MS
-PUBLISHES_WITHIN_NS = 2_000 * MS
 WATCH_EVERY_NS = 500 * MS
 QUALITY_EVERY_NS = 5_000 * MS
-
-
-@dataclass
-class Participant:
-    participant_id: str
-    admitted: bool = False
-    picture_first: bool = False
-    up: Publisher | None = None
-    down: Subscriber | None = None
-    away_since_ns: int = 0
-    has_connected: bool = False
-    last_reason: str = "silent"
-    # Connection ids that have ended: they can't be resumed.
-    ended: list[str] = field(default_factory=list)
-
-    def connections(self) -> list[Connection]:
-        return [leg.connection for leg in (self.up, self.down) if leg is not None]
-
-    def publishes(self) -> bool:
-        """Whether media was part of what came last."""
-        if self.up is None or not self.up.connection.rtp_heard_ns:
-            return False
-        heard = max(connection.heard_ns for connection in self.connections())
-        return heard - self.up.connection.rtp_heard_ns < PUBLISHES_WITHIN_NS
 
 
 class Room:
@@ -183,7 +152,7 @@ class Room:
 
     def state(self) -> RoomState:
         return RoomState(
-            participants={one: _state(person) for one, person in self.participants.items()},
+            participants={one: person.state() for one, person in self.participants.items()},
             capture=self.capture.state(),
         )
 
@@ -290,13 +259,15 @@ class Room:
 
     def _drop_up(self, person: Participant) -> None:
         if person.up is not None:
-            _remember(person, person.up.connection)
+            person.remember(person.up.connection)
+            person.last_reason = "replaced"
             person.up.close()
             person.up = None
 
     def _drop_down(self, person: Participant) -> None:
         if person.down is not None:
-            _remember(person, person.down.connection)
+            person.remember(person.down.connection)
+            person.last_reason = "replaced"
             person.down.close()
             person.down = None
 
@@ -317,12 +288,12 @@ class Room:
         held = person.up if leg is Leg.UP else person.down
         if held is None or not held.connection.is_closed:
             return
-        person.last_reason = reason
         connection_id = held.connection.connection_id
         if leg is Leg.UP:
             self._drop_up(person)
         else:
             self._drop_down(person)
+        person.last_reason = reason
         self._emit(
             NodeEventKind.CONNECTION_CLOSED,
             participant_id=person.participant_id,
@@ -334,60 +305,17 @@ class Room:
         self._watch(person, time.monotonic_ns())
 
     def _watch(self, person: Participant, now_ns: int) -> None:
-        """Away, back, and connections that are beyond hope."""
-        for connection in person.connections():
-            connection.forget_silent_paths(now_ns)
-            if now_ns - connection.heard_ns > CLOSED_AFTER_SILENCE_NS:
-                connection.end("silent")
-            elif not connection.is_connected and now_ns - connection.made_ns > CONNECT_WITHIN_NS:
-                connection.end("never_connected")
-        if person.down is not None and person.down.has_waited_for_answer(now_ns, ANSWER_WITHIN_NS):
-            person.down.connection.end("no_answer")
-        self._watch_presence(person, now_ns)
-
-    def _watch_presence(self, person: Participant, now_ns: int) -> None:
-        connected = [connection for connection in person.connections() if connection.is_connected]
-        heard_ns = max((connection.heard_ns for connection in connected), default=0)
-        limit_ns = AWAY_PUBLISHING_NS if person.publishes() else AWAY_LISTENING_NS
-        is_silent = now_ns - heard_ns > limit_ns
-        if person.away_since_ns:
-            if connected and not is_silent and heard_ns > person.away_since_ns:
-                person.away_since_ns = 0
-                self._emit(NodeEventKind.BACK, participant_id=person.participant_id)
-        elif person.has_connected and is_silent:
-            person.away_since_ns = now_ns
-            reason = "silent" if connected else person.last_reason
-            self._emit(NodeEventKind.AWAY, participant_id=person.participant_id, reason=reason)
+        """Connections that are beyond hope end; then, is the person away or back?"""
+        person.end_hopeless(now_ns)
+        change = person.look(now_ns)
+        if change is not None:
+            kind, reason = change
+            self._emit(kind, participant_id=person.participant_id, reason=reason)
 
     def _report_quality(self, person: Participant) -> None:
-        up, down = person.up, person.down
-        if down is None or not down.connection.is_connected or not self.counts.rtp_out:
-            return
-        figures = {"rtt_ms": down.rtt_ns / 1e6, "loss": down.loss}
-        if down.estimate_bps is not None:
-            figures["estimate_bps"] = float(down.estimate_bps)
-        if up is not None:
-            layers = [layer for track in up.tracks.values() for layer in track.layers.values()]
-            figures["sent_bps"] = float(sum(layer.meter.bps for layer in layers))
-            figures["lost_in"] = float(sum(layer.reception.lost for layer in layers))
-        self._emit(NodeEventKind.QUALITY, participant_id=person.participant_id, figures=figures)
+        figures = person.quality() if self.counts.rtp_out else None
+        if figures is not None:
+            self._emit(NodeEventKind.QUALITY, participant_id=person.participant_id, figures=figures)
 
     def _emit(self, kind: NodeEventKind, **fields: Any) -> None:
         self._events.emit(kind, room_id=self.room_id, **fields)
-
-
-def _remember(person: Participant, connection: Connection) -> None:
-    person.ended.append(connection.connection_id)
-    del person.ended[:-ENDED_KEPT_MAX]
-
-
-def _state(person: Participant) -> ParticipantState:
-    up, down = person.up, person.down
-    return ParticipantState(
-        admitted=person.admitted,
-        picture_first=person.picture_first,
-        away=bool(person.away_since_ns),
-        up=up.connection.connection_id if up is not None and up.connection.is_connected else None,
-        down=down.connection.connection_id if down is not None and down.connection.is_connected else None,
-        sources=list(up.tracks) if up is not None else [],
-    )
