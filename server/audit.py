@@ -37,6 +37,7 @@ class AuditAction(StrEnum):
     LINK_CLOSED = "link_closed"
     LINK_LOCKED = "link_locked"
     PAGE_OPENED = "page_opened"
+    PAGE_CODE_READ_OUT = "page_code_read_out"
     APPOINTMENT_BOOKED = "appointment_booked"
     APPOINTMENT_MOVED = "appointment_moved"
     APPOINTMENT_CANCELLED = "appointment_cancelled"

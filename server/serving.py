@@ -20,6 +20,7 @@ from server.db import Database
 from server.jobs.loop import JobsLoop
 from server.logs import Event
 from server.migrations import is_current
+from server.pages import PAGES
 from server.routing import add_routes, prepare_routes
 from server.security import add_headers
 from signaling.words import utc_now
@@ -35,6 +36,8 @@ async def run_server(settings: Settings) -> None:
     """One server process, until SIGTERM or SIGINT. Raises CannotStart."""
     async with _opened(settings) as database:
         app = await build_app(Parts(settings, database, keys.open_vault(settings)))
+        if not app[PAGES].manifest:
+            raise CannotStart("the browser's part is not built: run `make web`")
         async with _listening(app, settings.host, settings.port):
             logs.log_info(Event.READY, port=settings.port)
             await until_signalled()

@@ -43,7 +43,42 @@ async def make_code(session: AsyncSession, link_id: str, now: datetime) -> str |
     """A fresh code for this link, to be sent or read out, shown this once; None when there were enough for now."""
     if await _recent(session, link_id, now) >= CODES_MAX:
         return None
-    code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
+    code = _random_code()
+    await _store(session, link_id, code, now)
+    return code
+
+
+async def code_to_read_out(
+    session: AsyncSession, clinic_id: str, patient_id: str, *, by_person_id: str | None, now: datetime
+) -> str | None:
+    """One code for every open page link of this patient, for the desk to say; None when there is no such link."""
+    query = select(Link.id).where(
+        Link.clinic_id == clinic_id,
+        Link.kind == LinkKind.PAGE.value,
+        Link.subject_id == patient_id,
+        Link.closed_at.is_(None),
+    )
+    code, link_ids = _random_code(), (await session.scalars(query.order_by(Link.id))).all()
+    for link_id in link_ids:
+        await _store(session, link_id, code, now)
+    if not link_ids:
+        return None
+    await audit.enter(
+        session,
+        clinic_id=clinic_id,
+        actor_person_id=by_person_id,
+        action=AuditAction.PAGE_CODE_READ_OUT,
+        subject=("patient", patient_id),
+        now=now,
+    )
+    return code
+
+
+def _random_code() -> str:
+    return "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
+
+
+async def _store(session: AsyncSession, link_id: str, code: str, now: datetime) -> None:
     code_id = new_id()
     row = PageCode(
         id=code_id,
@@ -54,7 +89,6 @@ async def make_code(session: AsyncSession, link_id: str, now: datetime) -> str |
     )
     session.add(row)
     await session.flush()
-    return code
 
 
 async def check(session: AsyncSession, token: str, birth_date: date, code: str, now: datetime) -> Patient | None:

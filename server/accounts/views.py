@@ -11,7 +11,7 @@ from server.accounts.demo import patient_home
 from server.accounts.forms import PageForm, SignInForm
 from server.accounts.models import Clinic, Membership, Person
 from server.accounts.passwords import PASSWORDS
-from server.accounts.service import get_clinic, note_sign_in, person_names
+from server.accounts.service import get_clinic, get_patient, note_sign_in, person_names
 from server.accounts.sessions import SessionKind
 from server.accounts.throttle import THROTTLE
 from server.audit import AuditAction
@@ -19,7 +19,7 @@ from server.errors import FormError
 from server.forms import parse_form
 from server.middleware import client_address
 from server.pages import render
-from server.permissions import anybody, is_administrator
+from server.permissions import anybody, is_administrator, may_book
 from server.routing import Route, see_other
 
 WRONG_SIGN_IN = "That e-mail address and password don't go together. Check both and try again."
@@ -135,6 +135,15 @@ async def open_page(request: web.Request) -> web.Response:
     return response
 
 
+async def read_out_code(request: web.Request) -> web.Response:
+    """A code for the desk to say to a patient whom it knows by their voice and answers; shown this once."""
+    scope, actor, now = context.clinic(request), context.actor(request), context.now(request)
+    async with context.database(request).writing() as session:
+        patient = await get_patient(session, scope.id, request.match_info["patient"])
+        code = await pagecodes.code_to_read_out(session, scope.id, patient.id, by_person_id=actor.person_id, now=now)
+    return render(request, "accounts/read_out.html", {"patient": patient, "code": code})
+
+
 async def show_incidents(request: web.Request) -> web.Response:
     scope = context.clinic(request)
     async with context.database(request).reading() as session:
@@ -161,6 +170,7 @@ ROUTES = [
     Route("GET", "/p/{token}", show_page_link, anybody, "page_link.show"),
     Route("POST", "/p/{token}/code", send_page_code, anybody, "page_link.code"),
     Route("POST", "/p/{token}", open_page, anybody, "page_link.open"),
+    Route("POST", "/c/{clinic}/patients/{patient}/page-code", read_out_code, may_book, "page_link.read_out"),
     Route("GET", "/c/{clinic}/incidents", show_incidents, is_administrator, "incidents", nav="Incidents"),
     Route("POST", "/c/{clinic}/incidents/{incident}/close", close_incident, is_administrator, "incidents.close"),
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.support.bedside import AllInOne, is_ready
@@ -76,3 +79,23 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+async def test_stopping_tells_open_pages_and_ends_quickly(tmp_path: Path) -> None:
+    """C123: an open WebSocket neither holds the process nor is cut without a word."""
+    stopped = AllInOne(tmp_path)
+    stopped.start()
+    async with aiohttp.ClientSession() as client:
+        address = f"{stopped.url}/socket.io/?EIO=4&transport=websocket"
+        async with client.ws_connect(address, headers={"Origin": stopped.url}) as socket:
+            assert (await socket.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT
+            began = time.monotonic()
+            stopped.program.send(signal.SIGTERM)
+            stopped.program.send(signal.SIGTERM)
+            while (message := await socket.receive(timeout=15)).type is aiohttp.WSMsgType.TEXT:
+                continue
+            assert message.type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == 1001
+            assert time.monotonic() - began < 3
+        assert await asyncio.to_thread(stopped.program.wait, 15) == 0
+        assert time.monotonic() - began < 15

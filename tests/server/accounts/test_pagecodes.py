@@ -109,6 +109,23 @@ async def test_a_phone_is_not_flooded(door: Door) -> None:
     assert await door.code(NOW + pagecodes.CODE_LIVES + timedelta(seconds=1)) is not None
 
 
+async def test_the_desk_reads_out_a_code_that_opens_any_of_the_patients_links(door: Door) -> None:
+    async with door.database.writing() as session:
+        second = await links.new_link(
+            session, clinic_id=door.cast.clinic.id, kind=LinkKind.PAGE, subject_id=door.cast.patient, now=NOW
+        )
+        code = await pagecodes.code_to_read_out(
+            session, door.cast.clinic.id, door.cast.patient, by_person_id=door.cast.scheduler, now=NOW
+        )
+        nobodys = await pagecodes.code_to_read_out(
+            session, door.cast.clinic.id, door.cast.other_patient, by_person_id=door.cast.scheduler, now=NOW
+        )
+    assert code is not None
+    assert nobodys is None
+    assert await door.opens(code)
+    assert await door.opens(code, token=second)
+
+
 async def test_a_visit_link_is_no_page_link(door: Door) -> None:
     async with door.database.writing() as session:
         visit = await links.new_link(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from typing import Any
@@ -211,6 +212,20 @@ async def test_unknown_closed_and_locked_links_answer_like_an_open_one(door: Sit
         pages = [_without_ids((await page.text()).replace(each, "")) for page in (shown, tried)]
         said.add((shown.status, tried.status, asked.status, where, *pages))
     assert len(said) == 1
+
+
+async def test_the_desk_reads_out_a_code_and_only_for_its_own_patients(door: Site) -> None:
+    token = await _page_link(door)
+    scheduler = await door.signed_in(door.cast.scheduler)
+    path = f"/c/north/patients/{door.cast.patient}/page-code"
+    shown = await (await scheduler.post(path)).text()
+    (code,) = re.findall(r"<strong[^>]*>(\d{3}) (\d{3})</strong>", shown)
+    born = PATIENTS[0].birth_date.isoformat()
+    opened = await door.browser().post(f"/p/{token}", {"birth_date": born, "code": "".join(code)})
+    assert opened.status == 303
+    assert (await scheduler.post("/c/north/patients/somebody/page-code")).status == 404
+    stranger = await door.signed_in(door.cast.stranger)
+    assert (await stranger.post(f"/c/south/patients/{door.cast.patient}/page-code")).status == 404
 
 
 async def test_the_page_link_page_names_nobody(door: Site) -> None:
