@@ -18,7 +18,7 @@ from pathlib import Path
 from media.api import CapturePhase, SealingKey
 from media.capture import CaptureCallbacks, CaptureLimits, CaptureStore
 
-async def main(folder, floor):
+async def main(folder, floor, burst):
     stopped, disk, logs = asyncio.Event(), [], []
     def changed(room, state):
         if state.phase in (CapturePhase.STOPPED, CapturePhase.FAILED):
@@ -35,7 +35,7 @@ async def main(folder, floor):
     session.set_grant(True, {"anna": SealingKey(key=base64.b64encode(bytes(32)).decode(), wrapped="AAAA")})
     number = 0
     while not stopped.is_set():
-        for _ in range(20):
+        for _ in range(int(burst)):
             number += session.packet(track, number, number, bytes(12), bytes(1000))
         await asyncio.sleep(0.005)
     state = session.state()
@@ -51,9 +51,9 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def record_until_full(folder: Path, floor: int) -> dict[str, object]:
+def record_until_full(folder: Path, floor: int, burst: int) -> dict[str, object]:
     (folder / "captures").mkdir()
-    script = f'mount -t tmpfs -o size=4m none {folder}/captures && exec "$0" -c "$1" {folder} {floor}'
+    script = f'mount -t tmpfs -o size=4m none {folder}/captures && exec "$0" -c "$1" {folder} {floor} {burst}'
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script, sys.executable, RECORDER],
         capture_output=True, text=True, cwd=Path.cwd(), timeout=60, check=False,
@@ -73,7 +73,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk
 
 
 def test_c125_at_the_floor_the_log_is_ended_whole(tmp_path: Path) -> None:
-    told = record_until_full(tmp_path, 2_000_000)
+    told = record_until_full(tmp_path, 3_000_000, 4)
     assert (told["phase"], told["reason"]) == ("stopped", "storage_full")
     assert told["low"] == [1.0]
     assert told["left"] == []
@@ -81,7 +81,7 @@ def test_c125_at_the_floor_the_log_is_ended_whole(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_what_it_took_and_says_so(tmp_path: Path) -> None:
-    told = record_until_full(tmp_path, 1)
+    told = record_until_full(tmp_path, 1, 40)
     assert told["reason"] == "storage_full"
     kept = packets_in(tmp_path, told)
     assert 3000 < kept < int(str(told["accepted"]))
