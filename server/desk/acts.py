@@ -108,7 +108,7 @@ async def mark_no_show(request: web.Request) -> web.Response:
 
 
 async def put_back(request: web.Request) -> web.Response:
-    await _do(request, lambda session, act: service.put_back(session, act, _id(request)))
+    await _do(request, lambda session, act: service.put_back(session, act, _id(request)), tells_room=True)
     return _done(request, "back")
 
 
@@ -135,13 +135,16 @@ ROUTES = [
 ]
 
 
-async def _do(request: web.Request, doing: Doing) -> None:
-    """Commits, then tells the room: a cancelled visit closes, a moved one shows its new time."""
+async def _do(request: web.Request, doing: Doing, *, tells_room: bool = False) -> None:
+    """Commits, then tells the room: a cancelled visit closes, a moved one shows its new time.
+
+    A visit that nobody came to has no room; one that was put back may still have.
+    """
     act, database = act_of(request), context.database(request)
     await in_transaction(database, lambda session: doing(session, act))
     async with database.reading() as session:
         encounter = await load_live_encounter(session, act.clinic.id, _id(request))
-    if encounter is not None and encounter.status != "planned":
+    if encounter is not None and (tells_room or encounter.status != "planned"):
         await context.signaling(request).refresh_room(RoomId(encounter.id))
 
 
