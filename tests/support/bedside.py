@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 ASK = (
     "import sys, urllib.request as u;"
     "r = u.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]});"
-    "sys.stdout.write(u.urlopen(r, timeout=5).read().decode())"
+    "sys.stdout.write(u.urlopen(r, timeout=15).read().decode())"
 )
 
 
@@ -66,7 +66,7 @@ class Node:
             command = [*self._inside, sys.executable, "-c", ASK, self.url + path, self._secret]
             return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self._secret}"})
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=15) as answer:
             return json.loads(answer.read())
 
     def state(self) -> NodeState:

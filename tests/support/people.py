@@ -343,7 +343,7 @@ def source_script(mark: Mark, other: Mark, screen: Mark, failing: str | None) ->
     config = {
         "cameras": [_camera(f"camera-{n}", device) for n, device in enumerate(devices)],
         "microphones": [_microphone(f"microphone-{n}", device) for n, device in enumerate(devices)],
-        "screen": {**_camera("screen", screen), "width": 1280, "height": 720, "frames_per_s": 10},
+        "screen": {**_camera("screen", screen), "width": 960, "height": 540, "frames_per_s": 5},
         "failing": failing,
     }
     text = (HERE / "page" / "source.js").read_text(encoding="utf-8")
@@ -352,7 +352,7 @@ def source_script(mark: Mark, other: Mark, screen: Mark, failing: str | None) ->
 
 def _camera(device: str, mark: Mark) -> dict[str, Any]:
     label = f"Camera {mark.name}"
-    return {"id": device, "label": label, "colour": mark.colour, "width": 640, "height": 360, "frames_per_s": 25}
+    return {"id": device, "label": label, "colour": mark.colour, "width": 480, "height": 270, "frames_per_s": 20}
 
 
 def _microphone(device: str, mark: Mark) -> dict[str, Any]:
