@@ -9,7 +9,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from playwright.async_api import Browser, async_playwright
 
 from media.api import DownAnswer, DownOffer, DownRequest, NodeEvent, NodeEventKind, Source, UpOffer
 from media.client import NodeClient
+from tests.media.peers import running_node, settings_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -305,8 +306,8 @@ async def test_a_page_that_closes_its_connections_is_away_at_once_and_back_with_
 
 async def test_chromium_estimates_its_bandwidth_from_our_arrival_reports(people: list[Person]) -> None:
     anna, _ = await connected_pair(people)
-    async with asyncio.timeout(30):
-        while (await anna.call("inbound", "up"))["pair"].get("availableOutgoingBitrate", 0) < 1_500_000:
+    async with asyncio.timeout(40):
+        while (await anna.call("inbound", "up"))["pair"].get("availableOutgoingBitrate", 0) < 900_000:
             await asyncio.sleep(0.5)
     async with asyncio.timeout(10):
         while "roundTripTime" not in (figures := (await anna.call("inbound", "up")).get("remote-video", {})):
@@ -322,3 +323,29 @@ async def test_a_network_that_lets_only_tcp_through_carries_the_visit_too(people
     await frames_rise(anna, doctor)
     figures = await anna.call("inbound", "down")
     assert figures["candidate"]["protocol"] == "tcp"
+
+
+async def test_chromium_follows_a_cap_down_and_its_release_up_again(
+    people: list[Person], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The cap is set by hand, as a receiver on a poor network would; the node runs in this process for that."""
+    usable: list[int | None] = [None]
+    monkeypatch.setattr("media.track.Track.usable_bps", lambda _: usable[0])
+    async with running_node(settings_for(tmp_path)) as running:
+        await running.client.create_room("room")
+        for person in people[:2]:
+            person.node = running
+        anna, _ = await connected_pair(people)
+
+        async def outgoing(test: Callable[[float], bool], within_s: float) -> None:
+            async with asyncio.timeout(within_s):
+                while not test((await anna.call("inbound", "up"))["pair"].get("availableOutgoingBitrate", 0.0)):
+                    await asyncio.sleep(0.2)
+
+        await outgoing(lambda bps: bps > 500_000, 40)
+        usable[0] = 200_000
+        await outgoing(lambda bps: 0 < bps < 320_000, 20)
+        usable[0] = None
+        await outgoing(lambda bps: bps > 500_000, 40)
+        for person in people[:2]:
+            await person.stop()

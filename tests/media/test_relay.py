@@ -216,6 +216,37 @@ async def test_a_stronger_fingerprint_alone_connects(
     await running.event_of(NodeEventKind.CONNECTED, "a")
 
 
+async def test_the_node_shakes_hands_as_client_where_the_other_side_insists(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a = peers["a"]
+    a.change_sdp = lambda sdp: sdp.replace("a=setup:actpass", "a=setup:passive")
+    await a.publish(audio=tone())
+    await running.event_of(NodeEventKind.CONNECTED, "a")
+    await until(running, lambda stats: stats.rtp_in > 10)
+
+
+async def test_a_publisher_who_reloads_keeps_its_place_at_the_receivers(
+    running: RunningNode, peers: dict[str, Peer]
+) -> None:
+    a, b = peers["a"], peers["b"]
+    await a.publish(ColourTrack(60), tone())
+    await b.subscribe()
+    spy = await spy_on(b.down)
+    async with asyncio.timeout(15):
+        await b.picture()
+    again = Peer(running, "r", "a")
+    await again.publish(ColourTrack(220), tone())
+    await again.subscribe()
+    async with asyncio.timeout(15):
+        while int((await b.picture()).to_ndarray(format="gray").mean()) < 150:
+            pass
+    assert not [event for event in running.events if event.kind is NodeEventKind.DOWN_OFFER]
+    assert len({ssrc for ssrc, _ in spy.ciphertexts()}) == 2
+    assert max(len(ciphertexts) for ciphertexts in spy.ciphertexts().values()) == 1
+    await again.close()
+
+
 async def test_somebody_without_camera_and_microphone_joins_sees_and_hears(
     running: RunningNode, peers: dict[str, Peer]
 ) -> None:
