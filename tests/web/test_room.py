@@ -97,6 +97,7 @@ async def test_a_dead_microphone_is_replaced_at_once_and_its_return_is_only_offe
       window.live = () => { dead = false; media.dispatchEvent(new Event('devicechange')); };
     """
     page = await enter(fake, open_page, open_room(), script)
+    await page.wait_for_function("() => window.microphone")
     await page.evaluate("die()")
     await page.wait_for_selector('.notice:has-text("Built-in")', timeout=2000)
     assert await page.evaluate("microphone.label") == "Built-in"

@@ -21,6 +21,15 @@ export class Chime {
     this.timer = undefined;
   }
 
+  /** From a tap, so that a later sound is allowed. */
+  prepare(): void {
+    if (!this.context && navigator.userActivation?.hasBeenActive !== false) this.context = new AudioContext();
+  }
+
+  once(): void {
+    this.ring();
+  }
+
   /** From a tap. */
   async allow(): Promise<void> {
     this.context ??= new AudioContext();

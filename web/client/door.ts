@@ -238,6 +238,7 @@ export class Door {
   }
 
   private showLevel(): void {
+    this.levels.listen(this.devices.tracks.microphone);
     const level = this.levels.level();
     this.meter.value = Math.round(level * 50) / 50;
     const words =

@@ -31,11 +31,11 @@ export class RelayPair {
     socket: RoomSocket,
     private readonly news: PairNews,
   ) {
-    const gone = () => this.closed;
     this.wire = {
-      upOffer: (body) => socket.send("up_offer", body, gone),
-      downRequest: (connection_id, restart) => socket.send("down_request", { connection_id, restart }, gone),
-      downAnswer: (connection_id, revision, sdp) => socket.send("down_answer", { connection_id, revision, sdp }, gone),
+      upOffer: (body, gone) => socket.send("up_offer", body, gone),
+      downRequest: (connection_id, restart, gone) => socket.send("down_request", { connection_id, restart }, gone),
+      downAnswer: (connection_id, revision, sdp, gone) =>
+        socket.send("down_answer", { connection_id, revision, sdp }, gone),
     };
     this.openUp();
     this.openDown();

@@ -6,9 +6,10 @@ import type { DownOffered, NotOk, Source, UpAccepted, UpOfferEvent } from "./pro
 import { isRefusal, newId } from "./wire";
 
 export interface RelayWire {
-  upOffer(body: Omit<UpOfferEvent, "id">): Promise<UpAccepted | NotOk>;
-  downRequest(connection: string, restart: boolean): Promise<DownOffered | NotOk>;
-  downAnswer(connection: string, revision: number, sdp: string): Promise<object>;
+  /** `gone` says that the connection no longer exists, so that nothing of it is sent after a long silence. */
+  upOffer(body: Omit<UpOfferEvent, "id">, gone: () => boolean): Promise<UpAccepted | NotOk>;
+  downRequest(connection: string, restart: boolean, gone: () => boolean): Promise<DownOffered | NotOk>;
+  downAnswer(connection: string, revision: number, sdp: string, gone: () => boolean): Promise<object>;
 }
 
 export interface LegNews {
@@ -36,6 +37,7 @@ abstract class Leg {
   private turn: Promise<void> = Promise.resolve();
   private isLost = false;
   protected isClosed = false;
+  protected readonly gone = () => this.isClosed || this.isLost;
 
   constructor(
     iceServers: RTCIceServer[],
@@ -149,7 +151,7 @@ export class RelayUp extends Leg {
     this.revision += 1;
     const sdp = this.pc.localDescription?.sdp ?? "";
     const reply = await this.within(
-      this.wire.upOffer({ connection_id: this.id, revision: this.revision, sdp, sources }),
+      this.wire.upOffer({ connection_id: this.id, revision: this.revision, sdp, sources }, this.gone),
     );
     if (this.isClosed) return;
     if (isRefusal(reply)) this.lose(reply.error);
@@ -209,7 +211,7 @@ export class RelayDown extends Leg {
 
   private request(restart: boolean): void {
     this.inTurn(async () => {
-      const reply = await this.within(this.wire.downRequest(this.id, restart));
+      const reply = await this.within(this.wire.downRequest(this.id, restart, this.gone));
       if (this.isClosed) return;
       if (isRefusal(reply)) this.lose(reply.error);
       else await this.answer(reply);
@@ -222,7 +224,9 @@ export class RelayDown extends Leg {
     await this.pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     await this.pc.setLocalDescription(await this.pc.createAnswer());
     this.collect(offer);
-    const reply = await this.within(this.wire.downAnswer(this.id, offer.revision, this.pc.localDescription?.sdp ?? ""));
+    const reply = await this.within(
+      this.wire.downAnswer(this.id, offer.revision, this.pc.localDescription?.sdp ?? "", this.gone),
+    );
     // A stale answer is fine: a newer offer is on its way. Anything else is not.
     if (isRefusal(reply) && reply.error !== "stale_revision") this.lose(reply.error);
   }

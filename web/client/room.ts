@@ -4,6 +4,8 @@ import "./trusted";
 import "webrtc-adapter";
 import { Announcer } from "./announce";
 import { watchArrivals } from "./arrivals";
+import { AwakeScreen } from "./awake";
+import { Chime } from "./chime";
 import type { Context } from "./context";
 import { Devices, type Kind } from "./devices";
 import { exposeDiagnostics } from "./diagnostics";
@@ -52,6 +54,8 @@ class Visit {
   private readonly devices: Devices;
   private readonly door: Door;
   private readonly view: RoomView;
+  private readonly awake = new AwakeScreen();
+  private readonly chime = new Chime();
   private sentDevices = "";
   private closing: ReturnType<typeof setTimeout> | undefined;
 
@@ -110,6 +114,7 @@ class Visit {
   }
 
   private async openDevices(): Promise<void> {
+    this.chime.prepare();
     await this.devices.start();
     this.door.setOpened();
   }
@@ -158,6 +163,7 @@ class Visit {
     else if (you.state === "admitted") this.showRoom(room, before);
     else {
       this.media?.apply(room);
+      void this.awake.keep();
       this.show(this.door.root);
       this.door.show("waiting", room);
     }
@@ -173,12 +179,15 @@ class Visit {
     this.view.render(room);
     this.media?.apply(room);
     this.view.renderDevices();
+    void this.awake.keep();
+    if (isNew && before?.you.state === "waiting" && document.hidden) this.chime.once();
     if (isNew && before?.you.state === "waiting") this.announcer.say(t("You are in the visit now."), true);
   }
 
   private handleGone(room: Snapshot): void {
     this.media?.apply(room);
     this.devices.stop();
+    this.awake.release();
     this.memory.write({ entered: false });
     this.socket?.close();
     this.socket = null;
@@ -334,8 +343,14 @@ class Visit {
       if (!document.hidden) this.socket?.wake();
     });
     window.addEventListener("pageshow", (event) => event.persisted && this.socket?.wake());
-    const network = (navigator as { connection?: EventTarget }).connection;
-    network?.addEventListener("change", wake);
+    // It also tells of every estimate of speed; only another kind of network is a change of way.
+    const network = (navigator as { connection?: EventTarget & { type?: string } }).connection;
+    let kind = network?.type;
+    network?.addEventListener("change", () => {
+      if (network.type === kind) return;
+      kind = network.type;
+      wake();
+    });
   }
 
   /** True when this is not what was on the screen before. */

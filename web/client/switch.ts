@@ -89,6 +89,8 @@ export class MediaSwitch {
     this.relay = null;
     this.fronts.clear();
     this.watched.clear();
+    this.preparedFor = "";
+    this.readyFor = -1;
   }
 
   private keepRelay(room: Snapshot): void {
