@@ -37,7 +37,7 @@ def arrivals_view(
 ) -> Arrivals:
     """Everybody who waits for this doctor, longest first. Pure."""
     own = [state for state in rooms if doctor in state.doctor_ids]
-    names_hidden = any(_shares_screen(state) for state in own if _is_in(state, doctor))
+    names_hidden = any(_shares_screen(state) for state in own)
     waiting = [(state, person) for state in own for person in state.people.values() if is_waiting_for(state, person)]
     waiting.sort(key=lambda pair: (_since(*pair), pair[1].participant_id))
     return Arrivals(

@@ -53,7 +53,7 @@ Handler = Callable[[RoomState, Any, datetime], tuple[RoomState, list[c.Effect]]]
 def born(facts: RoomFacts, now: datetime) -> RoomState:
     """A room from the database: at its birth, or again after its state was lost. Nobody is connected yet.
 
-    The revision starts at the time in ms, so that it is above every one that browsers still have.
+    Revision and attempt start at the time, so that they are above every one that browsers still have.
     """
     state = RoomState(
         room_id=facts.room_id,
@@ -66,6 +66,7 @@ def born(facts: RoomFacts, now: datetime) -> RoomState:
         always_relay=facts.always_relay,
         people={one.participant_id: person_of(one) for one in facts.participants},
         mode=MediaMode.RELAY if facts.always_relay else MediaMode.DIRECT,
+        attempt=0 if facts.phase == "waiting" else int(now.timestamp()),
         by_phone=facts.by_phone,
         chat_count=facts.chat_count,
         started_at=facts.started_at,
@@ -230,8 +231,8 @@ def _handle_refreshed(state: RoomState, change: c.Refreshed, now: datetime) -> t
     if facts.phase == "ended" and state.phase != Phase.ENDED:
         ended = replace(stopped(state, "visit_ended"), phase=Phase.ENDED, outcome=facts.outcome, ended_at=now)
         return replace(ended, undo_until=now), effects
-    if facts.phase == "waiting" and state.phase == Phase.OPEN:
-        state = replace(state, phase=Phase.WAITING)
+    if facts.phase == "waiting" and all(person.is_host for person in state.admitted()):
+        state = replace(state, phase=Phase.WAITING)  # otherwise these facts are older than an admission
     return state, effects
 
 

@@ -123,12 +123,20 @@ class Signaling:
             await self._sio.emit("server_restart", namespace=namespace)
         await asyncio.sleep(0.05)  # lets the writers send it before the close
         await self._open.close_all()
+        await self._let_go()
         await self._sio.shutdown()
         await self._nodes.stop()
         await self._tasks.close()
         await self._store.leave(self._server_id)
         await self._store.bus.stop()
         await self._store.stop()
+
+    async def _let_go(self) -> None:
+        """Until the sockets' own tasks have marked everybody away, at most a second: others would find out anyway."""
+        for _ in range(100):
+            if not self._sockets.visit:
+                return
+            await asyncio.sleep(0.01)
 
     def ready(self) -> bool:
         """False while stopping, and while this server would not hear the others."""

@@ -21,7 +21,6 @@ from signaling.ports import (
 )
 from signaling.words import (
     ClinicId,
-    Clock,
     Code,
     Departure,
     Outcome,
@@ -60,8 +59,9 @@ class Room:
 class MemoryClinic:
     """A cast is added with `add_room` and `invite`; a session owns participations through `own`."""
 
-    def __init__(self, clock: Clock = utc_now) -> None:
-        self.clock = clock
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+        """How far this clinic's clock, which the room goes by, is ahead of ours."""
         self.rooms: dict[RoomId, Room] = {}
         self.owned: dict[SessionId, set[ParticipantId]] = {}
         self.staff: dict[SessionId, PersonId] = {}
@@ -69,6 +69,9 @@ class MemoryClinic:
         self.seen: set[ParticipantId] = set()
         self.is_down = False
         self.calls: list[str] = []
+
+    def clock(self) -> datetime:
+        return utc_now() + self.ahead
 
     # ── Making a cast ────────────────────────────────────────────────────────────────────────────────────────
 

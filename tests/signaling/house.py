@@ -159,6 +159,7 @@ class Page:
         self.refused: dict[str, Any] | None = None
         self.is_over = asyncio.Event()
         self._news = asyncio.Event()
+        self.patience_s = PATIENCE_S
         self._is_rude = False
         self._transport: Any = None
 
@@ -223,7 +224,7 @@ class Page:
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Waits for something heard to make it true; fails with the newest snapshot after PATIENCE_S."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self.patience_s):
                 while not condition():
                     self._news.clear()
                     await self._news.wait()

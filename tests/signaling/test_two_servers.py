@@ -10,10 +10,12 @@ import structlog
 
 from signaling.bus import CHANNEL
 from signaling.words import RoomId
+from tests.signaling.conftest import cast
 from tests.signaling.house import House, Page
 from tests.signaling.test_record import agree, asked, connected, switched
 from tests.signaling.test_visit import names
-from tests.support.redis import RedisServer
+from tests.support.certificates import Certificate
+from tests.support.redis import RedisServer, redis_server
 
 ROOM = RoomId("room1")
 
@@ -90,7 +92,7 @@ async def test_c05_subscribers_killed_by_the_broker_come_back_and_nothing_is_los
         await client.config_set("client-output-buffer-limit", "pubsub 1mb 1mb 0")
         with structlog.testing.capture_logs() as logs:
             await client.publish(CHANNEL, b"x" * 3_000_000)
-            await until(_killed(two_servers), 5)
+            await until(_unready(two_servers), 5)
             await doctor.ok("chat", text="said while nobody heard")
             await until(_subscribed(two_servers, client))
         assert [entry for entry in logs if entry["event"] == "bus_lost" and entry["log_level"] == "error"]
@@ -102,7 +104,7 @@ async def test_c05_subscribers_killed_by_the_broker_come_back_and_nothing_is_los
         await client.config_set("client-output-buffer-limit", "pubsub 32mb 8mb 60")
 
 
-def _killed(house: House) -> Callable[[], Awaitable[bool]]:
+def _unready(house: House) -> Callable[[], Awaitable[bool]]:
     async def are_unready() -> bool:
         return not all(server.signaling.ready() for server in house.servers)
 
@@ -143,6 +145,30 @@ async def test_a_room_whose_state_was_lost_is_rebuilt_with_everybody_in_it(
         assert snapshot["mode"] == "relay"
         assert snapshot["recording"]["answers"] == {"doctor": "yes", "patient": "yes"}
     await patient.ok("chat", text="still here")
+
+
+async def test_a_redis_that_restarts_empty_costs_nobody_their_place(certificate: Certificate) -> None:
+    with redis_server() as own:
+        house = House(certificate, redis_url=own.url)
+        cast(house)
+        await house.serve()
+        await house.serve()
+        try:
+            doctor, patient = await apart(house)
+            before = doctor.snapshot["attempt"]
+            own.stop()
+            await until(_unready(house))
+            own.start()
+            for page in (doctor, patient):
+                page.patience_s = 20
+                snapshot = await page.sees(
+                    lambda s: s["attempt"] > before and not any(one["away"] for one in s["people"])
+                )
+                assert names(snapshot) == ["doctor", "patient"]
+            await patient.ok("chat", text="still here")
+            await doctor.until(lambda: doctor.all("chat"))
+        finally:
+            await house.close()
 
 
 async def test_people_of_a_server_that_died_are_away(two_servers: House) -> None:
