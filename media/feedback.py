@@ -19,6 +19,7 @@ KEY_FRAME_INTERVAL_NS = 300 * MS
 KEY_FRAME_REPEAT_NS = 1000 * MS
 ARRIVALS_MAX = 500
 REPORTS_KEPT = 16
+REMB_FLOOR_BPS = 150_000
 REMB_CEILING_BPS = 2_500_000
 REMB_RELEASED_BPS = 50_000_000
 REMB_RELEASES = 3
@@ -274,8 +275,9 @@ class Cap:
             return self._release()
         if not self.is_on and usable_bps < sent_bps:
             self.is_on = True
-        if self.is_on and usable_bps < REMB_CEILING_BPS:
-            return (usable_bps + audio_bps) * 115 // 100
+        if self.is_on and usable_bps < REMB_FLOOR_BPS = 150_000
+REMB_CEILING_BPS:
+            return (max(usable_bps, REMB_FLOOR_BPS) + audio_bps) * 115 // 100
         return self._release()
 
     def _release(self) -> int | None:
