@@ -21,7 +21,7 @@ from server.accounts.sessions import Opened, SessionKind
 from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
-from server.encounters import rules, service, texts, visits
+from server.encounters import planning, rules, texts, visits
 from server.encounters.events import IdentityDenied
 from server.encounters.models import ClinicText, Encounter, Participant, VisitCard
 from server.encounters.rules import Door
@@ -61,7 +61,7 @@ class Card:
 
 
 async def look(session: AsyncSession, token: str, cookies: Mapping[str, str], now: datetime) -> Opening:
-    """Raises not_found for what was never a visit's link, link_closed for one that staff closed."""
+    """Raises not_found for what was never a visit's link, link_closed or removed for one that staff closed."""
     link = await links.load_link(session, token)
     if link is None or link.kind not in (LinkKind.VISIT, LinkKind.GUEST):
         raise DomainError(Code.NOT_FOUND)
@@ -70,9 +70,11 @@ async def look(session: AsyncSession, token: str, cookies: Mapping[str, str], no
     state = rules.door(
         starts_at=visit.appointment.starts_at, status=encounter.status, ended_at=encounter.ended_at, now=now
     )
-    is_shut = place is not None and (place.is_closed or place.is_blocked)
+    is_shut = place is not None and place.is_closed
     if (link.closed_at is not None and state is not Door.CLOSING) or is_shut:
         raise DomainError(Code.LINK_CLOSED)
+    if place is not None and place.is_blocked:
+        raise DomainError(Code.REMOVED)
     patient = await session.get(Patient, (link.clinic_id, encounter.patient_id))
     if patient is None:
         raise not_found()
@@ -93,7 +95,7 @@ async def enter(
 ) -> tuple[str, Opened]:
     """Through the door: this browser holds the place from now on; what the card says is kept. Raises as `look` does."""
     encounter = opening.visit.encounter
-    place = opening.place or await service.open_patient_place(session, encounter, now)
+    place = opening.place or await planning.open_patient_place(session, encounter, now)
     opened = await sessions.open_visits(
         session, cookies, clinic_id=opening.clinic.id, participation_id=place.id, now=now
     )

@@ -8,7 +8,7 @@ from server import audit
 from server.accounts import links
 from server.accounts.links import LinkKind
 from server.audit import AuditAction
-from server.encounters import rules, service
+from server.encounters import planning, rules
 from server.encounters.events import GuestInvited
 from server.encounters.forms import GuestForm
 from server.encounters.models import Participant
@@ -29,7 +29,7 @@ async def invite(session: AsyncSession, act: Act, visit: Visit, form: GuestForm)
     guests = [one for one in visit.participants if one.role in (Role.GUEST, Role.INTERPRETER)]
     if len(guests) >= GUESTS_MAX:
         raise DomainError(Code.TOO_MANY, limit=GUESTS_MAX)
-    guest = service.new_participant(encounter, Role(form.role), form.name, act.now, relation=form.relation)
+    guest = planning.new_participant(encounter, Role(form.role), form.name, act.now, relation=form.relation)
     session.add(guest)
     await session.flush()
     token = await links.new_link(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.encounters import service
+from server.encounters import planning
 from server.events import Events
 from server.scheduling.events import (
     AppointmentBooked,
@@ -25,20 +25,20 @@ def register(events: Events) -> None:
 
 
 async def _booked(session: AsyncSession, event: AppointmentBooked) -> None:
-    await service.plan(session, event.clinic_id, event.appointment_id, event.at)
+    await planning.plan(session, event.clinic_id, event.appointment_id, event.at)
 
 
 async def _moved(session: AsyncSession, event: AppointmentMoved) -> None:
-    await service.follow_appointment(session, event.clinic_id, event.appointment_id, event.at)
+    await planning.follow_appointment(session, event.clinic_id, event.appointment_id, event.at)
 
 
 async def _cancelled(session: AsyncSession, event: AppointmentCancelled) -> None:
-    await service.cancel_visit(session, event.clinic_id, event.appointment_id, event.at)
+    await planning.cancel_visit(session, event.clinic_id, event.appointment_id, event.at)
 
 
 async def _no_show(session: AsyncSession, event: AppointmentNoShow) -> None:
-    await service.note_no_show(session, event.clinic_id, event.appointment_id, event.at)
+    await planning.note_no_show(session, event.clinic_id, event.appointment_id, event.at)
 
 
 async def _put_back(session: AsyncSession, event: AppointmentPutBack) -> None:
-    await service.put_back(session, event.clinic_id, event.appointment_id, event.at)
+    await planning.put_back(session, event.clinic_id, event.appointment_id, event.at)

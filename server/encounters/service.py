@@ -1,7 +1,7 @@
-"""Every change of a visit: planned with its appointment, people arriving, admitted, leaving, the end and its undo.
+"""Every change in a visit: people arriving, admitted, leaving, the wrong person, the end and its undo.
 
-Runs in the caller's transaction. Recording is `recordings.py`; reading is `visits.py`; the appointment's own changes
-are scheduling's service.
+Runs in the caller's transaction. How a visit follows its appointment is `planning.py`; recording is `recordings.py`;
+reading is `visits.py`.
 """
 
 from __future__ import annotations
@@ -15,135 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.accounts import links
-from server.accounts.models import Patient, Person
+from server.accounts.models import Patient
 from server.audit import AuditAction
-from server.db import new_id
-from server.encounters import recordings, rules, visits
+from server.encounters import planning, recordings, rules, visits
 from server.encounters.models import Encounter, Participant
-from server.errors import DomainError, not_found
+from server.errors import DomainError
 from server.scheduling import service as scheduling
-from server.scheduling.models import Appointment, AppointmentPractitioner
 from server.scheduling.rules import Status
 from signaling.words import Code, Departure, Outcome, Role
-
-
-async def plan(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> Encounter:
-    """The visit of an appointment, planned with its doctors and its patient; one that lives is answered as it is."""
-    live = await visits.load_live_encounter(session, clinic_id, appointment_id)
-    if live is not None and live.status != "cancelled":
-        return live
-    appointment = await session.get(Appointment, (clinic_id, appointment_id))
-    if appointment is None:
-        raise not_found()
-    encounter = Encounter(
-        clinic_id=clinic_id,
-        id=new_id(),
-        appointment_id=appointment_id,
-        patient_id=appointment.patient_id,
-        status="planned",
-        zone=appointment.zone,
-        by_phone=False,
-        chat_count=0,
-        created_at=now,
-    )
-    session.add(encounter)
-    await session.flush()
-    await open_patient_place(session, encounter, now)
-    await set_doctors(session, encounter, await _practitioners(session, appointment), now)
-    return encounter
-
-
-async def open_patient_place(session: AsyncSession, encounter: Encounter, now: datetime) -> Participant:
-    """The patient's open place: the one that is there, or, after a wrong person was shut out, a fresh one."""
-    for one in await visits.load_participants(session, encounter):
-        if one.role == Role.PATIENT and not one.is_closed:
-            return one
-    patient = await session.get(Patient, (encounter.clinic_id, encounter.patient_id))
-    if patient is None:
-        raise not_found()
-    place = new_participant(encounter, Role.PATIENT, patient.name, now)
-    session.add(place)
-    await session.flush()
-    return place
-
-
-def new_participant(
-    encounter: Encounter,
-    role: Role,
-    name: str,
-    now: datetime,
-    *,
-    person_id: str | None = None,
-    relation: str | None = None,
-) -> Participant:
-    return Participant(
-        clinic_id=encounter.clinic_id,
-        id=new_id(),
-        encounter_id=encounter.id,
-        role=role.value,
-        person_id=person_id,
-        name=name,
-        relation=relation,
-        state="invited",
-        reads_after=0,
-        is_blocked=False,
-        is_closed=False,
-        created_at=now,
-    )
-
-
-async def set_doctors(session: AsyncSession, encounter: Encounter, person_ids: Sequence[str], now: datetime) -> None:
-    """Exactly these doctors hold the visit: a new one gets a place, one who gave it away loses theirs."""
-    there = {one.person_id: one for one in await visits.load_participants(session, encounter) if one.person_id}
-    for person_id, place in there.items():
-        place.is_closed = person_id not in person_ids
-    for person_id in person_ids:
-        if person_id in there:
-            continue
-        person = await session.get(Person, person_id)
-        if person is None:
-            raise not_found()
-        session.add(new_participant(encounter, Role.DOCTOR, person.name, now, person_id=person_id))
-    await session.flush()
-
-
-async def follow_appointment(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
-    """The appointment was moved or given to others: the visit's zone and doctors follow."""
-    encounter = await plan(session, clinic_id, appointment_id, now)
-    appointment = await session.get(Appointment, (clinic_id, appointment_id))
-    if appointment is None:
-        raise not_found()
-    encounter.zone = appointment.zone
-    await set_doctors(session, encounter, await _practitioners(session, appointment), now)
-
-
-async def cancel_visit(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
-    encounter = await visits.load_live_encounter(session, clinic_id, appointment_id)
-    if encounter is None or encounter.status in ("finished", "cancelled"):
-        return
-    encounter.status = "cancelled"
-    encounter.ended_at = now
-    await _everybody_leaves(session, encounter, Departure.LINK_CLOSED, now)
-
-
-async def note_no_show(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
-    encounter = await visits.load_live_encounter(session, clinic_id, appointment_id)
-    if encounter is None or encounter.status in ("finished", "cancelled"):
-        return
-    encounter.status = "finished"
-    encounter.outcome = Outcome.NOT_REACHED.value
-    encounter.ended_at = now
-    await _everybody_leaves(session, encounter, Departure.VISIT_ENDED, now)
-
-
-async def put_back(session: AsyncSession, clinic_id: str, appointment_id: str, now: datetime) -> None:
-    """The appointment is booked again: its visit is planned again, or another one is."""
-    encounter = await plan(session, clinic_id, appointment_id, now)
-    if encounter.status in ("planned", "cancelled"):
-        return
-    encounter.status = "planned"
-    encounter.outcome = encounter.ended_at = encounter.ended_by = encounter.started_at = None
-
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -267,7 +146,7 @@ async def wrong_person(session: AsyncSession, room: Room, person: Participant) -
     await _shut_out(session, room, person)
     if person.role == Role.PATIENT:
         await scheduling.put_back(session, room.act, room.encounter.appointment_id, "wrong person")
-        await open_patient_place(session, room.encounter, room.now)
+        await planning.open_patient_place(session, room.encounter, room.now)
 
 
 async def _shut_out(session: AsyncSession, room: Room, person: Participant) -> None:
@@ -303,11 +182,11 @@ async def ended(session: AsyncSession, room: Room, outcome: Outcome) -> None:
             if person.role == Role.PATIENT and not person.is_closed:
                 await _shut_out(session, room, person)
         await scheduling.put_back(session, room.act, encounter.appointment_id, "wrong person")
-        await plan(session, encounter.clinic_id, encounter.appointment_id, room.now)
+        await planning.plan(session, encounter.clinic_id, encounter.appointment_id, room.now)
     else:
         encounter.status = "finished"
         await _set_appointment(session, room, Status(rules.appointment_status_after(outcome)))
-    await _everybody_leaves(session, encounter, Departure.VISIT_ENDED, room.now)
+    await planning.everybody_leaves(session, encounter, Departure.VISIT_ENDED, room.now)
     await _enter(session, room, AuditAction.VISIT_ENDED, None, {"outcome": outcome.value})
 
 
@@ -365,20 +244,6 @@ async def load_seen(session: AsyncSession, participants: Sequence[str]) -> froze
 
 
 # ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _practitioners(session: AsyncSession, appointment: Appointment) -> tuple[str, ...]:
-    query = select(AppointmentPractitioner.person_id).where(
-        AppointmentPractitioner.clinic_id == appointment.clinic_id,
-        AppointmentPractitioner.appointment_id == appointment.id,
-    )
-    return tuple(await session.scalars(query.order_by(AppointmentPractitioner.person_id)))
-
-
-async def _everybody_leaves(session: AsyncSession, encounter: Encounter, reason: Departure, now: datetime) -> None:
-    for person in await visits.load_participants(session, encounter):
-        if person.state in ("waiting", "admitted"):
-            person.state, person.reason, person.left_at = "left", reason.value, now
 
 
 async def _set_appointment(session: AsyncSession, room: Room, status: Status) -> None:

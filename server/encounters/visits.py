@@ -35,7 +35,7 @@ class Visit:
 
     @property
     def facts(self) -> VisitFacts:
-        return VisitFacts(self.encounter.patient_id, frozenset(one.person_id or "" for one in self.doctors))
+        return VisitFacts(self.encounter.patient_id, frozenset(one.person_id for one in self.doctors if one.person_id))
 
     @property
     def doctors(self) -> list[Participant]:

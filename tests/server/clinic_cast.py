@@ -19,7 +19,7 @@ from server.accounts.sessions import SessionKind
 from server.app import Parts, build_app
 from server.config import Settings
 from server.db import Database, new_id
-from server.encounters import handlers, service
+from server.encounters import handlers, planning
 from server.encounters.clinic_port import ClinicPort
 from server.encounters.models import ClinicText, Encounter, Participant
 from server.encounters.recording_models import RecordingPurpose
@@ -100,7 +100,7 @@ class Cast:
         async with self.database.writing() as session:
             encounter = await session.get(Encounter, (self.clinic_id, self.encounter_id))
             assert encounter is not None
-            guest = service.new_participant(encounter, role, name, self.clock(), relation="interpreter")
+            guest = planning.new_participant(encounter, role, name, self.clock(), relation="interpreter")
             session.add(guest)
             return ParticipantId(guest.id)
 
@@ -254,7 +254,7 @@ class Cast:
             )
         )
         await session.flush()
-        return await service.plan(session, self.clinic_id, appointment.id, START)
+        return await planning.plan(session, self.clinic_id, appointment.id, START)
 
 
 async def make_cast(database: Database, folder: Path) -> Cast:

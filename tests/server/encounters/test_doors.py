@@ -295,13 +295,13 @@ async def test_reversing_and_hidden_characters_leave_a_guests_name(house: House)
     assert made["name"] == "\U0001f469\U0001f3fd\u200d\u2695\ufe0f Dr Li"
 
 
-async def test_a_guests_link_closes_with_the_visit(house: House) -> None:
+async def test_a_guest_who_was_put_out_finds_the_door_shut(house: House) -> None:
     cast = house.cast
     _, made = await invite(house, name="Ida", role="guest")
     path = made["url"].removeprefix(house.settings.origin)
     await cast.port.block(cast.room, ParticipantId(made["participant_id"]), await cast.place(Role.DOCTOR), True)
-    assert (await house.stranger().get(path)).status == 410
-    assert (await house.stranger().post(path, {})).status == 410
+    assert (await house.stranger().get(path)).status == 403
+    assert (await house.stranger().post(path, {})).status == 403
 
 
 async def test_a_page_link_is_no_door(house: House) -> None:
