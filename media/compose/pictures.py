@@ -11,19 +11,24 @@ from typing import Any, cast
 
 import av
 import av.error
+import numpy as np
 
 from media.compose.frames import EncodedFrame, assemble
 from media.compose.timeline import FilmTrack, Span
 
 EDGE_S = 0.02
 HOLE_S = 1.0
+BLANK_LUMA = 18
 LARGEST_PIXELS = 4096 * 2304  # a key frame may claim 16383 × 16383, hundreds of megabytes each
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
+    """`is_blank`: all black, as browsers send for a camera that is switched off; a covered lens still has noise."""
+
     captured_s: float
     frame: av.VideoFrame
+    is_blank: bool
 
 
 class TrackPictures:
@@ -45,6 +50,8 @@ class TrackPictures:
             return None
         self._advance(at_s)
         current = self._current
+        if current is not None and current.is_blank and self.track.source == "camera":
+            return None
         return current if current is not None and current.captured_s >= span.start_s - EDGE_S else None
 
     def _advance(self, at_s: float) -> None:
@@ -80,7 +87,7 @@ class TrackPictures:
             captured_s = times.pop(frame.pts, None) if frame.pts is not None else None
             if captured_s is not None and not frame.is_corrupt:
                 self._note_hole(captured_s)
-                yield Picture(captured_s, frame)
+                yield Picture(captured_s, frame, _is_blank(frame))
 
     def _note_hole(self, captured_s: float) -> None:
         """A second and more without a picture while the track was sending: a loss that only a key frame ended."""
@@ -110,6 +117,11 @@ def open_pictures(tracks: Sequence[FilmTrack]) -> dict[tuple[str, str], SourcePi
         if track.is_video:
             sources.setdefault((track.participant_id, track.source), []).append(TrackPictures(track))
     return {key: SourcePictures(value) for key, value in sources.items()}
+
+
+def _is_blank(frame: av.VideoFrame) -> bool:
+    luma = np.frombuffer(memoryview(frame.planes[0]), np.uint8).reshape(-1, frame.planes[0].line_size)
+    return int(luma[: frame.height : 8, : frame.width : 8].max()) <= BLANK_LUMA
 
 
 def _decoder(codec: str) -> av.VideoCodecContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from media.compose.pictures import SourcePictures, open_pictures
@@ -86,3 +87,19 @@ def test_a_picture_that_claims_to_be_enormous_is_never_made(golden: GoldenLog) -
     shown = pictures.at(0.95)
     assert shown is not None
     assert shown.frame.width == 64
+
+
+def test_the_black_of_a_switched_off_camera_is_no_picture_and_a_black_screen_is_one(golden: GoldenLog) -> None:
+    def picture(at_s: float) -> np.ndarray:
+        return flat(64, 48, (0, 0, 0) if 0.45 < at_s < 0.75 else RED)(at_s)
+
+    golden.send(golden.track("anna", "camera"), video(picture, tenths(0, 10)))
+    golden.send(golden.track("anna", "screen"), video(picture, tenths(0, 10), first_sequence=500))
+    golden.write(1.0)
+    timeline = build_timeline([SegmentLog(golden.path, golden.unwrap)])
+    assert timeline is not None
+    sources = open_pictures(timeline.tracks)
+    shown = {
+        source: [pictures.at(at) is not None for at in (0.3, 0.65, 0.95)] for (_, source), pictures in sources.items()
+    }
+    assert shown == {"camera": [True, False, True], "screen": [True, True, True]}
