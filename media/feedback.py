@@ -275,8 +275,7 @@ class Cap:
             return self._release()
         if not self.is_on and usable_bps < sent_bps:
             self.is_on = True
-        if self.is_on and usable_bps < REMB_FLOOR_BPS = 150_000
-REMB_CEILING_BPS:
+        if self.is_on and usable_bps < REMB_CEILING_BPS:
             return (max(usable_bps, REMB_FLOOR_BPS) + audio_bps) * 115 // 100
         return self._release()
 
