@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from types import ModuleType
 
 from aiohttp import web
 
-from server import assets, context, health, keys, pages
+from server import assets, context, health, keys
 from server.accounts.demo import is_demo_allowed
 from server.accounts.identify import identify
 from server.accounts.passwords import PASSWORDS, Passwords
@@ -26,6 +26,7 @@ from server.events import Events
 from server.jobs import Handler, Handlers
 from server.middleware import MIDDLEWARES
 from server.migrations import is_current
+from server.pages import PAGES, Pages, load_pages
 from server.routing import Route, add_routes, prepare_routes
 from server.security import add_headers
 from server.vault import Vault
@@ -44,6 +45,7 @@ class Parts:
     database: Database
     vault: Vault
     clock: Clock = utc_now
+    pages: Pages = field(default_factory=load_pages)
 
 
 def load_models() -> None:
@@ -88,7 +90,7 @@ async def build_app(parts: Parts) -> web.Application:
     app[context.STOPPING] = asyncio.Event()
     app[PASSWORDS] = Passwords()
     app[THROTTLE] = Throttle(parts.settings.redis)
-    app[pages.PAGES] = pages.load_pages()
+    app[PAGES] = parts.pages
     prepare_routes(app)
     register_handlers(events)
     add_routes(app, health.ROUTES + assets.ROUTES + area_routes())

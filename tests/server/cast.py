@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,7 @@ from server.app import Parts, build_app
 from server.config import Settings
 from server.context import ClinicScope
 from server.db import Database, new_id
+from server.pages import Pages, load_pages
 from server.permissions import StaffRole
 from server.vault import Vault
 
@@ -133,12 +135,18 @@ class Site:
         return Browser(self.client, {COOKIES[SessionKind.PAGE]: str(opened.token)})
 
 
+@cache
+def shared_pages() -> Pages:
+    """Read and compiled once a run: templates don't change under a test."""
+    return load_pages()
+
+
 @asynccontextmanager
 async def open_site(database: Database, settings: Settings, vault: Vault) -> AsyncIterator[Site]:
     clock = TestClock()
     async with database.writing() as session:
         cast = await add_cast(session)
-    app = await build_app(Parts(settings, database, vault, clock))
+    app = await build_app(Parts(settings, database, vault, clock, shared_pages()))
     async with TestClient(TestServer(app)) as client:
         yield Site(app, client, database, cast, clock)
 
@@ -146,7 +154,7 @@ async def open_site(database: Database, settings: Settings, vault: Vault) -> Asy
 @asynccontextmanager
 async def open_browser(database: Database, settings: Settings, vault: Vault) -> AsyncIterator[Browser]:
     """A browser at the application over a database that the test filled itself."""
-    app = await build_app(Parts(settings, database, vault, TestClock()))
+    app = await build_app(Parts(settings, database, vault, TestClock(), shared_pages()))
     async with TestClient(TestServer(app)) as client:
         yield Browser(client)
 
