@@ -90,6 +90,22 @@ async def load_one(session: AsyncSession, clinic: ClinicScope, appointment_id: s
     return found[0] if found else None
 
 
+async def load_open_visit(session: AsyncSession, clinic: ClinicScope, doctor_id: str | None) -> str | None:
+    """The visit this doctor is in: their pages hide the other patients' names meanwhile, a screen may be shared."""
+    query = (
+        select(Encounter.id)
+        .join(Participant, and_(Participant.clinic_id == Encounter.clinic_id, Participant.encounter_id == Encounter.id))
+        .where(
+            Encounter.clinic_id == clinic.id,
+            Encounter.status == "in-progress",
+            Participant.role == "doctor",
+            Participant.person_id == doctor_id,
+            Participant.is_closed.is_(False),
+        )
+    )
+    return (await session.scalars(query.order_by(Encounter.started_at.desc()).limit(1))).first()
+
+
 def minutes_between(since: datetime, now: datetime) -> int:
     return max(0, int((now - since).total_seconds() // 60))
 

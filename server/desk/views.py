@@ -62,11 +62,12 @@ async def _board(request: web.Request, template: str) -> web.Response:
     async with context.database(request).reading() as session:
         lines = await day.load_day(session, clinic, shown, now)
         doctors = await finding.load_practitioners(session, clinic)
+        in_visit = await day.load_open_visit(session, clinic, context.actor(request).person_id)
         denied = await doors.load_denied(session, clinic, now - timedelta(days=1)) if shown == today else []
         by_appointment = {line.encounter_id: line for line in lines}
         told = [(card, by_appointment[card.encounter_id]) for card in denied if card.encounter_id in by_appointment]
     values = {
-        **_day_values(request, shown, today),
+        **_day_values(request, shown, today, in_visit),
         "columns": _columns(doctors, lines),
         "count": len(lines),
         "denied": told,
@@ -82,12 +83,13 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
     today = now.astimezone(ZoneInfo(clinic.zone)).date()
     async with context.database(request).reading() as session:
         lines = await day.load_day(session, clinic, today, now, doctor_id=actor.person_id or "")
+        in_visit = await day.load_open_visit(session, clinic, actor.person_id)
     waiting = sorted(
         (line for line in lines if line.waiting_since is not None),
         key=lambda line: (line.appointment.starts_at, line.waiting_since),
     )
     values = {
-        **_day_values(request, today, today),
+        **_day_values(request, today, today, in_visit),
         "lines": [line for line in lines if line.standing is not Standing.CANCELLED],
         "next": waiting[0] if waiting else None,
         "now": now,
@@ -117,8 +119,10 @@ def _columns(doctors: list[Practitioner], lines: list[Line]) -> list[tuple[Pract
     return ([(None, others)] if others else []) + columns
 
 
-def _day_values(request: web.Request, shown: date, today: date) -> Mapping[str, Any]:
+def _day_values(request: web.Request, shown: date, today: date, in_visit: str | None) -> Mapping[str, Any]:
+    """`hushed`: the visit beside which no other patient's name is shown, until the doctor asks for them."""
     clinic = context.clinic(request)
+    wants_names = request.query.get("names") == "shown"
     noon = local_instant(shown, 720, ZoneInfo(clinic.zone))
     return {
         "day": shown,
@@ -127,4 +131,7 @@ def _day_values(request: web.Request, shown: date, today: date) -> Mapping[str, 
         "before": shown - timedelta(days=1),
         "after": shown + timedelta(days=1),
         "zone": clinic.zone,
+        "in_visit": in_visit,
+        "hushed": None if wants_names else in_visit,
+        "names": "&names=shown" if wants_names else "",
     }

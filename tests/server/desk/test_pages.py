@@ -243,3 +243,21 @@ async def test_somebody_who_said_no_at_the_door_is_told_to_the_desk(desk: Desk) 
     text = await (await (await site.signed_in(cast.scheduler)).get(f"{desk.root}/board")).text()
     assert "neither the patient nor helping them" in text
     assert "+493023125101" in text
+
+
+async def test_in_a_visit_a_doctor_s_pages_hide_every_other_patient_s_name(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(hours=1))
+    async with site.database.writing() as session:
+        encounter = await load_live_encounter(session, cast.clinic.id, desk.appointment)
+        assert encounter is not None
+        encounter.status, encounter.started_at = "in-progress", site.clock()
+    doctor, colleague = await site.signed_in(cast.doctor), await site.signed_in(cast.colleague)
+    for path in ("clinic", "clinic/list", "board", "board/list"):
+        text = await (await doctor.get(f"{desk.root}/{path}")).text()
+        assert "Anna Müller" in text, path
+        assert "Boris" not in text, path
+        assert "1975-01-02" not in text, path
+        assert "names=shown" in text, path
+        assert "Boris Ivanov" in await (await doctor.get(f"{desk.root}/{path}?names=shown")).text(), path
+    assert "Boris Ivanov" in await (await colleague.get(f"{desk.root}/board")).text()
