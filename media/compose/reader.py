@@ -39,7 +39,7 @@ from media.logformat import (
 from media.vault import ChunkOpener, SealBrokenError
 
 CODECS = {"video": ("vp8", "h264"), "audio": ("opus",)}
-MARK_SLACK_NS = 600_000_000_000
+MARK_SLACK_NS = 2 * 3600 * 10**9  # a pause may be long, and seals nothing
 
 Unwrap = Callable[[str, bytes], bytes]
 Int64s = npt.NDArray[np.int64]

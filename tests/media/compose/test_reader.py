@@ -140,8 +140,8 @@ def test_a_mark_forged_to_lie_years_away_makes_no_endless_film(golden: GoldenLog
     golden.write(1e8)
     log = SegmentLog(golden.path, golden.unwrap)
     assert log.problems == {"mark_implausible"}
-    assert log.marks[-1].at_ns - log.marks[0].at_ns < 2000e9
-    assert log.last_ns < golden.ns(700)
+    assert log.marks[-1].at_ns - log.marks[0].at_ns < 5 * 3600e9
+    assert log.last_ns < golden.ns(3 * 3600)
 
 
 def test_a_track_of_a_codec_we_cannot_read_is_left_out_and_said(tmp_path: Path) -> None:
