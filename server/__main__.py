@@ -142,6 +142,8 @@ async def _serve(settings: Settings) -> int:
     keys.prepare_var(settings.var)
     log_to = settings.var / "run" / "bedside.log" if sys.stdout.isatty() else None
     logs.configure_logs("serve", log_to.open("w", encoding="utf-8") if log_to else None)
+    if log_to is not None:
+        typer.echo(f"bedside: starting; its log is {log_to}")
     await _migrate(settings)
     if settings.wants_demo:
         await _seed(settings)

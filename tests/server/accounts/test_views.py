@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
+from markupsafe import escape
 from sqlalchemy import select, update
 
 from server.accounts import links, pagecodes
@@ -287,3 +288,20 @@ def _without_ids(text: str) -> str:
     """A page without what is different each time: nonces and request ids."""
     lines = [line for line in text.splitlines() if "nonce=" not in line and "<code>" not in line]
     return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text", ['"><svg/onload=alert(1)>', "</script><script>alert(1)</script>", "{{7*7}}", "\u202egnp"]
+)
+async def test_what_somebody_typed_or_is_called_is_shown_as_text(door: Site, text: str) -> None:
+    """C118: in a form that comes back and in the head of every page."""
+    _, answer = await sign_in(door, text, "wrong")
+    shown = await answer.text()
+    assert text not in shown.replace(str(escape(text)), "")
+    assert str(escape(text)) in shown
+    async with door.database.writing() as session:
+        await session.execute(update(Person).where(Person.id == door.cast.administrator).values(name=text))
+    browser = await door.signed_in(door.cast.administrator)
+    page = await (await browser.get("/c/north/incidents")).text()
+    assert f"<bdi>{escape(text)}</bdi>" in page
+    assert text not in page.replace(str(escape(text)), "")
