@@ -177,7 +177,7 @@ class ClinicPort:
             room_id = RoomId((await recordings.get_recording(session, log.recording_id)).encounter_id)
         async with self._change(room_id) as change:
             recording = await change.recording(log.recording_id)
-            await recordings.log_stored(change.session, recording, log, change.room.now)
+            await recordings.log_stored(change.session, change.room.encounter, recording, log, change.room.now)
 
     # ── The visit ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -209,8 +209,14 @@ async def set_phase(
         await films.expect(session, recording, now)
 
 
-async def log_stored(session: AsyncSession, recording: Recording, log: StoredLog, now: datetime) -> None:
-    """A closed log lies in the store. Told twice is told once."""
+async def log_stored(
+    session: AsyncSession, encounter: Encounter, recording: Recording, log: StoredLog, now: datetime
+) -> None:
+    """A closed log lies in the store. Told twice is told once.
+
+    A visit that is over has no room left to say that its recording stopped, if the servers died at its end: the log
+    says it.
+    """
     if await session.get(StoredLogRow, (recording.clinic_id, recording.id, log.path)) is not None:
         return
     session.add(
@@ -228,6 +234,8 @@ async def log_stored(session: AsyncSession, recording: Recording, log: StoredLog
     await session.flush()
     if recording.phase in rules.FINAL_PHASES:
         await films.expect(session, recording, now)
+    elif rules.room_phase(encounter.status) == "ended":
+        await set_phase(session, recording, "stopped", segment=log.segment, code="visit_ended", now=now)
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -49,6 +49,8 @@ async def arrived(session: AsyncSession, room: Room, person: Participant, sessio
         raise DomainError(Code.LINK_CLOSED)
     if person.is_blocked:
         raise DomainError(Code.REMOVED)
+    if rules.room_phase(room.encounter.status) == "ended":
+        return person.waiting_since or room.now
     if person.session_id is None or person.state in ("invited", "left"):
         person.session_id = session_id
     if person.state in ("invited", "left"):
@@ -199,13 +201,15 @@ async def reopened(session: AsyncSession, room: Room) -> None:
         status=encounter.status, outcome=encounter.outcome, ended_at=encounter.ended_at, now=room.now
     ):
         raise DomainError(Code.WRONG_PHASE, "The visit is over for good. Start another one if it must go on.")
-    for person in await visits.load_participants(session, encounter):
+    people = await visits.load_participants(session, encounter)
+    for person in people:
         if person.reason == Departure.VISIT_ENDED:
             person.state = "admitted" if _was_in(person) else "waiting"
             person.reason = person.left_at = None
-    encounter.status = "in-progress" if encounter.started_at else "arrived"
+    has_come = any(person.role == Role.PATIENT and person.waiting_since for person in people)
+    encounter.status = "in-progress" if encounter.started_at else "arrived" if has_come else "planned"
     encounter.outcome = encounter.ended_at = encounter.ended_by = None
-    await _set_appointment(session, room, Status.ARRIVED)
+    await _set_appointment(session, room, Status.ARRIVED if has_come else Status.BOOKED)
     await _enter(session, room, AuditAction.VISIT_REOPENED, None)
 
 

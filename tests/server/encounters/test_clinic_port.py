@@ -535,6 +535,36 @@ async def test_the_end_is_one_tap_and_can_be_undone(cast: Cast, outcome: Outcome
     assert await entries(cast, AuditAction.VISIT_ENDED) == 1
 
 
+async def test_undoing_the_end_of_a_visit_nobody_came_to_leaves_it_planned(cast: Cast) -> None:
+    doctor = await cast.place(Role.DOCTOR)
+    await cast.port.ended(cast.room, doctor, Outcome.NOT_REACHED)
+    assert await cast.appointment_status() == "noshow"
+    await cast.port.reopened(cast.room, doctor)
+    assert (await cast.visit()).encounter.status == "planned"
+    assert await cast.appointment_status() == "booked"
+
+
+async def test_a_reconnection_after_the_end_makes_nobody_wait_again(cast: Cast) -> None:
+    doctor, patient = await open_visit(cast)
+    await cast.port.ended(cast.room, doctor, Outcome.SEEN)
+    await cast.port.arrived(cast.room, patient, TABLET)
+    assert (await cast.participant(patient)).state == "left"
+
+
+async def test_a_log_that_outlives_its_servers_still_asks_for_a_film(cast: Cast) -> None:
+    doctor, _ = await open_visit(cast)
+    asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
+    await cast.port.recording_phase(cast.room, asked.recording_id, "running", 1)
+    await cast.port.ended(cast.room, doctor, Outcome.SEEN)
+    await cast.port.log_stored(
+        StoredLog(recording_id=asked.recording_id, segment=1, path="logs/a", bytes=9, packets=1, complete=False)
+    )
+    facts = (await cast.port.load_room(cast.room)).recording
+    assert facts is not None
+    assert facts.phase == "stopped"
+    assert await count(cast, Job, Job.kind == "film", Job.subject == asked.recording_id) == 1
+
+
 async def test_too_late_to_undo(cast: Cast) -> None:
     doctor, _ = await open_visit(cast)
     await cast.port.ended(cast.room, doctor, Outcome.SEEN)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import multiprocessing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from server.encounters.filmstore import (
     read_film,
 )
 from server.encounters.ranges import Span, Unsatisfiable, parse_range
-from server.encounters.recording_models import Film
+from server.encounters.recording_models import Film, SegmentKey
 from server.jobs import JobContext, JobFailed
 from server.jobs.loop import JobsLoop
 from signaling.ports import ConsentGiven
@@ -216,6 +218,29 @@ async def test_stopped_in_the_middle_it_leaves_nothing_and_begins_again(recorded
     assert (await recorded.film()).path is None
     await recorded.run_jobs()
     assert (await recorded.film()).state == "ready"
+
+
+async def test_composing_ends_when_its_process_is_killed(recorded: Recorded, tmp_path: Path) -> None:
+    """The pipe breaks as it does when the process at its other end dies."""
+    await recorded.store_log(tmp_path)
+    log = tmp_path / "1.bedlog"
+    async with recorded.house.cast.database.reading() as session:
+        wraps = [row.wrapped for row in await session.scalars(select(SegmentKey))]
+    keys = await recorded.house.cast.port.sealing_keys(
+        recorded.house.cast.room, recorded.recording, 1, [recorded.doctor, recorded.patient]
+    )
+    opened = {base64.b64decode(key.wrapped): base64.b64decode(key.key) for key in keys.values()}
+    assert set(wraps) == set(opened)
+    work = jobs.Work((log,), tmp_path / "film.mp4", opened, {})
+    spawning = multiprocessing.get_context("spawn")
+    ours, theirs = spawning.Pipe(duplex=False)
+    process = spawning.Process(target=jobs.compose_in_process, args=(work, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    ours.close()
+    await asyncio.to_thread(process.join, 60)
+    assert process.exitcode == 0
+    assert list(tmp_path.glob("film.mp4*")) == []
 
 
 def context_of(recorded: Recorded, *, cancelled: bool = False) -> JobContext:
