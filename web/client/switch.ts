@@ -27,6 +27,7 @@ export interface SwitchNews {
 const NOTHING: Tracks = { microphone: null, camera: null, screen: null };
 const CLOSE_DIRECT_AFTER_MS = 2000;
 const SOUND_FOR_MS = 200;
+const SOUND_BESIDE_MS = 50;
 
 export class MediaSwitch {
   direct: DirectLink | null = null;
@@ -212,14 +213,13 @@ export class MediaSwitch {
     const hasSound = view?.microphone === "on" || view?.microphone === "muted";
     const tracks = this.relay?.people.get(person);
     if (this.watched.has(key)) return;
-    if (hasPicture ? !tracks?.camera : hasSound && !tracks?.microphone) return;
+    if ((hasPicture && !tracks?.camera) || (hasSound && !tracks?.microphone)) return;
     this.watched.add(key);
-    const sign = hasPicture
-      ? this.stage.pictureRuns(person, "relay")
-      : hasSound
-        ? this.relay?.soundArrives(person, SOUND_FOR_MS)
-        : Promise.resolve();
-    void sign?.then(() => {
+    // With a picture, sound must have begun as well: it would fall silent at the swap otherwise.
+    const picture = hasPicture ? this.stage.pictureRuns(person, "relay") : Promise.resolve();
+    const sound = hasSound ? this.relay?.soundArrives(person, hasPicture ? SOUND_BESIDE_MS : SOUND_FOR_MS) : undefined;
+    const sign = Promise.all([picture, sound]);
+    void sign.then(() => {
       const now = this.room;
       if (now?.mode === "direct" || !this.watched.has(key)) return;
       this.front(person, "relay");
