@@ -78,9 +78,21 @@ async def make_world(database: Database) -> World:
         session.add(visit)
         await session.flush()
         session.add_all(_hours(clinics[0].id, person.id) for person in staff[:2])
-    ids = [patient.id for _, patient in patients]
-    scopes = [scope_of(clinic) for clinic in clinics]
-    return World(database, *scopes, *(person.id for person in staff), *ids, visit.id, Events())
+    doctor, colleague, scheduler = (person.id for person in staff)
+    anna, boris, chen = (patient.id for _, patient in patients)
+    return World(
+        database=database,
+        clinic=scope_of(clinics[0]),
+        other_clinic=scope_of(clinics[1]),
+        doctor=doctor,
+        colleague=colleague,
+        scheduler=scheduler,
+        anna=anna,
+        boris=boris,
+        chen=chen,
+        visit=visit.id,
+        events=Events(),
+    )
 
 
 def _clinic(slug: str) -> Clinic:
