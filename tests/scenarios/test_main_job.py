@@ -377,7 +377,7 @@ def test_6f_anybody_stops_it_and_nothing_later_is_stored(story: Story) -> None:
 def test_6g_in_relay_the_pictures_stop_with_the_node_and_go_on_with_it(story: Story) -> None:
     doctor, anna = story.doctor, story.anna
     node = story.bedside.children()["media"]
-    assert doctor.is_moving(anna.mark)
+    room.wait_for(doctor, lambda: doctor.is_moving(anna.mark), "the picture moves", 10)
     os.kill(node, signal.SIGSTOP)
     try:
         doctor.page.wait_for_timeout(700)
@@ -398,8 +398,8 @@ def test_7a_a_killed_server_costs_no_word_of_the_note(story: Story) -> None:
     rest = "no fever. Fluids, rest; come back if it gets worse."
     doctor.page.locator("#note-text").press_sequentially(rest, delay=15)
     story.note = first + rest
-    wait_until(lambda: is_ready(story.bedside.url), 20, "the server is back")
-    room.wait_shown(doctor, "#note-status[data-state=saved]", 25)
+    wait_until(lambda: is_ready(story.bedside.url), 60, "the server is back")
+    room.wait_shown(doctor, "#note-status[data-state=saved]", 30)
     room.both_see_and_hear(doctor, story.anna, 25)
     doctor.reload()
     room.wait_inside(doctor)
