@@ -10,34 +10,26 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from media.api import (
-    CaptureGrant,
-    CapturePhase,
-    CaptureState,
     NodeEvent,
     NodeEventKind,
-    NodeRefusal,
     NodeState,
 )
 from media.api import RoomState as NodeRoom
 from media.client import NodeRefused, NodeUnreachable
 from signaling import changes as c
+from signaling.captures import Captures, is_withdrawn
 from signaling.conductor import Conductor
 from signaling.desired import DesiredCapture, DesiredRoom, desired, is_different
 from signaling.logs import Happening, log_error
-from signaling.messages import RecordingAnswer
 from signaling.ports import MediaNode, Nodes
 from signaling.state import LIVE, Relay, RoomState
 from signaling.tasks import TaskOwner
-from signaling.words import Code, ParticipantId, RecordingId, Refused, RoomId
+from signaling.words import ParticipantId, Refused, RoomId
 
 HEAR_S = 0.02
 HEAR_TRIES = 100
 
 NodeError = (NodeRefused, NodeUnreachable)
-
-WITHDRAWN = "withdrawn"
-STOP_REASONS = frozenset({WITHDRAWN, "by_phone", "visit_ended", "wrong_person"})
-"""Stopped on somebody's word, as against paused, superseded or lost."""
 
 
 class Reconciler:
@@ -54,6 +46,7 @@ class Reconciler:
         self._nodes = nodes
         self._tasks = tasks
         self._on_down_offer = on_down_offer
+        self._captures = Captures(conductor)
         self._busy: set[RoomId] = set()
         self._again: set[RoomId] = set()
 
@@ -92,7 +85,7 @@ class Reconciler:
         if wanted is None or relay is None or wanted.capture is None or not wanted.capture.running:
             return
         try:
-            await self._grant(self._nodes.get(relay.node), state, wanted.capture, running=False)
+            await self._captures.grant(self._nodes.get(relay.node), state, wanted.capture, running=False)
         except (Refused, *NodeError):
             await self.stop_capture(state, "paused")
 
@@ -122,14 +115,14 @@ class Reconciler:
             return
         room_id = RoomId(event.room_id)
         room = await self._conductor.store.load(room_id)
-        if room is not None and room.relay is None and event.capture is not None and _is_withdrawn(event.capture):
-            await self._report(room_id, event.capture)  # heard again by a server that lost the room's state
+        if room is not None and room.relay is None and event.capture is not None and is_withdrawn(event.capture):
+            await self._captures.report(room_id, event.capture)  # heard again by a server that lost the room's state
         if room is None or room.relay is None or (room.relay.node, room.relay.epoch) != (node, event.epoch):
             return
         if event.kind == NodeEventKind.DOWN_OFFER:
             await self._on_down_offer(event)
         elif event.kind == NodeEventKind.CAPTURE and event.capture is not None:
-            await self._report(room_id, event.capture)
+            await self._captures.report(room_id, event.capture)
         elif event.kind == NodeEventKind.ROOM_CLOSED:
             await self._conductor.apply(room_id, c.RelayLost(node, event.epoch))
             self.request(room_id)
@@ -168,12 +161,12 @@ class Reconciler:
             self.request(state.room_id)
             return
         if wanted.capture is None or not wanted.capture.running:  # before anybody new can be heard
-            await self._capture(node, state, wanted.capture, room.capture)
+            await self._captures.sync(node, state, wanted.capture, room.capture)
             await self._people(node, state, wanted, room)
         else:
             await self._people(node, state, wanted, room)
             if await self._is_still_wanted(state, wanted.capture, actual.last_event):
-                await self._capture(node, state, wanted.capture, room.capture)
+                await self._captures.sync(node, state, wanted.capture, room.capture)
 
     async def _is_still_wanted(self, state: RoomState, wanted: DesiredCapture, last_event: int) -> bool:
         """Looked at again once all is heard that the node said before its state, such as that somebody stopped it."""
@@ -228,88 +221,6 @@ class Reconciler:
             elif there.admitted:
                 await node.admit(state.room_id, known, admitted=False)
 
-    async def _capture(
-        self, node: MediaNode, state: RoomState, wanted: DesiredCapture | None, there: CaptureState
-    ) -> None:
-        is_on = there.phase in (CapturePhase.RUNNING, CapturePhase.PAUSED)
-        if is_on and there.recording_id and (wanted is None or there.recording_id != wanted.recording_id):
-            await node.stop_capture(state.room_id, there.recording_id, "not_wanted")
-            is_on = False
-        if wanted is None:
-            return
-        if not wanted.running:
-            if there.phase == CapturePhase.RUNNING and is_on:
-                await self.pause_running(node, state, wanted)
-            return
-        is_same = (there.recording_id, there.segment) == (wanted.recording_id, wanted.segment)
-        if is_same and there.phase in (CapturePhase.STOPPED, CapturePhase.FAILED, CapturePhase.RUNNING):
-            await self._report(state.room_id, there)
-        elif not is_same and state.recording is not None and state.recording.opened >= wanted.segment:
-            await self._conductor.apply(state.room_id, c.SegmentClosed(wanted.recording_id, wanted.segment))
-        else:
-            await self._start(node, state, wanted)
-
-    async def _start(self, node: MediaNode, state: RoomState, wanted: DesiredCapture) -> None:
-        if state.recording is None or not state.recording.is_told:
-            return  # a segment whose number is not stored could be opened twice under the same keys
-        await self._conductor.apply(state.room_id, c.SegmentOpened(wanted.recording_id, wanted.segment))
-        try:
-            taken = await self._grant(node, state, wanted, running=True)
-        except Refused as refused:
-            await self._conductor.apply(state.room_id, c.CaptureRefused(wanted.recording_id, refused.code.value))
-            return
-        except NodeRefused as error:
-            if error.code == NodeRefusal.STORAGE_FULL:
-                await self._conductor.apply(
-                    state.room_id, c.CaptureRefused(wanted.recording_id, Code.STORAGE_FULL.value)
-                )
-                return
-            raise
-        await self._report(state.room_id, taken)
-
-    async def pause_running(self, node: MediaNode, state: RoomState, wanted: DesiredCapture) -> None:
-        """It runs though not everybody said yes: paused with the keys of those who did, or else stopped."""
-        recording = state.recording
-        agreed = tuple(
-            one for one in wanted.participants if recording and recording.answer_of(one) == RecordingAnswer.YES
-        )
-        try:
-            paused = DesiredCapture(wanted.recording_id, wanted.segment, False, agreed)
-            await self._grant(node, state, paused, running=False)
-        except (Refused, NodeRefused):
-            there = (await node.state()).rooms.get(state.room_id)
-            if there is None or there.capture.phase != CapturePhase.RUNNING:
-                return
-            await node.stop_capture(state.room_id, wanted.recording_id, "paused")
-            await self._conductor.apply(state.room_id, c.SegmentClosed(wanted.recording_id, wanted.segment))
-
-    async def _grant(self, node: MediaNode, state: RoomState, wanted: DesiredCapture, *, running: bool) -> CaptureState:
-        if not wanted.participants:
-            raise Refused(Code.CONSENT_MISSING)
-        keys = await self._conductor.clinic.sealing_keys(
-            state.room_id, wanted.recording_id, wanted.segment, wanted.participants
-        )
-        grant = CaptureGrant(
-            recording_id=wanted.recording_id,
-            segment=wanted.segment,
-            running=running,
-            keys={str(one): key for one, key in keys.items()},
-        )
-        return await node.grant(state.room_id, grant)
-
-    async def _report(self, room_id: RoomId, capture: CaptureState) -> None:
-        """What the node says of a capture. One that we stopped on somebody's word never starts again by itself,
-        even if the server died before that word was stored."""
-        if capture.recording_id is None or capture.segment is None:
-            return
-        recording_id = RecordingId(capture.recording_id)
-        change: c.Change = c.CaptureReported(recording_id, capture.segment, capture.phase, capture.reason)
-        if _is_withdrawn(capture):
-            change = c.RecordingStopped(recording_id, capture.reason or WITHDRAWN)
-        elif capture.phase == CapturePhase.STOPPED:
-            change = c.SegmentClosed(recording_id, capture.segment)
-        await self._conductor.apply(room_id, change)
-
     async def sync_waiting(self) -> None:
         """Rooms that no node has yet, and phases the database has not heard: tried again."""
         for room_id in await self._conductor.store.active():
@@ -321,7 +232,3 @@ class Reconciler:
             if untold or (room.relay is None and desired(room) is not None):
                 self.request(room_id)
             await asyncio.sleep(0)
-
-
-def _is_withdrawn(capture: CaptureState) -> bool:
-    return capture.phase == CapturePhase.STOPPED and capture.reason in STOP_REASONS
