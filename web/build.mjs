@@ -1,6 +1,6 @@
 // Builds web/dist: hashed scripts, styles and pictures, and manifest.json that names them. Checks nothing; `npm run check` does.
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -51,9 +51,15 @@ function style(entry) {
   publish(`${entry}.css`, linked);
 }
 
-rmSync(dist, { recursive: true, force: true });
+// A running server may be answering from here: new files come beside the old ones, the manifest changes in one step,
+// and what neither it nor the one before names goes.
+const named = join(dist, "manifest.json");
 mkdirSync(dist, { recursive: true });
+const before = existsSync(named) ? Object.values(JSON.parse(readFileSync(named, "utf8"))) : [];
 for (const name of readdirSync(join(here, "assets"))) publish(name, readFileSync(join(here, "assets", name)));
 for (const name of readdirSync(join(here, "styles"))) if (/^[a-z].*\.scss$/.test(name)) style(basename(name, ".scss"));
 for (const entry of ["pages", "clinic", "room"]) await script(entry);
-writeFileSync(join(dist, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);
+writeFileSync(`${named}.new`, `${JSON.stringify(manifest, null, 1)}\n`);
+renameSync(`${named}.new`, named);
+const kept = new Set([...before, ...Object.values(manifest), "manifest.json"]);
+for (const name of readdirSync(dist)) if (!kept.has(name)) rmSync(join(dist, name));
