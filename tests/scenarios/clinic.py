@@ -169,12 +169,16 @@ def enter_as_guest(guest: Person) -> None:
 # ── after the visit ──
 
 
-def open_summary(doctor: Person) -> None:
-    """From the page that says the visit has ended to what is left of it."""
-    doctor.press('#ended a:has-text("recording"), #ended a:has-text("Back")')
-    doctor.page.wait_for_load_state()
-    if not is_shown(doctor, "#note"):
-        raise AssertionError(doctor.describe())
+def open_summary(doctor: Person, appointment: str) -> None:
+    """From the page that says the visit has ended, over the list, to what is left of it."""
+    doctor.press("#back-to-list")
+    deadline = time.monotonic() + 30
+    while not is_shown(doctor, "#note"):
+        assert time.monotonic() < deadline, doctor.describe()
+        doctor.open(f"{CLINIC}/clinic")
+        doctor.press(f"#visit-{appointment} a")
+        doctor.page.wait_for_load_state()
+        doctor.page.wait_for_timeout(1000)
 
 
 def open_own_page(patient: Person, reader: Person, name: str, birth_date: str) -> None:

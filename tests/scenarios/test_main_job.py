@@ -432,7 +432,7 @@ def test_7c_the_end_can_be_undone_then_stands_and_the_note_is_signed(story: Stor
     room.wait_shown(anna, 'h1:has-text("has ended")')
     story.keep("7-closing", anna)
 
-    clinic.open_summary(doctor)
+    clinic.open_summary(doctor, story.appointment)
     story.keep("7-summary", doctor)
     doctor.press("#sign-note")
     room.wait_shown(doctor, '#note h3:has-text("Signed note")')
