@@ -10,6 +10,12 @@ function dial(number: string): HTMLElement {
   return h("a", { class: "dial", href: `tel:${number.replace(/[^+\d*#]/g, "")}` }, h("bdi", {}, number));
 }
 
+/** A country's code as its name in the page's language; anything else as it is. */
+function countryWords(country: string): string {
+  if (!/^[A-Z]{2}$/.test(country)) return country;
+  return new Intl.DisplayNames([document.documentElement.lang || "en"], { type: "region" }).of(country) ?? country;
+}
+
 function fact(label: string, value: Node | string): HTMLElement {
   return h("div", { class: "fact" }, h("dt", {}, label), h("dd", {}, value));
 }
@@ -73,7 +79,9 @@ export class Urgent {
               "dl",
               { class: "facts", id: "emergency-facts" },
               fact(
-                facts.country ? t("Emergency number ({country})", { country: facts.country }) : t("Emergency number"),
+                facts.country
+                  ? t("Emergency number ({country})", { country: countryWords(facts.country) })
+                  : t("Emergency number"),
                 dial(facts.number),
               ),
               fact(t("Where the patient is"), facts.place ? h("bdi", { class: "bs-name" }, facts.place) : missing),
