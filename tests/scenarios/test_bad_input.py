@@ -1,0 +1,155 @@
+"""Bad input is normal input: wrong links, devices, descriptions and events get plain words, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from tests.scenarios import clinic, room
+from tests.scenarios.story import DOCTOR, PATIENT
+from tests.support.bedside import AllInOne
+from tests.support.people import Cast, Person
+from tests.support.rawsocket import say_raw
+
+pytestmark = pytest.mark.timeout(240)
+
+GOOD_AUDIO = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\n"
+HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+SECRET_WORDS = "nobody may read this in a log"
+
+
+@dataclass
+class Visit:
+    doctor: Person
+    anna: Person
+    appointment: str
+    link: str
+
+
+@pytest.fixture(scope="module")
+def visit(bedside: AllInOne, cast: Cast) -> Visit:
+    """Two people in a direct visit."""
+    doctor, anna = cast.person("doctor"), cast.person("anna")
+    clinic.sign_in(doctor, "Mina Park")
+    appointment, link = clinic.book_and_get_link(doctor, PATIENT, DOCTOR)
+    clinic.sign_in(doctor, DOCTOR)
+    clinic.come_by_link(anna, link)
+    clinic.open_visit(doctor, appointment)
+    room.admit(doctor, PATIENT)
+    room.wait_inside(anna)
+    room.both_see_and_hear(doctor, anna)
+    return Visit(doctor, anna, appointment, link)
+
+
+def test_a_wrong_link_gets_a_plain_page(cast: Cast) -> None:
+    stranger = cast.person("stranger")
+    for path in ("/v/not-a-link", "/v/" + "A" * 43, "/v/%00", "/p/not-a-link"):
+        answer = stranger.page.goto(path)
+        assert answer is not None
+        assert answer.status in {404, 410}
+        assert stranger.page.locator("h1").count() == 1
+        for name in (PATIENT, DOCTOR, "Traceback", "Internal"):
+            assert name not in stranger.page.inner_text("body")
+    stranger.keep("wrong-link", "bad_input")
+    stranger.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"), [("NotAllowedError", "allow"), ("NotFoundError", ""), ("NotReadableError", "")]
+)
+def test_a_device_that_fails_gets_help_and_shuts_nobody_out(cast: Cast, visit: Visit, failure: str, words: str) -> None:
+    second = cast.person("second", failing=failure)
+    second.open(visit.link)
+    clinic.go_in(second)
+    second.press("#open-devices")
+    room.wait_shown(second, "#device-help [data-failure]")
+    help_words = room.text(second, "#device-help").lower()
+    assert words in help_words
+    assert len(help_words) > 40
+    second.keep(f"device-{failure}", "bad_input")
+    second.press("#enter")
+    room.wait_shown(second, "#door[data-state=waiting]")
+    second.close()
+
+
+def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOne, visit: Visit) -> None:
+    anna = visit.anna
+    participation = anna.page.url.rstrip("/").rsplit("/", 1)[-1]
+    cookie = "; ".join(f"{one['name']}={one['value']}" for one in anna.context.cookies())
+    auth = {"v": 1, "participation": participation, "tab": secrets.token_hex(8)}
+    connection = {"connection_id": "c1", "revision": 1}
+
+    def up(sdp: object, **more: object) -> tuple[str, dict[str, object]]:
+        return "up_offer", {
+            "id": secrets.token_hex(8),
+            **connection,
+            "sdp": sdp,
+            "sources": {"0": "microphone"},
+            **more,
+        }
+
+    unknown_codecs = HEAD + GOOD_AUDIO.replace("opus/48000/2", "speex/8000")
+    wrong: list[tuple[str, object]] = [
+        ("chat", {"id": secrets.token_hex(8)}),
+        ("chat", {"id": secrets.token_hex(8), "text": SECRET_WORDS, "extra": 1}),
+        ("chat", {"id": secrets.token_hex(8), "text": "x" * 20_000}),
+        ("chat", {"id": "", "text": SECRET_WORDS}),
+        ("chat", None),
+        ("chat", [SECRET_WORDS]),
+        ("no_such_event", {"id": secrets.token_hex(8)}),
+        ("admit", {"id": secrets.token_hex(8), "participant_id": participation}),
+        ("end_visit", {"id": secrets.token_hex(8), "outcome": "seen"}),
+        up(HEAD + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"),
+        up(unknown_codecs),
+        up("nonsense"),
+        up("v=0\r\n" * 12_000),
+        up(17),
+        up(HEAD + GOOD_AUDIO, extra=True),
+    ]
+    said = say_raw(bedside.url, cookie, auth, wrong)
+
+    for (name, _), answer in zip(wrong, said.answers, strict=True):
+        assert isinstance(answer, dict), (name, said)
+        assert answer.get("ok") is False, (name, answer)
+        assert answer["error"] in {"malformed", "too_long", "not_allowed", "unsupported_sdp", "not_found"}, (
+            name,
+            answer,
+        )
+        assert SECRET_WORDS not in str(answer)
+    assert said.connected_after
+    assert SECRET_WORDS not in bedside.log()
+
+    huge = say_raw(bedside.url, cookie, {**auth, "tab": secrets.token_hex(8)}, [up("a" * 1_000_000)])
+    assert huge.answers[0] is None or huge.answers[0]["error"] == "too_long"
+    anna.reload()
+    room.wait_inside(anna)
+    room.both_see_and_hear(visit.doctor, anna, 25)
+
+
+def test_a_node_that_is_down_is_told_to_the_doctor_and_direct_goes_on(bedside: AllInOne, visit: Visit) -> None:
+    doctor, anna = visit.doctor, visit.anna
+    node = bedside.children()["media"]
+    os.kill(node, signal.SIGSTOP)
+    try:
+        room.wait_shown(doctor, "#banner-node", 20)
+        doctor.keep("node-down", "bad_input")
+        room.both_see_and_hear(doctor, anna)
+        room.wait_way([doctor, anna], "direct")
+        assert doctor.is_moving(anna.mark)
+    finally:
+        os.kill(node, signal.SIGCONT)
+    room.wait_for(doctor, lambda: not room.is_shown(doctor, "#banner-node"), "the node is back", 25)
+
+
+def test_a_visit_that_is_over_has_a_closing_page(visit: Visit) -> None:
+    doctor, anna = visit.doctor, visit.anna
+    room.end_visit(doctor, "left")
+    anna.page.wait_for_url("**/closing", timeout=25_000)
+    anna.open(visit.link)
+    assert anna.page.locator("#i-am").count() == 0
+    assert "ended" in room.text(anna, "h1")
+    anna.assert_untroubled(allowed=("Failed to load resource", "WebSocket"))

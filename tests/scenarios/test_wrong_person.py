@@ -1,0 +1,65 @@
+""" "Not the right person" cuts somebody off at once, closes their link and puts the appointment back as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios import clinic, room
+from tests.scenarios.story import DOCTOR, PATIENT
+from tests.support.bedside import AllInOne
+from tests.support.people import Cast
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_the_wrong_person_is_cut_off_and_the_clinic_told(bedside: AllInOne, cast: Cast) -> None:
+    doctor, anna, scheduler = cast.person("doctor"), cast.person("anna"), cast.person("scheduler")
+    clinic.sign_in(scheduler, "Mina Park")
+    appointment, link = clinic.book_and_get_link(scheduler, PATIENT, DOCTOR)
+    clinic.sign_in(doctor, DOCTOR)
+    clinic.come_by_link(anna, link)
+    clinic.open_visit(doctor, appointment)
+    room.admit(doctor, PATIENT)
+    room.wait_inside(anna)
+    room.both_see_and_hear(doctor, anna)
+
+    room.open_panel(doctor, "people")
+    doctor.press("#people-inside [data-act=wrong]")
+    doctor.keep("confirm", "wrong_person")
+    doctor.press("#wrong-now")
+
+    doctor.wait_not_sees(anna.mark, 5)
+    doctor.wait_not_hears(anna.mark, 5)
+    anna.wait_not_sees(doctor.mark, 5)
+    assert room.is_shown(anna, "#door")
+    anna.keep("cut-off", "wrong_person")
+
+    answer = anna.page.goto(link)
+    assert answer is not None
+    assert answer.status == 410
+    assert PATIENT not in anna.page.inner_text("body")
+
+    scheduler.open(f"{clinic.CLINIC}/appointments/{appointment}")
+    assert "Link sent" in room.text(scheduler, "main")
+    clinic.sign_in(scheduler, "Peter Nov")
+    scheduler.open(f"{clinic.CLINIC}/incidents")
+    assert scheduler.page.locator("main li, main tr, main article").count() > 0
+    scheduler.keep("incident", "wrong_person")
+    revoked = list((bedside.var / "deletions").rglob("*"))
+    assert [path for path in revoked if path.is_file() and path.stat().st_size > 0]
+
+
+def test_a_no_at_the_door_shows_nothing_more_and_tells_the_desk(cast: Cast) -> None:
+    stranger, scheduler = cast.person("stranger"), cast.person("guest")
+    clinic.sign_in(scheduler, "Mina Park")
+    _, link = clinic.book_and_get_link(scheduler, "Robin", DOCTOR)
+    stranger.open(link)
+    stranger.press("#i-am-not")
+    room.wait_for(stranger, lambda: stranger.page.url.endswith("/not-me"), "the page after a no")
+    said = stranger.page.inner_text("main")
+    assert "+49 30 23125 100" in said
+    assert DOCTOR not in said
+    stranger.keep("not-me", "wrong_person")
+    scheduler.open(f"{clinic.CLINIC}/board")
+    room.wait_shown(scheduler, 'main :text("Robin")')
+    scheduler.keep("desk-told", "wrong_person")
