@@ -28,8 +28,8 @@ def bedside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllInOne]:
 
 @pytest.fixture(scope="module")
 def cast(bedside: AllInOne) -> Iterator[Cast]:
-    """People with marks drawn at random; BEDSIDE_TEST_SEED draws the same again."""
-    seed = os.environ.get("BEDSIDE_TEST_SEED")
+    """People with marks drawn at random; TEST_SEED draws the same again."""
+    seed = os.environ.get("TEST_SEED")
     with cast_of(bedside.url, *NAMES, seed=int(seed) if seed else None) as people:
         yield people
 
