@@ -111,12 +111,15 @@ window.participant = {
 
   async inbound(connection) {
     const found = {};
-    (await this[connection].getStats()).forEach((report) => {
+    const reports = await this[connection].getStats();
+    reports.forEach((report) => {
       if (report.type === "inbound-rtp") found[report.kind] = report;
       if (report.type === "outbound-rtp") found[`${report.kind}-${report.rid || ""}`] = report;
       if (report.type === "remote-inbound-rtp") found[`remote-${report.kind}`] = report;
-      if (report.type === "candidate-pair" && report.nominated) found.pair = report;
-      if (report.type === "local-candidate") found.candidate = report;
+      if (report.type === "transport" && reports.has(report.selectedCandidatePairId)) {
+        found.pair = reports.get(report.selectedCandidatePairId);
+        found.candidate = reports.get(found.pair.localCandidateId);
+      }
     });
     return JSON.parse(JSON.stringify(found));
   },
