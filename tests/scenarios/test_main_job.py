@@ -359,7 +359,7 @@ def test_6f_anybody_stops_it_and_nothing_later_is_stored(story: Story) -> None:
         person.note_flashes()
     # Enough flashes after the reload, too.
     since = story.reloaded_at
-    wait_until(lambda: time.time() - since > FLASHES_WANTED + 12, 40, "flashes after the reload")
+    wait_until(lambda: time.time() - since > FLASHES_WANTED + 24, 60, "flashes after the reload")
     anna.note_flashes()
     doctor.note_flashes()
     anna.press("#stop-recording")
@@ -474,7 +474,7 @@ def test_8_the_film_shows_and_sounds_everybody_in_sync(story: Story, tmp_path: P
         pairs = pair_flashes(seen, made)
         turn = story.reloaded_at - story.recording_from
         before = [pair for pair in pairs if pair[0] < turn]
-        after = [pair for pair in pairs if pair[0] > turn + 6]
+        after = [pair for pair in pairs if pair[0] > turn + 4]
         assert len(before) >= FLASHES_WANTED, (len(before), len(seen), len(made))
         assert len(after) >= FLASHES_WANTED, (len(after), len(seen), len(made))
         wrong = [pair for pair in pairs if abs(pair[1] - pair[2]) > LIPSYNC_MS]
