@@ -18,6 +18,7 @@ from server.config import Settings, SettingsRefused, load_settings
 from server.db import Database
 from server.logs import Event
 from server.migrations import migrate as migrate_database
+from server.scheduling.delivery import parse_gateway
 from server.seed import seed_demo
 from server.serving import CannotStart, run_jobs, run_server
 from server.supervisor import EXIT_CANNOT_START, Supervisor, children_environment
@@ -40,7 +41,7 @@ def main() -> None:
 @cli.command()
 def serve() -> None:
     """Everything on this machine: server, one media node and jobs, restarted when they crash."""
-    settings = load_settings()
+    settings = _load_settings()
     load_node_settings()
     with suppress(KeyboardInterrupt):
         sys.exit(asyncio.run(_serve(settings)))
@@ -88,7 +89,7 @@ def check_config(
         typer.echo(new_keyset())
         return
     complaints: list[str] = []
-    for load in (load_settings, load_node_settings):
+    for load in (_load_settings, load_node_settings):
         try:
             load()
         except (SettingsRefused, NodeSettingsRefused) as refused:
@@ -98,8 +99,20 @@ def check_config(
     typer.echo("the settings are complete")
 
 
-def _run(process: str, main_of: Callable[[Settings], Awaitable[None]]) -> None:
+def _load_settings() -> Settings:
+    """The settings, with what only the areas can judge. Raises SettingsRefused."""
     settings = load_settings()
+    if settings.smtp_url is not None:
+        try:
+            parse_gateway(settings.smtp_url.get_secret_value())
+        except ValueError:
+            words = "BEDSIDE_SMTP_URL must be an address such as smtp://user:password@mail.example.org:587"
+            raise SettingsRefused([words]) from None
+    return settings
+
+
+def _run(process: str, main_of: Callable[[Settings], Awaitable[None]]) -> None:
+    settings = _load_settings()
     logs.configure_logs(process)
 
     async def run() -> None:

@@ -57,5 +57,20 @@ def test_both_parts_of_the_settings_are_checked(
     assert "BEDSIDE_Y is not a setting" in said
 
 
+@pytest.mark.parametrize("address", ["mail.example.org", "smtp://", "http://hunter2@a.example", "smtp://a:hunter2"])
+def test_an_address_of_no_mail_gateway_is_named_in_one_line_without_its_value(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"BEDSIDE_ENV": "development", "BEDSIDE_SMTP_URL": address}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["bedside", "check-config"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == EXIT_CANNOT_START
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "BEDSIDE_SMTP_URL" in line
+    assert "hunter2" not in line
+
+
 def test_a_new_keyset_is_printed_for_the_operator() -> None:
     assert json.loads(CliRunner().invoke(cli, ["check-config", "--new-keyset"]).output)["key"]
