@@ -29,6 +29,7 @@ from server.migrations import is_current
 from server.pages import PAGES, Pages, load_pages
 from server.routing import Route, add_routes, prepare_routes
 from server.security import add_headers
+from server.turn import Turn
 from server.vault import Vault
 from signaling.service import build_signaling
 from signaling.words import Clock, utc_now
@@ -109,6 +110,7 @@ def _add_signaling(app: web.Application, parts: Parts) -> None:
         node_secret=keys.node_secret(parts.settings),
         redis_url=parts.settings.redis,
         allowed_origins=_origins(parts.settings),
+        ice_servers=Turn(parts.settings, parts.clock).ice_servers,
         clock=parts.clock,
     )
     app[context.SIGNALING] = signaling

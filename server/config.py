@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,8 +20,10 @@ MEDIA_PREFIX = "BEDSIDE_MEDIA_"
 SECRET_LENGTH_MIN = 16
 DEFAULT_PORT = 8700
 DEFAULT_JOBS_PORT = 8703
-SECRETS = ("node_secret", "keyset", "database_url", "redis_url", "smtp_url")
+SECRETS = ("node_secret", "keyset", "database_url", "redis_url", "smtp_url", "turn_secret")
 """Each may also come as BEDSIDE_<NAME>_FILE, the path of a file that holds it."""
+
+TURN_URL = re.compile(r"turns?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(\?transport=(udp|tcp))?")
 
 Texts = tuple[str, ...]
 
@@ -49,6 +52,11 @@ class Settings(BaseModel):
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     nodes: Texts = ()
+    """The nodes' control addresses, each server given the same list."""
+    turn_urls: Texts = ()
+    """The TURN servers browsers may use, turn:host:3478?transport=udp or turns:host:443?transport=tcp."""
+    turn_secret: SecretStr | None = None
+    """What TURN servers and we share (coturn's static-auth-secret); only credentials made from it leave the house."""
     keyset: SecretStr | None = None
     smtp_url: SecretStr | None = None
     """The mail gateway, smtp://user:password@host:587 or smtps://host; in development the outbox does without."""
@@ -62,7 +70,7 @@ class Settings(BaseModel):
     recordings_url: str | None = None
     """Where recordings lie: a folder's path or s3://bucket/prefix; by default under `var`."""
 
-    @field_validator("trusted_proxies", "nodes", mode="before")
+    @field_validator("trusted_proxies", "nodes", "turn_urls", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -74,6 +82,13 @@ class Settings(BaseModel):
     def _networks(cls, value: Texts) -> Texts:
         for text in value:
             ipaddress.ip_network(text)
+        return value
+
+    @field_validator("turn_urls")
+    @classmethod
+    def _turn_servers(cls, value: Texts) -> Texts:
+        if not all(TURN_URL.fullmatch(text) for text in value):
+            raise ValueError("must be addresses such as turn:turn.example.org:3478 or turns:turn.example.org:443")
         return value
 
     @field_validator("public_url")
@@ -90,6 +105,12 @@ class Settings(BaseModel):
     def _secure_outside_development(self) -> Self:
         if self.env == "production" and self.public_url.startswith("http://"):
             raise ValueError("BEDSIDE_PUBLIC_URL must begin with https:// outside development")
+        return self
+
+    @model_validator(mode="after")
+    def _turn_is_whole(self) -> Self:
+        if bool(self.turn_urls) != (self.turn_secret is not None):
+            raise ValueError("BEDSIDE_TURN_URLS and BEDSIDE_TURN_SECRET belong together")
         return self
 
     @property

@@ -83,6 +83,25 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "url", ["stun:a.example", "turn:", "turn:a.example/x", "https://a.example", "turn:u@a.example"]
+)
+def test_a_turn_server_is_an_address_of_one(url: str) -> None:
+    lines = refused({**PRODUCTION, "BEDSIDE_TURN_URLS": url, "BEDSIDE_TURN_SECRET": "hunter2"})
+    assert [line.split(":")[0] for line in lines] == ["BEDSIDE_TURN_URLS"]
+
+
+def test_turn_needs_addresses_and_secret_and_may_have_several(tmp_path: Path) -> None:
+    urls = "turn:a.example:3478?transport=udp, turns:[2001:db8::7]:443"
+    for half in ({"BEDSIDE_TURN_URLS": urls}, {"BEDSIDE_TURN_SECRET": "hunter2"}):
+        assert refused({**PRODUCTION, **half}) == ["BEDSIDE_TURN_URLS and BEDSIDE_TURN_SECRET belong together"]
+    (tmp_path / "turn").write_text("hunter2\n")
+    secret = {"BEDSIDE_TURN_SECRET_FILE": str(tmp_path / "turn")}
+    settings = load_settings({**PRODUCTION, "BEDSIDE_TURN_URLS": urls, **secret})
+    assert settings.turn_urls == tuple(urls.split(", "))
+    assert "hunter2" not in repr(settings)
+
+
 def test_secrets_do_not_print() -> None:
     settings = load_settings({**PRODUCTION, "BEDSIDE_DATABASE_URL": "postgresql+asyncpg://u:hunter2@h/d"})
     assert "hunter2" not in repr(settings)

@@ -16,9 +16,10 @@ import aiohttp
 import socketio
 from aiohttp import web
 
+from signaling.namespace import IceServers
 from signaling.nodes import NodeFleet
 from signaling.redis_store import RedisStore
-from signaling.service import Signaling, make_sio
+from signaling.service import Signaling, make_sio, no_ice_servers
 from signaling.store import MemoryStore, RoomStore, SharedMemory
 from tests.signaling.clinic import CLINIC_ID, COOKIE, STAFF_COOKIE, MemoryClinic
 from tests.signaling.node import FakeNode
@@ -103,6 +104,7 @@ class Server:
         ping_s: int | None = None,
         life: Life | None = None,
         fleet: NodeFleet | None = None,
+        ice_servers: IceServers = no_ice_servers,
     ) -> None:
         self.server_id = secrets.token_hex(4)
         self.store: RoomStore = (
@@ -119,6 +121,7 @@ class Server:
             self.sio,
             server_id=self.server_id,
             clock=clinic.clock,
+            ice_servers=ice_servers,
         )
         self._certificate = certificate
         self._runner: web.AppRunner | None = None
