@@ -67,7 +67,8 @@ def _settle_pair(state: RoomState) -> RoomState:
     together = tuple(sorted(person.participant_id for person in state.admitted()))
     if len(together) > 2 or together == state.pair:
         return state
-    if len(together) < 2:
+    if len(together) < 2 or (state.relay is None and not state.node_down):
+        # Before a node answered, or is known to be down, browsers would gather without the STUN server it is.
         return replace(state, pair=(), direct_by=None)
     people = {
         one: replace(person, direct="none") if one in together else person for one, person in state.people.items()

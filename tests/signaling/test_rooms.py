@@ -157,11 +157,25 @@ def test_two_people_go_straight_with_the_doctor_offering() -> None:
     assert play.state.direct_by is None
 
 
+@pytest.mark.parametrize("heard", [c.RelayMade("node-a", "epoch1", ("stun:192.0.2.1:3478",)), c.NoNode()])
+def test_browsers_meet_once_they_can_be_told_the_nodes_stun_address_or_that_there_is_none(heard: c.Change) -> None:
+    play = Play()
+    play.connect(DOCTOR)
+    play.connect(PATIENT)
+    play.admit(PATIENT)
+    assert play.sees(PATIENT).direct is None
+    play.do(heard)
+    snapshot = play.sees(PATIENT)
+    assert snapshot.direct is not None
+    assert bool(snapshot.ice_servers) == isinstance(heard, c.RelayMade)
+
+
 def test_no_pictures_in_time_after_the_answer_means_relay() -> None:
     play = Play()
     play.connect(DOCTOR)
     play.connect(PATIENT)
     play.admit(PATIENT)
+    play.do(c.NoNode())
     play.do(c.Described(play.state.attempt))
     play.later(2.4)
     assert play.state.mode == MediaMode.DIRECT
