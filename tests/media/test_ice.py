@@ -71,6 +71,7 @@ def test_the_wrong_role_gets_487() -> None:
         request(username=""),
         request(username="ours123"),
     ],
+    ids=["wrong key", "no integrity", "unknown name", "empty name", "part of a name"],
 )
 def test_what_does_not_authenticate_gets_no_answer(data: bytes) -> None:
     assert ice.answer(data, SOURCE, find) is None
@@ -95,6 +96,7 @@ def test_a_plain_request_is_answered_like_any_stun_server(source: tuple[str, int
         request()[:4] + b"\0\0\0\0" + request()[8:],
         b"\x00\x01" + (1300 - 20).to_bytes(2, "big") + request()[4:8] + bytes(1292),
     ],
+    ids=["nothing", "cut short", "a byte too many", "indication", "success", "wrong cookie", "too long"],
 )
 def test_what_is_no_binding_request_never_reaches_the_parser(data: bytes) -> None:
     assert not ice.is_binding_request(data)
