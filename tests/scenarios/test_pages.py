@@ -1,0 +1,274 @@
+"""Every page of the clinic, opened by the person it is for: axe, narrow and wide, no other host, nothing refused.
+
+The rows below cover the router: a new GET route without a row fails. Who else may ask is tested in `tests/server`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page
+
+from server import assets, health
+from server.app import area_modules, area_routes
+from server.routing import Route
+from tests.scenarios import clinic, room
+from tests.scenarios.story import DOCTOR
+from tests.support.bedside import AllInOne
+from tests.support.people import ARTIFACTS, WIDTHS, Cast, Person, axe_findings
+
+pytestmark = [pytest.mark.timeout(120), pytest.mark.browser]
+
+HERE = clinic.CLINIC
+PATIENT = "Anna Lindqvist"
+LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff"
+ROLES = {
+    "doctor": [DOCTOR],
+    "scheduler": ["Mina Park"],
+    "administrator": ["Peter Nov"],
+    "patient": [PATIENT],
+    "family": ["Thomas Baker", "Lily Baker"],
+}
+TALL = 1000
+OVERFLOW = """() => {
+  const wide = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= wide) return [];
+  return [...document.querySelectorAll("body *")]
+    .filter((one) => one.getBoundingClientRect().right > wide + 1)
+    .map((one) => `${one.tagName}.${one.className} ${Math.round(one.getBoundingClientRect().right)}`);
+}"""
+"""What sticks out to the right of a page that scrolls sideways."""
+
+
+@dataclass(repr=False)
+class World:
+    """One Chromium in which each role has a context of its own, and what was found on the way."""
+
+    bedside: AllInOne
+    first: Person
+    roles: dict[str, Person] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def people(self) -> list[Person]:
+        return [self.first, *self.roles.values()]
+
+    def person(self, role: str) -> Person:
+        """This role's context, signed in at the demo where it has an account or a page of its own."""
+        if role not in self.roles:
+            person = replace(self.first, name=role, troubles=[], foreign=[], flashes=[], received=[])
+            for name in ROLES.get(role, ()):
+                clinic.sign_in(person, name)
+            self.roles[role] = person
+        return self.roles[role]
+
+    def seek(self, role: str, path: str, selector: str, attribute: str = "href") -> str:
+        """The address of the first such link on a page, as this role sees it."""
+        page = self.person(role).page
+        page.goto(path)
+        found = page.locator(selector).first.get_attribute(attribute, timeout=10_000)
+        assert found, f"no {selector} on {path}"
+        return found
+
+    # ── the way to each page ──
+
+    def appointment(self) -> str:
+        return self.seek("scheduler", f"{HERE}/board", '#maincontent a[href*="/appointments/"]')
+
+    def patient_to_book(self) -> str:
+        return self.seek("scheduler", f"{HERE}/book?search={LONG_NAME}", f'#maincontent li a[href*="{HERE}/book/"]')
+
+    def visit(self) -> str:
+        return self.seek("doctor", f"{HERE}/clinic", '#maincontent .bs-people a[href*="/visits/"]')
+
+    def early_link(self) -> str:
+        """Next week's link, from its message."""
+        self.person("stranger").open("/demo/outbox")
+        page = self.person("stranger").page
+        for link in page.locator('article a[href*="/v/"]').all():
+            address = str(link.get_attribute("href"))
+            if "opens later" in page.request.get(address).text():
+                return address
+        raise AssertionError("no link of a visit that opens later in the outbox")
+
+    def visitors_room(self) -> str:
+        """Anna goes in by the link that the start printed."""
+        if "room" not in self.links:
+            anna = self.person("visitor")
+            anna.open(clinic.visit_link(self.bedside))
+            clinic.fill_card(anna, place="12 Mill Lane, Leeds", phone="+44 113 496 0000")
+            clinic.go_in(anna)
+            room.wait_shown(anna, "#open-devices")
+            self.links["room"] = urlsplit(anna.page.url).path
+        return self.links["room"]
+
+    def guest_link(self) -> str:
+        visit = self.visit()
+        page = self.person("doctor").page
+        script = """async ([url, body]) => (await (await fetch(url, { method: "POST", body: JSON.stringify(body),
+          headers: { "content-type": "application/json", accept: "application/json" } })).json()).url"""
+        return str(page.evaluate(script, [f"{visit}/guests", {"name": "Grace Guest", "role": "interpreter"}]))
+
+    def ended_visit(self) -> str:
+        """The doctor's address of Anna's visit once it has been held and ended."""
+        if "ended" not in self.links:
+            anna, doctor = self.person("visitor"), self.person("doctor")
+            path = self.visitors_room()
+            visit = self.visit()
+            anna.open(path)
+            room.check_devices_and_enter(anna)
+            room.wait_in_waiting_room(anna)
+            doctor.open(visit)
+            room.admit(doctor, PATIENT)
+            room.wait_inside(anna)
+            room.say(doctor, "Please drink enough, and ring us on Monday.")
+            room.wait_reads(anna, "ring us on Monday")
+            room.end_visit(doctor, "seen")
+            anna.page.wait_for_url("**/closing", timeout=30_000)
+            self.links["ended"] = visit
+        return self.links["ended"]
+
+    def summary(self) -> str:
+        """The room gives way to the visit's page when nothing is left to undo."""
+        visit = self.ended_visit()
+        doctor = self.person("doctor")
+        doctor.page.goto(visit)
+        room.wait_for(doctor, lambda: _opens_summary(doctor.page, visit), "the visit's page", 30)
+        return f"{visit}/summary"
+
+
+def _opens_summary(page: Page, visit: str) -> bool:
+    page.goto(visit)
+    return urlsplit(page.url).path.endswith("/summary")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Who opens which page; `way` finds its address in the world of this run."""
+
+    role: str
+    way: Callable[[World], str]
+    status: int = 200
+
+
+def at(path: str) -> Callable[[World], str]:
+    return lambda _: path
+
+
+# In this order: the last ones end the visit.
+PAGES: dict[str, Row] = {
+    "front": Row("stranger", at("/")),
+    "demo.people": Row("stranger", at("/demo")),
+    "demo.person": Row("stranger", lambda world: world.seek("stranger", "/demo", 'form[action*="sign-in"]', "action")),
+    "sign_in.show": Row("stranger", at(f"{HERE}/sign-in")),
+    "page_link.show": Row("stranger", at("/p/" + "A" * 43)),
+    "demo.outbox": Row("stranger", at("/demo/outbox")),
+    "home": Row("scheduler", at(f"{HERE}/")),
+    "board": Row("scheduler", at(f"{HERE}/board")),
+    "book.find": Row("scheduler", at(f"{HERE}/book?search=a")),
+    "book.new_patient": Row("scheduler", at(f"{HERE}/book/new")),
+    "book.pick": Row("scheduler", lambda world: world.patient_to_book()),
+    "appointment": Row("scheduler", lambda world: world.appointment()),
+    "appointment.show_move": Row("scheduler", lambda world: f"{world.appointment()}/move"),
+    "incidents": Row("administrator", at(f"{HERE}/incidents")),
+    "clinic": Row("doctor", at(f"{HERE}/clinic")),
+    "mine.home": Row("patient", at(f"{HERE}/my")),
+    "mine": Row("family", at(f"{HERE}/my")),
+    "door_early": Row("stranger", lambda world: world.early_link()),
+    "door": Row("visitor", lambda world: clinic.visit_link(world.bedside)),
+    "door_not_me": Row("visitor", lambda world: clinic.visit_link(world.bedside) + "/not-me"),
+    "door_guest": Row("stranger", lambda world: world.guest_link()),
+    "visitor_room": Row("visitor", lambda world: world.visitors_room()),
+    "doctor_room": Row("doctor", lambda world: world.visit()),
+    "visit_closing": Row("visitor", lambda world: world.ended_visit() and f"{world.visitors_room()}/closing"),
+    "visit_summary": Row("doctor", lambda world: world.summary()),
+    "wrong_link": Row("stranger", at("/v/nothing-here"), 404),
+    "not_yours": Row("scheduler", at(f"{HERE}/clinic"), 403),
+    "unknown": Row("doctor", at("/no/such/page"), 404),
+}
+NO_PAGES = {
+    "livez": "for machines",
+    "readyz": "for machines",
+    "static": "a file",
+    "demo.calendar": "a file",
+    "film_play": "a film",
+    "film_state": "a part of the visit's page",
+    "clinic.list": "a part of the doctor's list",
+    "board.list": "a part of the board",
+    "door_countdown": "a part of the early door",
+    "note": "for scripts; a browser is led to the visit's page",
+}
+"""GET routes that no person sees as a page."""
+
+
+def every_route() -> list[Route]:
+    demo = [route for module in area_modules("demo") for route in module.ROUTES]
+    return [*health.ROUTES, *assets.ROUTES, *area_routes(), *demo]
+
+
+def test_every_page_has_a_row() -> None:
+    names = {route.name for route in every_route() if route.method == "GET"}
+    states = {"door_early", "door_guest", "wrong_link", "not_yours", "unknown"}
+    assert names - set(PAGES) - set(NO_PAGES) == set(), "a page without a row: nobody looked at it"
+    assert (set(PAGES) | set(NO_PAGES)) - states == names
+
+
+@pytest.fixture(scope="module")
+def world(bedside: AllInOne, cast: Cast) -> Iterator[World]:
+    made = World(bedside, cast.person("anna"))
+    yield made
+    for person in made.people:
+        person.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_sound(world: World, name: str) -> None:
+    row = PAGES[name]
+    person = world.person(row.role)
+    path = row.way(world)
+    person.troubles.clear()
+    answer = person.page.goto(path)
+    assert answer is not None
+    assert answer.status == row.status
+    page = person.page
+    page.wait_for_load_state()
+    page.wait_for_selector("h1", timeout=15_000)
+
+    wrong = look_at(page, name)
+    assert not wrong, "\n".join(wrong)
+    assert page.locator("h1").locator("visible=true").count() == 1
+    assert page.title().endswith("Bedside")
+    person.assert_untroubled(allowed=["Failed to load resource"] if row.status >= 400 else [])
+    for button in page.locator("button[href]").all():
+        pytest.fail(f"a button that should be a link: {button.inner_text()}")
+
+
+def look_at(page: Page, name: str) -> list[str]:
+    """Keeps a picture of the whole page at each width; answers what axe finds and what sticks out."""
+    wrong: list[str] = []
+    target = ARTIFACTS / "pages"
+    target.mkdir(parents=True, exist_ok=True)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": TALL})
+        page.wait_for_timeout(100)
+        page.screenshot(path=target / f"{name}-{width}.png", full_page=True)
+        wrong += [f"{width} px: {finding}" for finding in axe_findings(page)]
+        wrong += [f"{width} px, sticks out: {found}" for found in page.evaluate(OVERFLOW)]
+    return wrong
+
+
+def test_parts_of_pages_are_parts(world: World) -> None:
+    """What a page asks for again by itself comes without a frame of its own."""
+    early = re.sub(r"^https?://[^/]+", "", world.early_link())
+    for role, path in (
+        ("doctor", f"{HERE}/clinic/list"),
+        ("scheduler", f"{HERE}/board/list"),
+        ("stranger", f"{early}/countdown"),
+    ):
+        answer = world.person(role).page.request.get(path)
+        assert answer.status == 200, path
+        assert "<html" not in answer.text()
