@@ -40,7 +40,7 @@ def test_the_wrong_person_is_cut_off_and_the_clinic_told(bedside: AllInOne, cast
     assert PATIENT not in anna.page.inner_text("body")
 
     scheduler.open(f"{clinic.CLINIC}/appointments/{appointment}")
-    assert "Link sent" in room.text(scheduler, "main")
+    assert "Link closed: send again" in room.text(scheduler, "main")
     clinic.sign_in(scheduler, "Peter Nov")
     scheduler.open(f"{clinic.CLINIC}/incidents")
     assert scheduler.page.locator("main li, main tr, main article").count() > 0
