@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -114,3 +115,55 @@ async def test_a_connection_that_cannot_be_is_reported(fake: FakeRoom, open_page
             break
         await doctor.wait_for_timeout(100)
     assert fake.sent("link")[0]["state"] == "direct_failed"
+
+
+TURN = "turn:127.0.0.1:9?transport=udp"
+CREDENTIAL = "() => window.__bedside.direct.getConfiguration().iceServers[0].credential"
+
+
+async def test_a_restart_uses_fresh_credentials_and_asks_for_them_after_a_silence(
+    fake: FakeRoom, open_page: OpenPage
+) -> None:
+    """C30: a path looked for anew with credentials that have run out is refused by the TURN server."""
+
+    def turn(credential: str) -> list[dict[str, str]]:
+        return [{"urls": TURN, "username": "1:doctor", "credential": credential}]
+
+    async def repeat(credential: str) -> None:
+        same = pair(ice_servers=turn(credential))[0] | {"revision": fake._revision}
+        await fake.emit("doctor", "snapshot", same)
+
+    fake.snapshots["doctor"], fake.snapshots["patient"] = pair(ice_servers=turn("first"))
+    patient = await open_page("/room/patient")
+    await patient.click("#open-devices")
+    await patient.click("#enter")
+    script = "const real = Date.now; window.ahead = 0; Date.now = () => real() + window.ahead;"
+    doctor = await open_page("/room/doctor", script=script)
+    await doctor.wait_for_selector("#way[data-connected=true]")
+    assert await doctor.evaluate(CREDENTIAL) == "first"
+
+    again = {"sender": "patient", "attempt": 1, "type": "restart_please", "sdp": "", "candidate": ""}
+    await doctor.evaluate("window.before = window.__bedside.direct.remoteDescription.sdp")
+    await repeat("second")
+    await fake.emit("doctor", "signal", again | {"mid": None, "line": None})
+    await doctor.wait_for_function(f"{CREDENTIAL} === 'second'")
+    answered = "window.__bedside.direct.remoteDescription.sdp !== before"
+    await doctor.wait_for_function(f"() => {answered}")
+
+    # The sync, or the reconnection that such a silence leads to, brings the third ones; the restart waits for either.
+    asked, offers = len(fake.sent("sync")), len(fake.sent("describe"))
+    fake.snapshots["doctor"] = pair(ice_servers=turn("third"))[0]
+    await doctor.evaluate("window.ahead = 61_000")
+    await fake.emit("doctor", "signal", again | {"mid": None, "line": None})
+    await until(doctor, lambda: len(fake.sent("sync")) > asked)
+    await fake.push("doctor", fake.snapshots["doctor"])
+    await until(doctor, lambda: len(fake.sent("describe")) > offers)
+    assert await doctor.evaluate(CREDENTIAL) == "third"
+
+
+async def until(page: Page, condition: Callable[[], object]) -> None:
+    for _ in range(50):
+        if condition():
+            return
+        await page.wait_for_timeout(100)
+    raise AssertionError("did not come true within five seconds")

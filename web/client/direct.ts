@@ -3,6 +3,7 @@
 // Leaves what is shown to switch.ts.
 import type { Piece, Tracks } from "./devices";
 import { Health } from "./health";
+import type { IceServers } from "./ice";
 import type { Signal } from "./protocol.gen";
 
 export interface DirectWire {
@@ -40,12 +41,12 @@ export class DirectLink {
     public attempt: number,
     readonly peer: string,
     private readonly isOfferer: boolean,
-    iceServers: RTCIceServer[],
+    private readonly ice: IceServers,
     private tracks: Tracks,
     private readonly wire: DirectWire,
     private readonly news: DirectNews,
   ) {
-    this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.pc = new RTCPeerConnection(ice.configuration());
     this.health = new Health(this.pc, { restart: () => this.restart(), lost: () => this.fail() });
     this.pc.addEventListener("icecandidate", ({ candidate }) => this.tell(candidate));
     this.pc.addEventListener("connectionstatechange", () => this.look());
@@ -113,6 +114,7 @@ export class DirectLink {
     if (this.pc.signalingState === "have-local-offer") {
       this.wire.describe("offer", this.pc.localDescription?.sdp ?? "");
     } else {
+      await this.ice.renew(this.pc);
       this.pc.restartIce();
       await this.offer();
     }
@@ -120,6 +122,7 @@ export class DirectLink {
 
   private async answer(sdp: string): Promise<void> {
     clearTimeout(this.deadline);
+    if (this.senders.length > 0) await this.ice.renew(this.pc);
     await this.pc.setRemoteDescription({ type: "offer", sdp });
     if (this.senders.length === 0) {
       const all = this.pc.getTransceivers();

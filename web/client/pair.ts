@@ -27,8 +27,7 @@ export class RelayPair {
 
   constructor(
     readonly room: string,
-    private readonly iceServers: RTCIceServer[],
-    socket: RoomSocket,
+    private readonly socket: RoomSocket,
     private readonly news: PairNews,
   ) {
     this.wire = {
@@ -74,7 +73,7 @@ export class RelayPair {
 
   private openUp(): void {
     this.up?.close();
-    this.up = new RelayUp(this.iceServers, this.wire, {
+    this.up = new RelayUp(this.socket.ice, this.wire, {
       connected: () => this.handleConnected(),
       lost: () => this.again(() => this.openUp()),
     });
@@ -84,7 +83,7 @@ export class RelayPair {
 
   private openDown(): void {
     this.down?.close();
-    this.down = new RelayDown(this.iceServers, this.wire, {
+    this.down = new RelayDown(this.socket.ice, this.wire, {
       connected: () => this.handleConnected(),
       lost: () => this.again(() => this.openDown()),
       remote: (people) => {

@@ -2,6 +2,7 @@
 // Both are prepared without media. Leaves when to publish and what to show to switch.ts.
 import type { Piece, Tracks } from "./devices";
 import { Health } from "./health";
+import type { IceServers } from "./ice";
 import type { DownOffered, NotOk, Source, UpAccepted, UpOfferEvent } from "./protocol.gen";
 import { isRefusal, newId } from "./wire";
 
@@ -40,11 +41,11 @@ abstract class Leg {
   protected readonly gone = () => this.isClosed || this.isLost;
 
   constructor(
-    iceServers: RTCIceServer[],
+    protected readonly ice: IceServers,
     protected readonly wire: RelayWire,
     protected readonly news: LegNews,
   ) {
-    this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" });
+    this.pc = new RTCPeerConnection(ice.configuration());
     this.health = new Health(this.pc, { restart: () => this.restart(), lost: () => this.lose("failed") });
     this.pc.addEventListener("connectionstatechange", () => {
       if (this.pc.connectionState === "connected") this.news.connected();
@@ -105,8 +106,8 @@ export class RelayUp extends Leg {
   private readonly tracks: Tracks = { microphone: null, camera: null, screen: null };
   private simulcast = false;
 
-  constructor(iceServers: RTCIceServer[], wire: RelayWire, news: LegNews) {
-    super(iceServers, wire, news);
+  constructor(ice: IceServers, wire: RelayWire, news: LegNews) {
+    super(ice, wire, news);
     for (const { piece, kind } of SECTIONS) {
       const transceiver = this.pc.addTransceiver(kind, {
         direction: "sendonly",
@@ -140,8 +141,11 @@ export class RelayUp extends Leg {
   }
 
   protected restart(): void {
-    this.pc.restartIce();
-    this.inTurn(() => this.offer());
+    this.inTurn(async () => {
+      await this.ice.renew(this.pc);
+      this.pc.restartIce();
+      await this.offer();
+    });
   }
 
   private async offer(): Promise<void> {
@@ -169,11 +173,11 @@ export class RelayDown extends Leg {
   private people = new Map<string, Tracks>();
 
   constructor(
-    iceServers: RTCIceServer[],
+    ice: IceServers,
     wire: RelayWire,
     private readonly downNews: DownNews,
   ) {
-    super(iceServers, wire, downNews);
+    super(ice, wire, downNews);
     this.request(false);
   }
 
@@ -211,6 +215,7 @@ export class RelayDown extends Leg {
 
   private request(restart: boolean): void {
     this.inTurn(async () => {
+      if (restart) await this.ice.renew(this.pc);
       const reply = await this.within(this.wire.downRequest(this.id, restart, this.gone));
       if (this.isClosed) return;
       if (isRefusal(reply)) this.lose(reply.error);

@@ -1,6 +1,7 @@
 // The connection to the room: each event carries an id and is sent until it is answered; snapshots go by revision.
 // Knows no DOM and no WebRTC. Who this browser is, the server decides from its cookie.
 import { io, type Socket } from "socket.io-client";
+import { IceServers } from "./ice";
 import type { ChatLine, Code, DownOffered, NotOk, ServerEvents, Signal, Snapshot, VisitEvents } from "./protocol.gen";
 import { PROTOCOL_VERSION } from "./protocol.gen";
 import { newId } from "./wire";
@@ -43,6 +44,7 @@ const FINAL: ReadonlySet<string> = new Set<Code>([
 const never = () => false;
 
 export class RoomSocket {
+  readonly ice = new IceServers(() => void this.send("sync", {}, () => !this.io.connected));
   private readonly io: Socket;
   private readonly pending = new Map<string, Pending>();
   private revision = -1;
@@ -158,6 +160,8 @@ export class RoomSocket {
 
   private handleSnapshot(snapshot: Snapshot): void {
     this.lastSnapshotAt = Date.now();
+    // A repeat is no news but for its TURN credentials.
+    if (snapshot.revision >= this.revision) this.ice.keep(snapshot.ice_servers as unknown as RTCIceServer[]);
     if (snapshot.revision <= this.revision) return;
     this.revision = snapshot.revision;
     this.on.snapshot(snapshot);

@@ -102,7 +102,7 @@ export class MediaSwitch {
       this.watched.clear();
     }
     if (this.relay || wanted === null) return;
-    this.relay = new RelayPair(wanted, room.ice_servers as unknown as RTCIceServer[], this.socket, {
+    this.relay = new RelayPair(wanted, this.socket, {
       changed: () => this.relayChanged(),
       failed: () => this.link("relay_failed"),
     });
@@ -148,7 +148,7 @@ export class MediaSwitch {
       attempt,
       peer,
       isOfferer,
-      room.ice_servers as unknown as RTCIceServer[],
+      this.socket.ice,
       this.tracks,
       {
         describe: (type, sdp) =>
