@@ -81,7 +81,9 @@ def settings(request: web.Request) -> Settings:
 
 
 def database(request: web.Request) -> Database:
-    return request.app[DATABASE]
+    """For a HEAD, one that keeps nothing: it answers as its GET would and leaves no trace of a page opened."""
+    found = request.app[DATABASE]
+    return found.unkept() if request.method == "HEAD" else found
 
 
 def vault(request: web.Request) -> Vault:

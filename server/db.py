@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +65,7 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
+        self._is_kept = True
         self.is_sqlite = url.startswith("sqlite")
         self._write_lock = asyncio.Lock()
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url, pool_size)
@@ -83,9 +85,23 @@ class Database:
         if not self.is_sqlite:
             async with self._writers.begin() as session:
                 yield session
+                await self._end(session)
             return
         async with self._write_lock, self._writers.begin() as session:
             yield session
+            await self._end(session)
+
+    async def _end(self, session: AsyncSession) -> None:
+        if not self._is_kept:
+            await session.flush()
+            session.expunge_all()  # what was loaded stays readable, as after a commit
+            await session.rollback()
+
+    def unkept(self) -> Database:
+        """The same database, where nothing that `writing()` did is kept: for looking as somebody who acts would."""
+        same = copy(self)
+        same._is_kept = False
+        return same
 
     async def close(self) -> None:
         await self.engine.dispose()

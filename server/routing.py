@@ -49,12 +49,16 @@ def prepare_routes(app: web.Application) -> None:
 
 
 def add_routes(app: web.Application, routes: list[Route]) -> None:
-    """Adds routes with their permissions; a name used twice is a mistake and raises ValueError."""
+    """Adds routes with their permissions, each GET answering HEAD too (RFC 9110 §9.3.2).
+
+    A name used twice is a mistake and raises ValueError.
+    """
     for route in routes:
         if route.name in app[ROUTES]:
             raise ValueError(f"two routes are called {route.name}")
         app[ROUTES][route.name] = route
-        app[RESOURCES][app.router.add_route(route.method, route.path, route.handler)] = route
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            app[RESOURCES][app.router.add_route(method, route.path, route.handler)] = route
 
 
 def route_of(request: web.Request) -> Route | None:

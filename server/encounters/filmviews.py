@@ -39,8 +39,7 @@ async def play(request: web.Request) -> web.StreamResponse:
         film, _ = await _get_film(request, session)
         if film.state != "ready" or film.path is None or film.wrapped_key is None or film.size_bytes is None:
             raise DomainError(Code.NOTHING_RECORDED)
-        if request.method == "GET":
-            await _enter(request, session, film, AuditAction.RECORDING_WATCHED)
+        await _enter(request, session, film, AuditAction.RECORDING_WATCHED)
     key = context.vault(request).clinic(film.clinic_id).unwrap_key(films.key_name(film.path), film.wrapped_key)
     sealed = SealedFilm(film.path, film.size_bytes, key)
     etag = f'"{film.path.rsplit("/", 1)[-1]}"'
@@ -190,7 +189,6 @@ async def _enter(request: web.Request, session: AsyncSession, film: Film, action
 
 ROUTES = [
     Route("GET", "/c/{clinic}/films/{film_id}/play", play, is_somebody, "film_play"),
-    Route("HEAD", "/c/{clinic}/films/{film_id}/play", play, is_somebody, "film_play_head"),
     Route("GET", "/c/{clinic}/films/{film_id}/state", show_state, is_somebody, "film_state"),
     Route("POST", "/c/{clinic}/films/{film_id}/grant", grant, is_somebody, "film_grant"),
     Route("POST", "/c/{clinic}/films/{film_id}/retry", try_again, is_somebody, "film_retry"),

@@ -219,7 +219,6 @@ async def invite_guest(request: web.Request) -> web.Response:
 
 ROUTES = [
     Route("GET", "/v/{token}", show_door, anybody, "door"),
-    Route("HEAD", "/v/{token}", show_door, anybody, "door_head"),
     Route("POST", "/v/{token}", enter, anybody, "door_enter"),
     Route("GET", "/v/{token}/countdown", show_countdown, anybody, "door_countdown"),
     Route("GET", "/v/{token}/not-me", show_not_me, anybody, "door_not_me"),

@@ -37,9 +37,9 @@ VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
 
 WHO_MAY = {
     ANYBODY: "livez readyz static front sign_in.show sign_in sign_out page_link.show page_link.code page_link.open "
-    "door door_head door_enter door_countdown door_not_me home "
+    "door door_enter door_countdown door_not_me home "
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
-    SOMEBODY: "film_play film_play_head film_state film_grant film_retry doctor_room visit_summary note note_draft "
+    SOMEBODY: "film_play film_state film_grant film_retry doctor_room visit_summary note note_draft "
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
     BOOKS: "page_link.read_out "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
