@@ -79,7 +79,7 @@ async def wrong_person(scene: Scene, event: m.WrongPerson) -> m.Ok:
     if person.is_admitted and recording is not None:
         await scene.apply(c.RecordingStopped(recording.recording_id, "wrong_person"))
     await scene.apply(c.Departed(person.participant_id, Departure.WRONG_PERSON))
-    await scene.apply(c.Refreshed(await scene.clinic.load_room(scene.room_id)))
+    await scene.tools.conductor.refresh(scene.room_id)
     return m.Ok()
 
 
@@ -131,6 +131,7 @@ async def allow_device(scene: Scene, event: m.AllowDevice) -> m.Ok:
     await scene.clinic.took_over(scene.room_id, person.participant_id, SessionId(device.session))
     question = await _question(scene) if person.is_admitted else None
     await scene.apply(c.TookOver(person.participant_id, event.device, question))
+    await scene.tools.conductor.refresh(scene.room_id)  # this browser's own card says who opened the link
     return m.Ok()
 
 

@@ -56,7 +56,7 @@ def _arrival(state: RoomState, person: Person, names_hidden: bool, seen: frozens
         name=None if names_hidden else person.name,
         role=person.role,
         waiting_since=rfc3339(since),
-        late=since > state.starts_at,
+        late=since > state.late_at,
         seen=person.participant_id in seen,
     )
 

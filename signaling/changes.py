@@ -224,9 +224,10 @@ class ChatStored:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The clinic's facts anew."""
+    """The clinic's facts anew. `was_ended`: the room had ended before they were read, so that they know of that end."""
 
     facts: RoomFacts
+    was_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

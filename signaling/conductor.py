@@ -13,7 +13,7 @@ from typing import Literal
 from signaling import changes as c
 from signaling.bus import Message
 from signaling.logs import Happening, log_error, log_info
-from signaling.messages import RecordingPhase
+from signaling.messages import Phase, RecordingPhase
 from signaling.ports import Clinic, ConsentGiven
 from signaling.recording import is_active, unanswered
 from signaling.rooms import born, step
@@ -73,6 +73,11 @@ class Conductor:
             await asyncio.sleep(random.uniform(0, 0.004) * attempt)  # noqa: S311 — spreads servers, no secret
         log_error(Happening.ROOM_CONTENDED, room_id=room_id)
         raise Refused(Code.UNAVAILABLE)
+
+    async def refresh(self, room_id: RoomId) -> RoomState:
+        """Brings in the clinic's facts as they are now. Raises not_found."""
+        was_ended = (await self.get(room_id)).phase == Phase.ENDED
+        return await self.apply(room_id, c.Refreshed(await self.clinic.load_room(room_id), was_ended))
 
     async def announce(self, state: RoomState) -> None:
         """Every server looks at this room again and tells its own sockets what changed for them."""

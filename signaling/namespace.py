@@ -82,8 +82,7 @@ class VisitNamespace:
     async def _take_seat(self, sid: str, seat: Seat, tab: str) -> None:
         state = await self._tools.conductor.get(seat.room_id)
         if seat.participant_id not in state.people:
-            facts = await self._clinic.load_room(seat.room_id)
-            state = await self._tools.conductor.apply(seat.room_id, c.Refreshed(facts))
+            state = await self._tools.conductor.refresh(seat.room_id)
         person = state.people.get(seat.participant_id)
         if person is None or person.link_closed or person.blocked:
             raise Refused(
@@ -104,6 +103,7 @@ class VisitNamespace:
         takes_place = placement(person, seat.session_id) == "place" and state.phase != Phase.ENDED
         if takes_place and person.standing == "waiting" and person.session not in (None, seat.session_id):
             await self._clinic.took_over(seat.room_id, seat.participant_id, seat.session_id)
+            await self._tools.conductor.refresh(seat.room_id)  # this browser's own card says who opened the link
         elif takes_place and is_new and (person.is_host or not person.is_admitted):
             since = await self._clinic.arrived(seat.room_id, seat.participant_id, seat.session_id)
         return await self._tools.conductor.apply(

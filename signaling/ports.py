@@ -118,6 +118,8 @@ class RoomFacts:
     """Whose clinic pages show who waits here."""
     doctor_name: Redacted[str]
     starts_at: datetime
+    late_at: datetime
+    """Whoever comes after this is late."""
     always_relay: bool
     participants: Sequence[ParticipantFacts]
     recording: RecordingFacts | None = None

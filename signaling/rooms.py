@@ -63,6 +63,7 @@ def born(facts: RoomFacts, now: datetime) -> RoomState:
         doctor_ids=facts.doctor_ids,
         doctor_name=facts.doctor_name.reveal(),
         starts_at=facts.starts_at,
+        late_at=facts.late_at,
         always_relay=facts.always_relay,
         people={one.participant_id: person_of(one) for one in facts.participants},
         mode=MediaMode.RELAY if facts.always_relay else MediaMode.DIRECT,
@@ -225,15 +226,31 @@ def _handle_refreshed(state: RoomState, change: c.Refreshed, now: datetime) -> t
         doctor_ids=facts.doctor_ids,
         doctor_name=facts.doctor_name.reveal(),
         starts_at=facts.starts_at,
+        late_at=facts.late_at,
         always_relay=facts.always_relay,
         started_at=facts.started_at,
     )
     if facts.phase == "ended" and state.phase != Phase.ENDED:
         ended = replace(stopped(state, "visit_ended"), phase=Phase.ENDED, outcome=facts.outcome, ended_at=now)
         return replace(ended, undo_until=now), effects
+    if facts.phase != "ended" and state.phase == Phase.ENDED:
+        return _open_again(state, facts, effects) if change.was_ended else (state, effects)
     if facts.phase == "waiting" and all(person.is_host for person in state.admitted()):
         state = replace(state, phase=Phase.WAITING)  # otherwise these facts are older than an admission
     return state, effects
+
+
+def _open_again(state: RoomState, facts: RoomFacts, effects: list[c.Effect]) -> tuple[RoomState, list[c.Effect]]:
+    """A no-show undone, an appointment put back: whoever the end had put out comes in as the clinic knows them."""
+    for one in facts.participants:
+        held = state.people[one.participant_id]
+        if held.reason != Departure.VISIT_ENDED:
+            continue
+        sockets = [*held.devices, *([held.place] if held.place else [])]
+        effects += [c.Evict(there.sid, there.server, Departure.VISIT_ENDED, silent=True) for there in sockets]
+        state = state.with_person(person_of(one))
+    again = replace(state, phase=Phase(facts.phase), outcome=None, ended_at=None, undo_until=None, pair=())
+    return replace(again, by_phone=facts.by_phone), effects
 
 
 _HANDLERS: dict[type, Handler] = {

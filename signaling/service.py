@@ -147,8 +147,8 @@ class Signaling:
         await self._conductor.publish({"topic": "revoke", "session": session_id})
 
     async def refresh_room(self, room_id: RoomId) -> None:
-        """The clinic's facts changed: a guest link made, a link closed, the visit cancelled, a name corrected."""
-        await self._conductor.apply(room_id, c.Refreshed(await self._clinic.load_room(room_id)))
+        """The clinic's facts changed: a guest link made, a link closed, the visit cancelled or put back, a name corrected."""
+        await self._conductor.refresh(room_id)
 
     async def disconnect_participation(
         self, room_id: RoomId, participant_id: ParticipantId, reason: Departure = Departure.LINK_CLOSED

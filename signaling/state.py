@@ -142,6 +142,7 @@ class RoomState:
     doctor_ids: frozenset[PersonId]
     doctor_name: str = field(repr=False)
     starts_at: datetime
+    late_at: datetime
     always_relay: bool
     people: Mapping[ParticipantId, Person]
     mode: MediaMode = MediaMode.DIRECT

@@ -183,7 +183,7 @@ def _waiting(state: RoomState, person: Person) -> WaitingView:
         birth_date=person.birth_date,
         opened_by=person.opened_by,
         waiting_since=rfc3339(since),
-        late=since > state.starts_at,
+        late=since > state.late_at,
         away=person.place is None,
         identity=person.identity,
         agreement=_agreement(state, person),

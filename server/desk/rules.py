@@ -6,10 +6,10 @@ Gathering the facts is `day.py`; the words a person reads are `WORDS`, translate
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
-LATE_AFTER = timedelta(minutes=15)
+from server.encounters.rules import is_late
 
 
 class Standing(StrEnum):
@@ -77,7 +77,7 @@ def standing(facts: Facts, now: datetime) -> Standing:
         return settled
     if facts.message_state == "sent" and not facts.has_open_link:
         return Standing.LINK_CLOSED
-    return Standing.LATE if now > facts.starts_at + LATE_AFTER else _of_message(facts)
+    return Standing.LATE if is_late(facts.starts_at, now) else _of_message(facts)
 
 
 def _of_message(facts: Facts) -> Standing:

@@ -58,8 +58,13 @@ def opens_at(starts_at: datetime) -> datetime:
     return starts_at - OPENS_BEFORE
 
 
+def late_at(starts_at: datetime) -> datetime:
+    """Whoever comes after this is late: the one rule, for door, board, waiting room and arrivals."""
+    return starts_at + timedelta(minutes=15)
+
+
 def is_late(starts_at: datetime, now: datetime) -> bool:
-    return now > starts_at + timedelta(minutes=15)
+    return now > late_at(starts_at)
 
 
 def room_phase(status: str) -> RoomPhase:

@@ -135,6 +135,7 @@ async def load_room_facts(session: AsyncSession, room_id: str) -> RoomFacts:
         doctor_ids=frozenset(PersonId(one.person_id) for one in visit.doctors if one.person_id),
         doctor_name=Redacted(visit.doctor_name),
         starts_at=visit.appointment.starts_at,
+        late_at=rules.late_at(visit.appointment.starts_at),
         always_relay=await _always_relay(session, visit, patient),
         participants=people,
         recording=await recordings.load_facts(session, encounter),

@@ -83,6 +83,7 @@ class MemoryClinic:
             doctor_ids=frozenset({PersonId(doctor)}),
             doctor_name=Redacted("Dr Adeyemi"),
             starts_at=datetime(2030, 1, 1, 12, 0, tzinfo=UTC),
+            late_at=datetime(2030, 1, 1, 12, 15, tzinfo=UTC),
             always_relay=always_relay,
             participants=[],
         )

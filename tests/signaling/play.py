@@ -53,6 +53,7 @@ def room_facts(**changes: Any) -> RoomFacts:
         "doctor_ids": frozenset({PersonId("doctor1")}),
         "doctor_name": Redacted(NAMES[DOCTOR]),
         "starts_at": START,
+        "late_at": START + timedelta(minutes=15),
         "always_relay": False,
         "participants": [participant(one) for one in (DOCTOR, PATIENT, GUEST)],
         **changes,

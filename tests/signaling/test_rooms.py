@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from signaling import changes as c
+from signaling.arrivals import arrivals_view
 from signaling.desired import desired
 from signaling.messages import LinkState, MediaMode, PersonState, Phase
 from signaling.rooms import born
-from signaling.words import Departure, Outcome
+from signaling.words import Departure, Outcome, PersonId
 from tests.signaling.play import DOCTOR, GUEST, PATIENT, START, Play, participant, question, room_facts
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,6 +144,20 @@ def test_the_patient_is_asked_about_a_guest_and_nobody_else_is() -> None:
     play.do(c.GuestAgreed(GUEST, True))
     assert play.sees(PATIENT).guests == []
     assert play.sees(DOCTOR).waiting[0].agreement == "yes"
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(0, False), (15, False), (15.1, True)])
+def test_late_is_what_the_clinic_calls_late_in_the_waiting_room_and_on_the_doctors_pages(
+    minutes: float, *, late: bool
+) -> None:
+    play = Play()
+    play.now += timedelta(minutes=minutes)
+    play.connect(DOCTOR)
+    play.connect(PATIENT)
+    play.later(3600)
+    assert [one.late for one in play.sees(DOCTOR).waiting] == [late]
+    shown = arrivals_view([play.state], PersonId("doctor1"), frozenset(), 1)
+    assert [one.late for one in shown.waiting] == [late]
 
 
 # ── Which way media goes ─────────────────────────────────────────────────────────────────────────────────────────
@@ -305,6 +320,41 @@ def test_a_cancelled_visit_ends_for_everybody() -> None:
     play.do(c.Refreshed(room_facts(phase="ended")))
     assert play.sees(PATIENT).phase == Phase.ENDED
     assert desired(play.state) is None
+
+
+def test_a_no_show_that_is_undone_opens_the_room_for_whoever_comes() -> None:
+    play = Play()
+    play.connect(PATIENT, sid="sid1")
+    play.do(c.Refreshed(room_facts(phase="ended")))
+    assert play.sees(PATIENT).you.state == PersonState.LEFT
+    play.effects.clear()
+    play.do(c.Refreshed(room_facts(), was_ended=True))
+    assert c.Evict("sid1", "server1", Departure.VISIT_ENDED, silent=True) in play.effects
+    assert play.state.phase == Phase.WAITING
+    assert play.state.people[PATIENT].standing == "invited"
+    play.connect(PATIENT, sid="sid2")
+    play.connect(DOCTOR)
+    play.admit(PATIENT)
+    assert play.state.phase == Phase.OPEN
+    assert len(play.state.admitted()) == 2
+
+
+def test_an_end_undone_elsewhere_leaves_everybody_where_they_were() -> None:
+    play = Play()
+    play.meet()
+    play.do(c.Ended(Outcome.SEEN))
+    play.do(c.Refreshed(room_facts(phase="open", started_at=START), was_ended=True))
+    assert play.state.phase == Phase.OPEN
+    assert len(play.sees(PATIENT).people) == 2
+
+
+def test_facts_read_before_an_end_do_not_undo_it() -> None:
+    play = Play()
+    play.meet()
+    play.do(c.Ended(Outcome.SEEN))
+    play.do(c.Refreshed(room_facts(phase="open", started_at=START)))
+    assert play.state.phase == Phase.ENDED
+    assert play.state.undo_until is not None
 
 
 # ── Rebuilding ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from socketio.exceptions import ConnectionError as SocketError
 
 from signaling import messages as m
 from signaling.table import TABLE
-from signaling.words import Right
+from signaling.words import Right, RoomId
 from tests.signaling.house import House, Page
 from tests.signaling.test_record import agree, asked, connected, recorded
 from tests.signaling.test_visit import met
@@ -163,3 +164,29 @@ async def test_an_answer_counts_only_from_whom_it_was_asked(house: House) -> Non
     assert await patient.no("answer_recording", answer="yes", **late) == "stale_revision"
     await patient.ok("answer_recording", answer="yes", **answer)
     assert await patient.no("answer_recording", answer="no", **answer) == "already_answered"
+
+
+@pytest.mark.parametrize("first_is_gone", [False, True])
+async def test_another_browser_that_takes_a_waiting_place_brings_its_own_card(
+    house: House, *, first_is_gone: bool
+) -> None:
+    doctor, first = await house.page("doctor"), await house.page("patient")
+    seen = await doctor.sees(lambda s: s["waiting"])
+    assert seen["waiting"][0]["opened_by"] == "the patient"
+    room = house.clinic.rooms[RoomId("room1")]
+    facts = [
+        replace(one, identity="helping", opened_by="somebody helping") if one.participant_id == "patient" else one
+        for one in room.facts.participants
+    ]
+    room.facts = replace(room.facts, participants=facts)
+    house.clinic.own("session-phone", "patient")
+    if first_is_gone:
+        await first.close()
+        await doctor.sees(lambda s: s["waiting"][0]["away"])
+        await house.page("patient", session="session-phone")
+    else:
+        await house.page("patient", session="session-phone")
+        devices = (await doctor.sees(lambda s: s["devices"]))["devices"]
+        await doctor.ok("allow_device", participant_id="patient", device=devices[0]["device"])
+    await doctor.sees(lambda s: s["waiting"][0]["opened_by"] == "somebody helping")
+    assert doctor.snapshot["waiting"][0]["identity"] == "helping"
