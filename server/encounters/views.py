@@ -202,19 +202,26 @@ async def _visit_of(session: AsyncSession, room_id: str) -> tuple[Visit, context
 
 async def invite_guest(request: web.Request) -> web.Response:
     """A link for one more person, shown to be copied or sent; as JSON to the room's own script."""
+    act = Act(context.clinic(request), context.actor(request).person_id, context.now(request), context.events(request))
+    async with context.database(request).reading() as session:
+        await _get_own_visit(request, session)
     is_json = request.content_type == "application/json"
     form = await (parse_json(request, GuestForm) if is_json else parse_form(request, GuestForm))
-    act = Act(context.clinic(request), context.actor(request).person_id, context.now(request), context.events(request))
     async with context.database(request).writing() as session:
-        visit = await visits.get_visit(session, act.clinic, request.match_info["encounter_id"])
-        if not holds_visit(context.actor(request), visit.facts):
-            raise not_found()
+        visit = await _get_own_visit(request, session)
         guest, token = await guests.invite(session, act, visit, form)
     url = f"{context.settings(request).origin}/v/{token}"
     if wants_json(request):
         body = {"url": url, "participant_id": guest.id, "name": guest.name, "role": guest.role}
         return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
     return render(request, "encounters/guest_link.html", {"url": url, "guest": guest, "visit": visit}, status=201)
+
+
+async def _get_own_visit(request: web.Request, session: AsyncSession) -> Visit:
+    visit = await visits.get_visit(session, context.clinic(request), request.match_info["encounter_id"])
+    if not holds_visit(context.actor(request), visit.facts):
+        raise not_found()
+    return visit
 
 
 ROUTES = [

@@ -126,9 +126,8 @@ async def show_note(request: web.Request) -> web.Response:
 
 async def save_draft(request: web.Request) -> web.Response:
     """Committed before it is answered. 428 without If-Match; 409 answers the text held, so that both can be kept."""
-    writing, based_on = _writing(request), _if_match(request)
-    async with context.database(request).reading() as session:
-        await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
+    writing = await _own_writing(request)
+    based_on = _if_match(request)
     if based_on is None:
         raise DomainError(Code.PRECONDITION_MISSING)
     draft = await parse_json(request, Draft, limit_bytes=DRAFT_LIMIT_BYTES)
@@ -149,7 +148,7 @@ async def save_draft(request: web.Request) -> web.Response:
 
 async def sign(request: web.Request) -> web.Response:
     """Signs the revision on the screen; a newer one on the server is shown beside it, and nothing is signed."""
-    writing, encounter_id = _writing(request), _encounter_id(request)
+    writing, encounter_id = await _own_writing(request), _encounter_id(request)
     form = await parse_form(request, SignForm)
     try:
         async with context.database(request).writing() as session:
@@ -169,7 +168,7 @@ async def sign(request: web.Request) -> web.Response:
 
 async def add(request: web.Request) -> web.Response:
     """An addendum, late entry or correction to a signed note."""
-    writing, encounter_id = _writing(request), _encounter_id(request)
+    writing, encounter_id = await _own_writing(request), _encounter_id(request)
     try:
         form = await parse_form(request, AddForm)
     except FormError as error:
@@ -224,6 +223,14 @@ async def _enter_opened(session: AsyncSession, writing: Writing, visit: Visit, v
 
 def _writing(request: web.Request) -> Writing:
     return Writing(context.clinic(request), context.actor(request), context.now(request), context.events(request))
+
+
+async def _own_writing(request: web.Request) -> Writing:
+    """Before anything of the request is read: for a stranger no form is good or bad. Raises not_found."""
+    writing = _writing(request)
+    async with context.database(request).reading() as session:
+        await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
+    return writing
 
 
 def _encounter_id(request: web.Request) -> str:
