@@ -147,7 +147,7 @@ class Signaling:
         await self._conductor.publish({"topic": "revoke", "session": session_id})
 
     async def refresh_room(self, room_id: RoomId) -> None:
-        """The clinic's facts changed: a guest link made, a link closed, the visit cancelled or put back, a name corrected."""
+        """The clinic's facts changed: a guest link made, a link closed, a visit cancelled or put back, a new name."""
         await self._conductor.refresh(room_id)
 
     async def disconnect_participation(
