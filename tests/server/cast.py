@@ -1,34 +1,34 @@
 """The cast in a small clinic, each with a browser's cookies of their own, before the real application.
 
 patient, other patient, doctor, colleague, scheduler, administrator, guest (no cookie of ours yet), stranger
-(signed in at another clinic). Areas' tests add appointments and visits.
+(signed in at another clinic). Areas' tests add appointments and visits; opening the application is conftest's.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts import sessions
 from server.accounts.models import Clinic, Membership, Person
 from server.accounts.service import NewPatient, create_patient, scope_of
 from server.accounts.sessions import COOKIES, SessionKind
-from server.app import Parts, build_app
 from server.config import Settings
 from server.context import ClinicScope
 from server.db import Database, new_id
-from server.pages import Pages, load_pages
 from server.permissions import StaffRole
-from server.vault import Vault
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+
+OpenApp: TypeAlias = Callable[..., Awaitable[Client]]
+"""(clock, **changed settings) -> a client of the application over the test's own database."""
 
 NOW = datetime(2026, 3, 16, 9, 0, tzinfo=UTC)
 """A Monday, 10:00 in Berlin."""
@@ -40,10 +40,9 @@ PATIENTS = (
 
 
 @dataclass
-class TestClock:
-    """The application's time, set by the test."""
+class Clock:
+    """The application's time: it stands until the test moves it."""
 
-    __test__ = False
     now: datetime = NOW
 
     def __call__(self) -> datetime:
@@ -72,7 +71,7 @@ class Cast:
 class Browser:
     """One person's browser: its cookies, and requests as a page of ours sends them."""
 
-    client: TestClient[web.Request, web.Application]
+    client: Client
     cookies: dict[str, str] = field(default_factory=dict)
 
     async def get(self, path: str, **more: Any) -> aiohttp.ClientResponse:
@@ -99,32 +98,35 @@ class Browser:
 class Site:
     """The running application, the cast in its database, and browsers for them."""
 
-    app: web.Application
-    client: TestClient[web.Request, web.Application]
+    client: Client
+    settings: Settings
     database: Database
+    clock: Clock
     cast: Cast
-    clock: TestClock
+
+    @property
+    def app(self) -> web.Application:
+        return self.client.app
 
     def browser(self) -> Browser:
         """A browser that was never here."""
         return Browser(self.client)
 
+    async def browser_of(self, who: str) -> Browser:
+        """A member of the cast by name: staff signed in, patients on their page, anybody else never here."""
+        if who in ("patient", "other patient"):
+            return await self.at_page(getattr(self.cast, who.replace(" ", "_")))
+        return await self.signed_in(getattr(self.cast, who)) if hasattr(self.cast, who) else self.browser()
+
     async def signed_in(self, person_id: str) -> Browser:
         async with self.database.writing() as session:
-            opened = await sessions.open_session(session, SessionKind.STAFF, self.clock(), person_id=person_id)
-        return Browser(self.client, {COOKIES[SessionKind.STAFF]: str(opened.token)})
+            return Browser(self.client, await staff_cookies(session, person_id, self.clock()))
 
     async def at_visit(self, participation_id: str) -> Browser:
         """A browser that holds this place in a visit."""
         async with self.database.writing() as session:
-            opened = await sessions.open_visits(
-                session,
-                {},
-                clinic_id=self.cast.clinic.id,
-                participation_id=participation_id,
-                now=self.clock(),
-            )
-        return Browser(self.client, {COOKIES[SessionKind.VISITS]: str(opened.token)})
+            cookies, _ = await visits_cookies(session, self.cast.clinic.id, participation_id, self.clock())
+        return Browser(self.client, cookies)
 
     async def at_page(self, patient_id: str) -> Browser:
         """A browser that opened this patient's page."""
@@ -135,46 +137,37 @@ class Site:
         return Browser(self.client, {COOKIES[SessionKind.PAGE]: str(opened.token)})
 
 
-@cache
-def shared_pages() -> Pages:
-    """Read and compiled once a run: templates don't change under a test."""
-    return load_pages()
+async def staff_cookies(session: AsyncSession, person_id: str, now: datetime) -> dict[str, str]:
+    """What the browser of a member of staff holds once signed in."""
+    opened = await sessions.open_session(session, SessionKind.STAFF, now, person_id=person_id)
+    return {COOKIES[SessionKind.STAFF]: str(opened.token)}
 
 
-@asynccontextmanager
-async def open_site(database: Database, settings: Settings, vault: Vault) -> AsyncIterator[Site]:
-    clock = TestClock()
-    async with database.writing() as session:
-        cast = await add_cast(session)
-    app = await build_app(Parts(settings, database, vault, clock, shared_pages()))
-    async with TestClient(TestServer(app)) as client:
-        yield Site(app, client, database, cast, clock)
-
-
-@asynccontextmanager
-async def open_browser(database: Database, settings: Settings, vault: Vault) -> AsyncIterator[Browser]:
-    """A browser at the application over a database that the test filled itself."""
-    app = await build_app(Parts(settings, database, vault, TestClock(), shared_pages()))
-    async with TestClient(TestServer(app)) as client:
-        yield Browser(client)
+async def visits_cookies(
+    session: AsyncSession, clinic_id: str, participation_id: str, now: datetime
+) -> tuple[dict[str, str], str]:
+    """What a browser with this place in a visit holds, and its session's id."""
+    opened = await sessions.open_visits(session, {}, clinic_id=clinic_id, participation_id=participation_id, now=now)
+    return {COOKIES[SessionKind.VISITS]: str(opened.token)}, opened.id
 
 
 async def add_cast(session: AsyncSession, now: datetime = NOW) -> Cast:
-    clinic, other = await _clinic(session, "north", now), await _clinic(session, "south", now)
+    """Two clinics and everybody in them, as they are at the beginning of a test."""
+    clinic, other = await add_clinic(session, "north", now), await add_clinic(session, "south", now)
     return Cast(
         clinic=clinic,
         other_clinic=other,
-        doctor=await _staff(session, clinic, "Dr Ida Weiss", StaffRole.DOCTOR, now),
-        colleague=await _staff(session, clinic, "Dr Omar Haddad", StaffRole.DOCTOR, now),
-        scheduler=await _staff(session, clinic, "Sam Desk", StaffRole.SCHEDULER, now),
-        administrator=await _staff(session, clinic, "Ira Admin", StaffRole.ADMINISTRATOR, now),
-        stranger=await _staff(session, other, "Dr Elsewhere", StaffRole.DOCTOR, now),
-        patient=await _patient(session, clinic, PATIENTS[0], now),
-        other_patient=await _patient(session, clinic, PATIENTS[1], now),
+        doctor=await add_staff(session, clinic, "Dr Ida Weiss", StaffRole.DOCTOR, now),
+        colleague=await add_staff(session, clinic, "Dr Omar Haddad", StaffRole.DOCTOR, now),
+        scheduler=await add_staff(session, clinic, "Sam Desk", StaffRole.SCHEDULER, now),
+        administrator=await add_staff(session, clinic, "Ira Admin", StaffRole.ADMINISTRATOR, now),
+        stranger=await add_staff(session, other, "Dr Elsewhere", StaffRole.DOCTOR, now),
+        patient=await add_patient(session, clinic, PATIENTS[0], now),
+        other_patient=await add_patient(session, clinic, PATIENTS[1], now),
     )
 
 
-async def _clinic(session: AsyncSession, slug: str, now: datetime) -> ClinicScope:
+async def add_clinic(session: AsyncSession, slug: str, now: datetime) -> ClinicScope:
     clinic = Clinic(
         id=new_id(),
         slug=slug,
@@ -191,7 +184,7 @@ async def _clinic(session: AsyncSession, slug: str, now: datetime) -> ClinicScop
     return scope_of(clinic)
 
 
-async def _staff(session: AsyncSession, clinic: ClinicScope, name: str, role: StaffRole, now: datetime) -> str:
+async def add_staff(session: AsyncSession, clinic: ClinicScope, name: str, role: StaffRole, now: datetime) -> str:
     person = Person(id=new_id(), name=name, email=f"{new_id()[:8]}@{clinic.slug}.example", created_at=now)
     session.add(person)
     await session.flush()
@@ -200,5 +193,5 @@ async def _staff(session: AsyncSession, clinic: ClinicScope, name: str, role: St
     return person.id
 
 
-async def _patient(session: AsyncSession, clinic: ClinicScope, new: NewPatient, now: datetime) -> str:
+async def add_patient(session: AsyncSession, clinic: ClinicScope, new: NewPatient, now: datetime) -> str:
     return (await create_patient(session, clinic, new, by_person_id=None, now=now)).id

@@ -12,12 +12,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from pytest_aiohttp.plugin import AiohttpClient
 
+from server.app import Parts, build_app
 from server.config import Settings, load_settings
 from server.db import Database
 from server.migrations import migrate
+from server.pages import Pages, load_pages
 from server.vault import Vault, new_keyset
-from tests.server.cast import Site, open_site
+from tests.server.cast import Client, Clock, OpenApp, Site, add_cast
 from tests.support.postgres import PostgresCluster, postgres_cluster
 
 TEMPLATE = "bedside_template"
@@ -86,11 +89,32 @@ def vault(tmp_path: Path, keyset: str) -> Vault:
     return Vault(tmp_path / "keysets", keyset)
 
 
+@pytest.fixture(scope="session")
+def pages() -> Pages:
+    """Read and compiled once a run: templates don't change under a test."""
+    return load_pages()
+
+
 @pytest.fixture
-async def site(sqlite_database: Database, settings: Settings, vault: Vault) -> AsyncIterator[Site]:
+def open_app(
+    sqlite_database: Database, settings: Settings, vault: Vault, pages: Pages, aiohttp_client: AiohttpClient
+) -> OpenApp:
+    """Opens the whole application over the test's database, by the clock it is given."""
+
+    async def open_one(clock: Clock, **changed: object) -> Client:
+        changed_settings = settings.model_copy(update=changed)
+        return await aiohttp_client(await build_app(Parts(changed_settings, sqlite_database, vault, clock, pages)))
+
+    return open_one
+
+
+@pytest.fixture
+async def site(sqlite_database: Database, settings: Settings, open_app: OpenApp) -> Site:
     """The application with the cast in it, on SQLite."""
-    async with open_site(sqlite_database, settings, vault) as opened:
-        yield opened
+    clock = Clock()
+    async with sqlite_database.writing() as session:
+        cast = await add_cast(session)
+    return Site(await open_app(clock), settings, sqlite_database, clock, cast)
 
 
 async def _migrate(url: str) -> None:

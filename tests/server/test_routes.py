@@ -10,11 +10,12 @@ import uuid
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from pytest_aiohttp.plugin import AiohttpClient
 
 from server.app import Parts, build_app
 from server.config import Settings
 from server.db import Database
+from server.pages import Pages
 from server.permissions import Actor, StaffRole
 from server.routing import RESOURCES, ROUTES, Route, add_routes
 from server.vault import Vault
@@ -54,9 +55,9 @@ ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}
 
 
 @pytest.fixture
-async def whole_app(sqlite_database: Database, settings: Settings, vault: Vault) -> web.Application:
+async def whole_app(sqlite_database: Database, settings: Settings, vault: Vault, pages: Pages) -> web.Application:
     """With the demo's routes: nobody real is in this database."""
-    return await build_app(Parts(settings, sqlite_database, vault))
+    return await build_app(Parts(settings, sqlite_database, vault, pages=pages))
 
 
 async def test_every_route_has_a_row_and_every_row_a_route(whole_app: web.Application) -> None:
@@ -116,18 +117,16 @@ async def test_two_routes_of_one_name_are_a_mistake(whole_app: web.Application) 
         add_routes(whole_app, [Route("GET", "/elsewhere", front.handler, front.may, "front")])
 
 
-async def test_a_route_past_the_table_is_shut(sqlite_database: Database, settings: Settings, vault: Vault) -> None:
+async def test_a_route_past_the_table_is_shut(whole_app: web.Application, aiohttp_client: AiohttpClient) -> None:
     """Deny by default: a handler that somebody added straight to the router never runs."""
 
     async def secret(_: web.Request) -> web.Response:
         return web.Response(text="secret")
 
-    app = await build_app(Parts(settings, sqlite_database, vault))
-    app.router.add_get("/secret", secret)
-    async with TestClient(TestServer(app)) as client:
-        answer = await client.get("/secret")
-        assert answer.status == 404
-        assert "secret" not in await answer.text()
+    whole_app.router.add_get("/secret", secret)
+    answer = await (await aiohttp_client(whole_app)).get("/secret")
+    assert answer.status == 404
+    assert "secret" not in await answer.text()
 
 
 def filled(route: Route, slug: str) -> str:

@@ -12,7 +12,7 @@ from server.db import Database, new_id
 from server.routing import ROUTES
 from server.seed import seed_demo
 from server.vault import Vault
-from tests.server.cast import NOW, Site, TestClock, open_browser
+from tests.server.cast import NOW, Browser, Clock, OpenApp, Site
 
 
 async def add_somebody_real(database: Database) -> None:
@@ -38,7 +38,7 @@ async def test_the_demo_needs_the_setting_and_loopback(
 
 
 async def test_one_real_person_ends_the_demo(sqlite_database: Database, settings: Settings, vault: Vault) -> None:
-    await seed_demo(sqlite_database, vault, TestClock())
+    await seed_demo(sqlite_database, vault, Clock())
     assert await demo.is_demo_allowed(settings, sqlite_database)
     await add_somebody_real(sqlite_database)
     assert not await demo.is_demo_allowed(settings, sqlite_database)
@@ -47,36 +47,37 @@ async def test_one_real_person_ends_the_demo(sqlite_database: Database, settings
 
 
 async def test_somebody_real_who_came_since_the_start_ends_one_click_sign_in(
-    sqlite_database: Database, settings: Settings, vault: Vault
+    sqlite_database: Database, vault: Vault, open_app: OpenApp
 ) -> None:
-    await seed_demo(sqlite_database, vault, TestClock())
+    await seed_demo(sqlite_database, vault, Clock())
     async with sqlite_database.reading() as session:
         person = (await demo.demo_people(session))[0]
-    async with open_browser(sqlite_database, settings, vault) as browser:
-        assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 303
-        await add_somebody_real(sqlite_database)
-        assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 404
+    browser = Browser(await open_app(Clock()))
+    assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 303
+    await add_somebody_real(sqlite_database)
+    assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 404
 
 
 async def test_everybody_of_the_demo_can_be_played_and_sees_the_band(
-    sqlite_database: Database, settings: Settings, vault: Vault
+    sqlite_database: Database, vault: Vault, open_app: OpenApp
 ) -> None:
-    assert await seed_demo(sqlite_database, vault, TestClock())
-    assert not await seed_demo(sqlite_database, vault, TestClock())
+    assert await seed_demo(sqlite_database, vault, Clock())
+    assert not await seed_demo(sqlite_database, vault, Clock())
     async with sqlite_database.reading() as session:
         people = await demo.demo_people(session)
     assert len(people) == 12
+    client = await open_app(Clock())
     for person_id, _, _, _ in people:
-        async with open_browser(sqlite_database, settings, vault) as browser:
-            shown = await browser.get(f"/demo/sign-in/{person_id}")
-            assert "made-up people" in await shown.text()
-            assert browser.cookies == {}
-            answer = await browser.post(f"/demo/sign-in/{person_id}")
+        browser = Browser(client)
+        shown = await browser.get(f"/demo/sign-in/{person_id}")
+        assert "made-up people" in await shown.text()
+        assert browser.cookies == {}
+        answer = await browser.post(f"/demo/sign-in/{person_id}")
+        where = answer.headers["Location"]
+        while (answer := await browser.get(where)).status == 303:
             where = answer.headers["Location"]
-            while (answer := await browser.get(where)).status == 303:
-                where = answer.headers["Location"]
-            assert answer.status == 200
-            assert "made-up people" in await answer.text()
+        assert answer.status == 200
+        assert "made-up people" in await answer.text()
 
 
 async def test_without_the_demo_nothing_answers_there(site: Site) -> None:

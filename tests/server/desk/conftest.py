@@ -19,6 +19,7 @@ from tests.server.cast import Browser, Site
 
 TEN = datetime.fromisoformat("2026-03-16T10:30:00+01:00")
 """Half an hour after the cast's now."""
+EVERYBODY = ("doctor", "colleague", "scheduler", "administrator", "stranger", "patient", "other patient", "guest")
 
 
 @dataclass
@@ -56,17 +57,7 @@ class Desk:
 
     async def everybody(self) -> dict[str, Browser]:
         """The whole cast at its browsers; the guest has none of our cookies yet."""
-        site, cast = self.site, self.site.cast
-        return {
-            "doctor": await site.signed_in(cast.doctor),
-            "colleague": await site.signed_in(cast.colleague),
-            "scheduler": await site.signed_in(cast.scheduler),
-            "administrator": await site.signed_in(cast.administrator),
-            "stranger": await site.signed_in(cast.stranger),
-            "patient": await site.at_page(cast.patient),
-            "other patient": await site.at_page(cast.other_patient),
-            "guest": site.browser(),
-        }
+        return {who: await self.site.browser_of(who) for who in EVERYBODY}
 
 
 @pytest.fixture

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from icalendar import Calendar
 from sqlalchemy import select
 
-from server.app import Parts, build_app
 from server.config import Settings
 from server.db import Database
 from server.scheduling import jobs
 from server.scheduling.models import Appointment, Message
 from server.seed import seed_demo
 from server.vault import Vault
-from tests.server.cast import Browser
+from tests.server.cast import Browser, Clock, OpenApp
 from tests.server.scheduling.test_messages import job_context
 
 HOURS = [
@@ -56,35 +54,30 @@ async def test_the_demo_has_a_visit_now_whenever_it_is_started(
 
 
 async def test_the_outbox_shows_every_message_with_its_link_and_calendar_file(
-    sqlite_database: Database, settings: Settings, vault: Vault
+    sqlite_database: Database, settings: Settings, vault: Vault, open_app: OpenApp
 ) -> None:
-    now = datetime.fromisoformat(HOURS[0])
-    await seed_demo(sqlite_database, vault, lambda: now)
+    clock = Clock(datetime.fromisoformat(HOURS[0]))
+    await seed_demo(sqlite_database, vault, clock)
     async with sqlite_database.reading() as session:
-        waiting = list(await session.scalars(select(Message).where(Message.due_at <= now)))
+        waiting = list(await session.scalars(select(Message).where(Message.due_at <= clock.now)))
     for message in waiting:
-        await jobs.send_message(job_context(sqlite_database, message.clinic_id, message.id, now, settings))
-    app = await build_app(Parts(settings, sqlite_database, vault, lambda: now))
-    async with TestClient(TestServer(app)) as client:
-        browser = Browser(client)
-        text = await (await browser.get("/demo/outbox")).text()
-        links = re.findall(r'href="[^"]*(/v/[^"]+)"', text)
-        files = re.findall(r'href="(/demo/outbox/[^"]+\.ics)"', text)
-        assert len(links) == len(files) >= 8
-        for link in links:
-            assert (await browser.get(link)).status == 200
-        answer = await browser.get(files[0])
-        assert answer.headers["Content-Type"].startswith("text/calendar")
-        assert len(Calendar.from_ical(await answer.read()).walk("VEVENT")) == 1
-        assert (await browser.get("/demo/outbox/nothing/appointment.ics")).status == 404
+        await jobs.send_message(job_context(sqlite_database, message.clinic_id, message.id, clock.now, settings))
+    browser = Browser(await open_app(clock))
+    text = await (await browser.get("/demo/outbox")).text()
+    links = re.findall(r'href="[^"]*(/v/[^"]+)"', text)
+    files = re.findall(r'href="(/demo/outbox/[^"]+\.ics)"', text)
+    assert len(links) == len(files) >= 8
+    for link in links:
+        assert (await browser.get(link)).status == 200
+    answer = await browser.get(files[0])
+    assert answer.headers["Content-Type"].startswith("text/calendar")
+    assert len(Calendar.from_ical(await answer.read()).walk("VEVENT")) == 1
+    assert (await browser.get("/demo/outbox/nothing/appointment.ics")).status == 404
 
 
 async def test_where_the_demo_may_not_run_there_is_no_outbox(
-    sqlite_database: Database, settings: Settings, vault: Vault
+    sqlite_database: Database, vault: Vault, open_app: OpenApp
 ) -> None:
-    now = datetime.fromisoformat(HOURS[0])
-    await seed_demo(sqlite_database, vault, lambda: now)
-    shut = settings.model_copy(update={"demo": False})
-    app = await build_app(Parts(shut, sqlite_database, vault, lambda: now))
-    async with TestClient(TestServer(app)) as client:
-        assert (await Browser(client).get("/demo/outbox")).status == 404
+    clock = Clock(datetime.fromisoformat(HOURS[0]))
+    await seed_demo(sqlite_database, vault, clock)
+    assert (await Browser(await open_app(clock, demo=False)).get("/demo/outbox")).status == 404

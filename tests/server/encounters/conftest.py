@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from server.config import Settings
 from server.db import Database
-from tests.server.clinic_cast import Cast, House, make_cast, open_house
+from server.vault import Vault
+from tests.server.cast import OpenApp
+from tests.server.visits import House, VisitCast, make_visit_cast
 
 
 @pytest.fixture
-async def cast(database: Database, tmp_path: Path) -> Cast:
-    return await make_cast(database, tmp_path)
+async def cast(database: Database, vault: Vault) -> VisitCast:
+    return await make_visit_cast(database, vault)
 
 
 @pytest.fixture
-async def house(sqlite_database: Database, settings: Settings, tmp_path: Path) -> AsyncIterator[House]:
+async def house(sqlite_database: Database, vault: Vault, settings: Settings, open_app: OpenApp) -> House:
     """The application with the cast in it, on SQLite."""
-    async with open_house(await make_cast(sqlite_database, tmp_path), settings) as opened:
-        yield opened
+    made = await make_visit_cast(sqlite_database, vault)
+    return House(await open_app(made.clock), settings, sqlite_database, made.clock, made)

@@ -28,7 +28,7 @@ from signaling.words import (
     RoomId,
     SessionId,
 )
-from tests.server.clinic_cast import START, Cast
+from tests.server.visits import START, VisitCast
 
 TABLET = SessionId("another-browser")
 
@@ -39,74 +39,74 @@ async def refusal(call: object) -> Code:
     return caught.value.code
 
 
-async def count(cast: Cast, what: type, *clauses: object) -> int:
+async def count(cast: VisitCast, what: type, *clauses: object) -> int:
     async with cast.database.reading() as session:
         query = select(func.count()).select_from(what).where(*clauses)  # type: ignore[arg-type]
         return await session.scalar(query) or 0
 
 
-async def entries(cast: Cast, action: AuditAction) -> int:
+async def entries(cast: VisitCast, action: AuditAction) -> int:
     return await count(cast, AuditEntry, AuditEntry.action == action.value)
 
 
-async def waiting_patient(cast: Cast) -> tuple[ParticipantId, SessionId]:
+async def waiting_patient(cast: VisitCast) -> tuple[ParticipantId, SessionId]:
     patient = await cast.place(Role.PATIENT)
     _, session_id = await cast.visits_cookies(patient)
     await cast.port.arrived(cast.room, patient, session_id)
     return patient, session_id
 
 
-async def open_visit(cast: Cast) -> tuple[ParticipantId, ParticipantId]:
+async def open_visit(cast: VisitCast) -> tuple[ParticipantId, ParticipantId]:
     doctor = await cast.place(Role.DOCTOR)
     patient, _ = await waiting_patient(cast)
     await cast.port.admitted(cast.room, patient, doctor)
     return doctor, patient
 
 
-async def say(cast: Cast, recording: RecordingId, who: ParticipantId, yes: bool, question: int = 1) -> None:
+async def say(cast: VisitCast, recording: RecordingId, who: ParticipantId, yes: bool, question: int = 1) -> None:
     await cast.port.record_consent(cast.room, ConsentGiven(recording, who, question, yes))
 
 
 # ── Seats ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_patient_sits_where_their_browser_was_let_in(cast: Cast) -> None:
+async def test_a_patient_sits_where_their_browser_was_let_in(cast: VisitCast) -> None:
     patient = await cast.place(Role.PATIENT)
     cookies, session_id = await cast.visits_cookies(patient)
     seat = await cast.port.seat(cookies, patient)
     assert (seat.room_id, seat.session_id, seat.role) == (cast.room, session_id, Role.PATIENT)
     assert seat.rights == {Right.TAKE_PART}
-    assert seat.name.reveal() == "Anna Ólafsdóttir"
+    assert seat.name.reveal() == "Anna Müller"
     assert "Anna" not in repr(seat)
 
 
-async def test_a_doctor_of_the_visit_holds_every_right(cast: Cast) -> None:
+async def test_a_doctor_of_the_visit_holds_every_right(cast: VisitCast) -> None:
     doctor = await cast.place(Role.DOCTOR)
     seat = await cast.port.seat(await cast.staff_cookies("doctor"), doctor)
     assert seat.rights == frozenset(Right)
-    assert seat.person_id == cast.people["doctor"]
+    assert seat.person_id == cast.doctor
 
 
 @pytest.mark.parametrize("who", ["colleague", "scheduler", "administrator"])
-async def test_no_other_staff_takes_the_doctors_seat(cast: Cast, who: str) -> None:
+async def test_no_other_staff_takes_the_doctors_seat(cast: VisitCast, who: str) -> None:
     cookies = await cast.staff_cookies(who)
     for place in (await cast.place(Role.DOCTOR), await cast.place(Role.PATIENT)):
         assert await refusal(cast.port.seat(cookies, place)) in (Code.NOT_FOUND, Code.NOT_SIGNED_IN)
 
 
-async def test_a_stranger_is_asked_to_sign_in_whatever_they_name(cast: Cast) -> None:
+async def test_a_stranger_is_asked_to_sign_in_whatever_they_name(cast: VisitCast) -> None:
     for named in (await cast.place(Role.PATIENT), await cast.place(Role.DOCTOR), "no-such-place", "", "x" * 400):
         assert await refusal(cast.port.seat({}, named)) is Code.NOT_SIGNED_IN
 
 
-async def test_a_patients_browser_gets_no_seat_but_its_own(cast: Cast) -> None:
+async def test_a_patients_browser_gets_no_seat_but_its_own(cast: VisitCast) -> None:
     cookies, _ = await cast.visits_cookies(await cast.place(Role.PATIENT))
-    other = await cast.another_visit("other patient")
+    other = await cast.another_visit(cast.other_patient)
     for place in [one.id for one in (await cast.visit(other)).participants] + ["no-such-place"]:
         assert await refusal(cast.port.seat(cookies, place)) in (Code.NOT_FOUND, Code.NOT_SIGNED_IN)
 
 
-async def test_a_seat_outlives_the_end_by_the_closing_page_only(cast: Cast) -> None:
+async def test_a_seat_outlives_the_end_by_the_closing_page_only(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     cookies, _ = await cast.visits_cookies(patient)
     await cast.port.ended(cast.room, doctor, Outcome.SEEN)
@@ -115,19 +115,21 @@ async def test_a_seat_outlives_the_end_by_the_closing_page_only(cast: Cast) -> N
     assert await refusal(cast.port.seat(cookies, patient)) is Code.VISIT_OVER
 
 
-async def test_a_staff_page_of_a_doctor_sees_arrivals(cast: Cast) -> None:
-    seat = await cast.port.staff_seat(await cast.staff_cookies("doctor"), cast.slug)
+async def test_a_staff_page_of_a_doctor_sees_arrivals(cast: VisitCast) -> None:
+    seat = await cast.port.staff_seat(await cast.staff_cookies("doctor"), cast.clinic.slug)
     assert seat.rights == {Right.SEE_ARRIVALS}
-    assert await refusal(cast.port.staff_seat(await cast.staff_cookies("scheduler"), cast.slug)) is Code.NOT_ALLOWED
-    assert await refusal(cast.port.staff_seat(await cast.staff_cookies("doctor"), "hillside")) is Code.NOT_FOUND
+    assert (
+        await refusal(cast.port.staff_seat(await cast.staff_cookies("scheduler"), cast.clinic.slug)) is Code.NOT_ALLOWED
+    )
+    assert await refusal(cast.port.staff_seat(await cast.staff_cookies("doctor"), "south")) is Code.NOT_FOUND
     assert await refusal(cast.port.staff_seat(await cast.staff_cookies("doctor"), "nowhere")) is Code.NOT_FOUND
-    assert await refusal(cast.port.staff_seat({}, cast.slug)) is Code.NOT_SIGNED_IN
+    assert await refusal(cast.port.staff_seat({}, cast.clinic.slug)) is Code.NOT_SIGNED_IN
 
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_waiting_since_is_the_first_time(cast: Cast) -> None:
+async def test_waiting_since_is_the_first_time(cast: VisitCast) -> None:
     patient, session_id = await waiting_patient(cast)
     cast.clock.forward(minutes=4)
     assert await cast.port.arrived(cast.room, patient, session_id) == START
@@ -137,7 +139,7 @@ async def test_waiting_since_is_the_first_time(cast: Cast) -> None:
     assert list(await cast.port.load_open_rooms()) == [cast.room]
 
 
-async def test_the_browser_that_came_first_keeps_the_place(cast: Cast) -> None:
+async def test_the_browser_that_came_first_keeps_the_place(cast: VisitCast) -> None:
     patient, session_id = await waiting_patient(cast)
     await cast.port.arrived(cast.room, patient, TABLET)
     assert (await cast.participant(patient)).session_id == session_id
@@ -147,7 +149,7 @@ async def test_the_browser_that_came_first_keeps_the_place(cast: Cast) -> None:
     assert await entries(cast, AuditAction.TOOK_OVER) == 1
 
 
-async def test_a_doctor_coming_in_moves_no_status(cast: Cast) -> None:
+async def test_a_doctor_coming_in_moves_no_status(cast: VisitCast) -> None:
     doctor = await cast.place(Role.DOCTOR)
     await cast.port.arrived(cast.room, doctor, SessionId("first"))
     await cast.port.arrived(cast.room, doctor, SessionId("second"))
@@ -156,7 +158,7 @@ async def test_a_doctor_coming_in_moves_no_status(cast: Cast) -> None:
     assert await cast.appointment_status() == "booked"
 
 
-async def test_the_first_admission_opens_the_visit_once(cast: Cast) -> None:
+async def test_the_first_admission_opens_the_visit_once(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     first = (await cast.visit()).encounter.started_at
     cast.clock.forward(minutes=1)
@@ -166,14 +168,14 @@ async def test_the_first_admission_opens_the_visit_once(cast: Cast) -> None:
     assert await entries(cast, AuditAction.ADMITTED) == 1
 
 
-async def test_admitting_two_at_once_admits_each_once(cast: Cast) -> None:
+async def test_admitting_two_at_once_admits_each_once(cast: VisitCast) -> None:
     doctor = await cast.place(Role.DOCTOR)
     patient, _ = await waiting_patient(cast)
     await asyncio.gather(*(cast.port.admitted(cast.room, patient, doctor) for _ in range(4)))
     assert await entries(cast, AuditAction.ADMITTED) == 1
 
 
-async def test_a_guest_comes_in_only_after_the_patients_yes(cast: Cast) -> None:
+async def test_a_guest_comes_in_only_after_the_patients_yes(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     guest = await cast.guest()
     await cast.port.arrived(cast.room, guest, TABLET)
@@ -191,7 +193,7 @@ async def test_a_guest_comes_in_only_after_the_patients_yes(cast: Cast) -> None:
     assert await entries(cast, AuditAction.GUEST_AGREED) == 3
 
 
-async def test_leaving_names_its_reason_and_coming_back_waits_anew(cast: Cast) -> None:
+async def test_leaving_names_its_reason_and_coming_back_waits_anew(cast: VisitCast) -> None:
     _, patient = await open_visit(cast)
     await cast.port.departed(cast.room, patient, Departure.LEFT)
     await cast.port.departed(cast.room, patient, Departure.LEFT)
@@ -201,7 +203,7 @@ async def test_leaving_names_its_reason_and_coming_back_waits_anew(cast: Cast) -
     assert (await cast.participant(patient)).reason is None
 
 
-async def test_back_to_waiting_and_in_again(cast: Cast) -> None:
+async def test_back_to_waiting_and_in_again(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     cast.clock.forward(minutes=2)
     await cast.port.back_to_waiting(cast.room, patient, doctor)
@@ -212,7 +214,7 @@ async def test_back_to_waiting_and_in_again(cast: Cast) -> None:
     assert await cast.port.admitted(cast.room, patient, doctor) == cast.clock()
 
 
-async def test_somebody_blocked_has_no_seat_until_unblocked(cast: Cast) -> None:
+async def test_somebody_blocked_has_no_seat_until_unblocked(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     cookies, _ = await cast.visits_cookies(patient)
     await cast.port.block(cast.room, patient, doctor, True)
@@ -224,7 +226,7 @@ async def test_somebody_blocked_has_no_seat_until_unblocked(cast: Cast) -> None:
     assert (await cast.port.seat(cookies, patient)).participant_id == patient
 
 
-async def test_the_wrong_person_is_shut_out_and_the_right_one_gets_a_fresh_place(cast: Cast) -> None:
+async def test_the_wrong_person_is_shut_out_and_the_right_one_gets_a_fresh_place(cast: VisitCast) -> None:
     token = await cast.link()
     doctor, wrong = await open_visit(cast)
     cookies, _ = await cast.visits_cookies(wrong)
@@ -249,9 +251,9 @@ async def test_the_wrong_person_is_shut_out_and_the_right_one_gets_a_fresh_place
     assert len(await cast.port.load_chat(cast.room, doctor, 0)) == 1
 
 
-async def test_arrivals_are_seen_until_they_come_again(cast: Cast) -> None:
+async def test_arrivals_are_seen_until_they_come_again(cast: VisitCast) -> None:
     patient, session_id = await waiting_patient(cast)
-    seat = await cast.port.staff_seat(await cast.staff_cookies("doctor"), cast.slug)
+    seat = await cast.port.staff_seat(await cast.staff_cookies("doctor"), cast.clinic.slug)
     assert await cast.port.seen_arrivals([patient]) == frozenset()
     await cast.port.arrivals_seen(seat, [patient, ParticipantId("nobody")])
     assert await cast.port.seen_arrivals([patient]) == {patient}
@@ -260,9 +262,9 @@ async def test_arrivals_are_seen_until_they_come_again(cast: Cast) -> None:
     assert await cast.port.seen_arrivals([patient]) == frozenset()
 
 
-async def test_another_rooms_person_is_not_found(cast: Cast) -> None:
+async def test_another_rooms_person_is_not_found(cast: VisitCast) -> None:
     doctor = await cast.place(Role.DOCTOR)
-    other = RoomId(await cast.another_visit("other patient"))
+    other = RoomId(await cast.another_visit(cast.other_patient))
     patient = await cast.place(Role.PATIENT)
     assert await refusal(cast.port.admitted(other, patient, doctor)) is Code.NOT_FOUND
     assert await refusal(cast.port.load_room(RoomId("nothing"))) is Code.NOT_FOUND
@@ -272,13 +274,13 @@ async def test_another_rooms_person_is_not_found(cast: Cast) -> None:
 # ── Facts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_facts_say_who_opened_the_link(cast: Cast) -> None:
+async def test_the_facts_say_who_opened_the_link(cast: VisitCast) -> None:
     patient, session_id = await waiting_patient(cast)
     async with cast.database.writing() as session:
         for identity, at, by in (("helping", START, session_id), ("self", START + timedelta(minutes=1), "somebody")):
             session.add(
                 VisitCard(
-                    clinic_id=cast.clinic_id, encounter_id=cast.encounter_id, participant_id=patient,
+                    clinic_id=cast.clinic.id, encounter_id=cast.encounter_id, participant_id=patient,
                     identity=identity, session_id=by, at=at,
                 )
             )  # fmt: skip
@@ -286,14 +288,14 @@ async def test_the_facts_say_who_opened_the_link(cast: Cast) -> None:
     assert (facts[Role.PATIENT].opened_by, facts[Role.PATIENT].identity) == ("somebody helping", "helping")
     birth_date = facts[Role.PATIENT].birth_date
     assert birth_date is not None
-    assert birth_date.reveal() == "1951-03-02"
+    assert birth_date.reveal() == "1980-05-01"
     assert facts[Role.DOCTOR].birth_date is None
 
 
 # ── Chat ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_line_is_stored_once_sealed_and_numbered(cast: Cast) -> None:
+async def test_a_line_is_stored_once_sealed_and_numbered(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     first = await cast.port.store_chat(cast.room, doctor, "event-0001", "hello")
     again = await cast.port.store_chat(cast.room, doctor, "event-0001", "hello")
@@ -305,7 +307,7 @@ async def test_a_line_is_stored_once_sealed_and_numbered(cast: Cast) -> None:
     assert (await cast.port.load_room(cast.room)).chat_count == 2
 
 
-async def test_lines_at_the_same_moment_get_numbers_of_their_own(cast: Cast) -> None:
+async def test_lines_at_the_same_moment_get_numbers_of_their_own(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     lines = await asyncio.gather(
         *(cast.port.store_chat(cast.room, who, f"event-{n:04}", "x") for n in range(6) for who in (doctor, patient))
@@ -313,17 +315,17 @@ async def test_lines_at_the_same_moment_get_numbers_of_their_own(cast: Cast) -> 
     assert sorted(line.n for line in lines) == list(range(1, 13))
 
 
-async def test_a_line_keeps_the_senders_name_of_then(cast: Cast) -> None:
+async def test_a_line_keeps_the_senders_name_of_then(cast: VisitCast) -> None:
     doctor, _ = await open_visit(cast)
     await cast.port.store_chat(cast.room, doctor, "event-0001", "hello")
     async with cast.database.writing() as session:
         await session.execute(update(Participant).where(Participant.id == doctor).values(name="Guest"))
     await cast.port.departed(cast.room, doctor, Departure.LEFT)
     (line,) = await cast.port.load_chat(cast.room, doctor, 0)
-    assert (line.name.reveal(), line.role) == ("Dr Doctor", Role.DOCTOR)
+    assert (line.name.reveal(), line.role) == ("Dr Ida Weiss", Role.DOCTOR)
 
 
-async def test_a_guest_reads_only_what_came_after_them(cast: Cast) -> None:
+async def test_a_guest_reads_only_what_came_after_them(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     await cast.port.store_chat(cast.room, doctor, "event-0001", "before")
     guest = await cast.guest()
@@ -340,7 +342,7 @@ async def test_a_guest_reads_only_what_came_after_them(cast: Cast) -> None:
 @pytest.mark.parametrize(
     ("text", "code"), [("x" * 4001, Code.TOO_LONG), ("  \n", Code.MALFORMED), ("", Code.MALFORMED)]
 )
-async def test_a_line_that_cannot_be_taken(cast: Cast, text: str, code: Code) -> None:
+async def test_a_line_that_cannot_be_taken(cast: VisitCast, text: str, code: Code) -> None:
     doctor, _ = await open_visit(cast)
     assert await refusal(cast.port.store_chat(cast.room, doctor, "event-0001", text)) is code
     assert await count(cast, ChatLine) == 0
@@ -349,7 +351,7 @@ async def test_a_line_that_cannot_be_taken(cast: Cast, text: str, code: Code) ->
 # ── Recording ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_asking_twice_at_once_is_one_question(cast: Cast) -> None:
+async def test_asking_twice_at_once_is_one_question(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     first = await cast.port.ask_recording(cast.room, doctor, "teaching")
     assert await cast.port.ask_recording(cast.room, doctor, "teaching") == first
@@ -359,7 +361,7 @@ async def test_asking_twice_at_once_is_one_question(cast: Cast) -> None:
     assert await refusal(cast.port.ask_recording(cast.room, patient, "teaching")) is Code.NOT_ALLOWED
 
 
-async def test_a_no_may_be_asked_once_more_and_then_stands(cast: Cast) -> None:
+async def test_a_no_may_be_asked_once_more_and_then_stands(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     await say(cast, asked.recording_id, patient, False)
@@ -371,7 +373,7 @@ async def test_a_no_may_be_asked_once_more_and_then_stands(cast: Cast) -> None:
     assert await refusal(cast.port.ask_recording(cast.room, doctor, "teaching")) is Code.WRONG_PHASE
 
 
-async def test_answers_are_added_never_changed(cast: Cast) -> None:
+async def test_answers_are_added_never_changed(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     given = ConsentGiven(
@@ -396,7 +398,7 @@ async def test_answers_are_added_never_changed(cast: Cast) -> None:
                 await session.execute(change)
 
 
-async def test_keys_come_only_after_everybodys_newest_yes(cast: Cast) -> None:
+async def test_keys_come_only_after_everybodys_newest_yes(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     both = [doctor, patient]
@@ -418,7 +420,7 @@ async def test_keys_come_only_after_everybodys_newest_yes(cast: Cast) -> None:
     assert await refusal(keys(cast.room, asked.recording_id, 1, both)) is Code.CONSENT_MISSING
 
 
-async def test_an_earlier_yes_does_not_answer_a_new_question(cast: Cast) -> None:
+async def test_an_earlier_yes_does_not_answer_a_new_question(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     await say(cast, asked.recording_id, doctor, True)
@@ -430,7 +432,7 @@ async def test_an_earlier_yes_does_not_answer_a_new_question(cast: Cast) -> None
     assert refused is Code.CONSENT_MISSING
 
 
-async def test_a_newcomer_gets_a_time_limit_of_their_own(cast: Cast) -> None:
+async def test_a_newcomer_gets_a_time_limit_of_their_own(cast: VisitCast) -> None:
     doctor, _ = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     await cast.port.recording_phase(cast.room, asked.recording_id, "running", 1)
@@ -441,7 +443,7 @@ async def test_a_newcomer_gets_a_time_limit_of_their_own(cast: Cast) -> None:
     assert (facts.question, facts.answer_by) == (1, START + timedelta(minutes=11))
 
 
-async def test_an_ended_recording_never_runs_again(cast: Cast) -> None:
+async def test_an_ended_recording_never_runs_again(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     for phase in ("starting", "running", "paused", "running", "stopped", "running"):
@@ -455,7 +457,7 @@ async def test_an_ended_recording_never_runs_again(cast: Cast) -> None:
     assert await refusal(say(cast, asked.recording_id, patient, True)) is Code.WRONG_PHASE
 
 
-async def test_the_films_job_is_asked_for_once(cast: Cast) -> None:
+async def test_the_films_job_is_asked_for_once(cast: VisitCast) -> None:
     doctor, _ = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     await cast.port.recording_phase(cast.room, asked.recording_id, "running", 1)
@@ -473,14 +475,14 @@ async def test_the_films_job_is_asked_for_once(cast: Cast) -> None:
 # ── The visit ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_emergency_shows_place_and_number_and_writes_the_time_once(cast: Cast) -> None:
+async def test_emergency_shows_place_and_number_and_writes_the_time_once(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     nothing = await cast.port.emergency(cast.room, doctor)
-    assert (nothing.place, nothing.phone, nothing.number, nothing.country) == (None, None, "999", "GB")
+    assert (nothing.place, nothing.phone, nothing.number, nothing.country) == (None, None, "112", "DE")
     async with cast.database.writing() as session:
         session.add(
             VisitCard(
-                clinic_id=cast.clinic_id, encounter_id=cast.encounter_id, participant_id=patient, identity="self",
+                clinic_id=cast.clinic.id, encounter_id=cast.encounter_id, participant_id=patient, identity="self",
                 place="4 Rue du Lac, Lyon, France", phone="+33 6 12 34 56 78", at=START,
             )
         )  # fmt: skip
@@ -492,13 +494,13 @@ async def test_emergency_shows_place_and_number_and_writes_the_time_once(cast: C
     assert await count(cast, EmergencyPress) == 2
 
 
-async def test_by_phone_shows_the_number_given_at_the_door_first(cast: Cast) -> None:
+async def test_by_phone_shows_the_number_given_at_the_door_first(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
-    assert await cast.port.by_phone(cast.room, doctor) == "+44 7700 900123"
+    assert await cast.port.by_phone(cast.room, doctor) == "+493023125101"
     async with cast.database.writing() as session:
         session.add(
             VisitCard(
-                clinic_id=cast.clinic_id, encounter_id=cast.encounter_id, participant_id=patient, identity="self",
+                clinic_id=cast.clinic.id, encounter_id=cast.encounter_id, participant_id=patient, identity="self",
                 phone="020 7946 0001", at=START,
             )
         )  # fmt: skip
@@ -518,7 +520,7 @@ async def test_by_phone_shows_the_number_given_at_the_door_first(cast: Cast) -> 
         (Outcome.NOT_REACHED, "noshow"),
     ],
 )
-async def test_the_end_is_one_tap_and_can_be_undone(cast: Cast, outcome: Outcome, status: str) -> None:
+async def test_the_end_is_one_tap_and_can_be_undone(cast: VisitCast, outcome: Outcome, status: str) -> None:
     doctor, patient = await open_visit(cast)
     await cast.port.ended(cast.room, doctor, outcome)
     await cast.port.ended(cast.room, doctor, outcome)
@@ -535,7 +537,7 @@ async def test_the_end_is_one_tap_and_can_be_undone(cast: Cast, outcome: Outcome
     assert await entries(cast, AuditAction.VISIT_ENDED) == 1
 
 
-async def test_undoing_the_end_of_a_visit_nobody_came_to_leaves_it_planned(cast: Cast) -> None:
+async def test_undoing_the_end_of_a_visit_nobody_came_to_leaves_it_planned(cast: VisitCast) -> None:
     doctor = await cast.place(Role.DOCTOR)
     await cast.port.ended(cast.room, doctor, Outcome.NOT_REACHED)
     assert await cast.appointment_status() == "noshow"
@@ -544,14 +546,14 @@ async def test_undoing_the_end_of_a_visit_nobody_came_to_leaves_it_planned(cast:
     assert await cast.appointment_status() == "booked"
 
 
-async def test_a_reconnection_after_the_end_makes_nobody_wait_again(cast: Cast) -> None:
+async def test_a_reconnection_after_the_end_makes_nobody_wait_again(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     await cast.port.ended(cast.room, doctor, Outcome.SEEN)
     await cast.port.arrived(cast.room, patient, TABLET)
     assert (await cast.participant(patient)).state == "left"
 
 
-async def test_a_log_that_outlives_its_servers_still_asks_for_a_film(cast: Cast) -> None:
+async def test_a_log_that_outlives_its_servers_still_asks_for_a_film(cast: VisitCast) -> None:
     doctor, _ = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     await cast.port.recording_phase(cast.room, asked.recording_id, "running", 1)
@@ -565,7 +567,7 @@ async def test_a_log_that_outlives_its_servers_still_asks_for_a_film(cast: Cast)
     assert await count(cast, Job, Job.kind == "film", Job.subject == asked.recording_id) == 1
 
 
-async def test_too_late_to_undo(cast: Cast) -> None:
+async def test_too_late_to_undo(cast: VisitCast) -> None:
     doctor, _ = await open_visit(cast)
     await cast.port.ended(cast.room, doctor, Outcome.SEEN)
     cast.clock.forward(seconds=16)
@@ -573,7 +575,7 @@ async def test_too_late_to_undo(cast: Cast) -> None:
     assert await refusal(cast.port.ended(cast.room, doctor, Outcome.LEFT)) is Code.WRONG_PHASE
 
 
-async def test_ending_with_the_wrong_person_leaves_the_patients_visit_to_come(cast: Cast) -> None:
+async def test_ending_with_the_wrong_person_leaves_the_patients_visit_to_come(cast: VisitCast) -> None:
     token = await cast.link()
     doctor, wrong = await open_visit(cast)
     await cast.port.ended(cast.room, doctor, Outcome.WRONG_PERSON)

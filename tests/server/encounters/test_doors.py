@@ -12,7 +12,7 @@ from server.accounts.models import Session
 from server.audit import AuditAction, AuditEntry
 from server.encounters.models import VisitCard
 from signaling.words import Outcome, ParticipantId, Role
-from tests.server.clinic_cast import START, House
+from tests.server.visits import START, House
 
 SELF = {"identity": "self", "place": "4 Rue du Lac, Lyon, France", "phone": "+33 6 1", "others": "", "agrees": "yes"}
 
@@ -31,29 +31,29 @@ async def test_a_scanner_that_opens_the_link_first_changes_nothing(house: House)
     token = await house.cast.link()
     before = [await rows(house, what) for what in (Session, VisitCard, AuditEntry)]
     for method in ("GET", "HEAD", "GET"):
-        seen = await house.stranger().request(method, f"/v/{token}", headers={"Sec-Fetch-Site": "cross-site"})
+        seen = await house.browser().request(method, f"/v/{token}", headers={"Sec-Fetch-Site": "cross-site"})
         assert seen.status == 200
         assert "Set-Cookie" not in seen.headers
     assert [await rows(house, what) for what in (Session, VisitCard, AuditEntry)] == before
-    assert (await house.stranger().post(f"/v/{token}", SELF)).status == 303
+    assert (await house.browser().post(f"/v/{token}", SELF)).status == 303
 
 
 async def test_the_door_says_who_when_and_whom_to_ring(house: House) -> None:
-    page = await (await house.stranger().get(f"/v/{await house.cast.link()}")).text()
+    page = await (await house.browser().get(f"/v/{await house.cast.link()}")).text()
     for words in (
-        "Dr Doctor",
+        "Dr Ida Weiss",
         "Tuesday 27 May 2031",
-        "09:30",
-        "In an emergency ring 999.",
+        "10:30",
+        "Ring 112.",
         "I agree to a video visit.",
     ):
         assert words in page
-    assert "Ólafsdóttir" not in page
-    assert "1951" not in page
+    assert "Müller" not in page
+    assert "1980" not in page
 
 
 async def test_one_press_leads_into_the_waiting_room(house: House) -> None:
-    browser = house.stranger()
+    browser = house.browser()
     entered = await browser.post(f"/v/{await house.cast.link()}", SELF)
     place = await house.cast.place(Role.PATIENT)
     assert entered.headers["Location"] == f"/visits/{place}"
@@ -67,7 +67,7 @@ async def test_one_press_leads_into_the_waiting_room(house: House) -> None:
 
 
 async def test_leaving_everything_out_never_blocks(house: House) -> None:
-    entered = await house.stranger().post(f"/v/{await house.cast.link()}", {})
+    entered = await house.browser().post(f"/v/{await house.cast.link()}", {})
     assert entered.status == 303
     (card,) = await cards(house)
     assert (card.identity, card.place, card.phone, card.others, card.agreed_text_id) == (
@@ -76,37 +76,37 @@ async def test_leaving_everything_out_never_blocks(house: House) -> None:
 
 
 async def test_no_tells_the_desk_and_shows_nothing_more(house: House) -> None:
-    token, browser = await house.cast.link(), house.stranger()
+    token, browser = await house.cast.link(), house.browser()
     answer = await browser.post(f"/v/{token}", {"identity": "no", "place": "here"})
     assert answer.headers["Location"] == f"/v/{token}/not-me"
     assert browser.cookies == {}
     page = await (await browser.get(f"/v/{token}/not-me")).text()
-    assert "+44 20 7946 0000" in page
-    for secret in ("Anna", "Dr Doctor", "27 May"):
+    assert "+49 30 23125 100" in page
+    for secret in ("Anna", "Dr Ida Weiss", "27 May"):
         assert secret not in page
     (card,) = await cards(house)
     assert (card.identity, card.place, card.participant_id) == ("denied", None, None)
     async with house.cast.database.reading() as session:
         query = select(AuditEntry).where(AuditEntry.action == AuditAction.IDENTITY_DENIED.value)
         assert (await session.scalars(query)).one().subject_id == house.cast.encounter_id
-    assert (await house.stranger().get(f"/v/{token}")).status == 200, "pressed by mistake: the link still opens"
+    assert (await house.browser().get(f"/v/{token}")).status == 200, "pressed by mistake: the link still opens"
 
 
 async def test_a_browser_used_before_is_asked_nothing_twice(house: House) -> None:
-    token, browser = await house.cast.link(), house.stranger()
+    token, browser = await house.cast.link(), house.browser()
     await browser.post(f"/v/{token}", {**SELF, "identity": "helping"})
     again = await (await browser.get(f"/v/{token}")).text()
     assert SELF["place"] in again
     assert "checked" in again
-    elsewhere = await (await house.stranger().get(f"/v/{token}")).text()
+    elsewhere = await (await house.browser().get(f"/v/{token}")).text()
     assert SELF["place"] not in elsewhere
     assert "checked" not in elsewhere
 
 
 async def test_another_patients_card_is_not_shown_in_a_shared_browser(house: House) -> None:
-    browser = house.stranger()
+    browser = house.browser()
     await browser.post(f"/v/{await house.cast.link()}", SELF)
-    other = await house.cast.visit(await house.cast.another_visit("other patient"))
+    other = await house.cast.visit(await house.cast.another_visit(house.cast.other_patient))
     house.cast.clock.forward(hours=1)
     token = await house.cast.link(subject_id=other.encounter.appointment_id)
     assert SELF["place"] not in await (await browser.get(f"/v/{token}")).text()
@@ -115,45 +115,45 @@ async def test_another_patients_card_is_not_shown_in_a_shared_browser(house: Hou
 async def test_early_it_counts_down_and_opens_by_itself(house: House) -> None:
     token, clock = await house.cast.link(), house.cast.clock
     clock.now = START - timedelta(days=1, hours=2, minutes=30)
-    early = await house.stranger().get(f"/v/{token}")
+    early = await house.browser().get(f"/v/{token}")
     page = await early.text()
     assert "In 1 day, 2 hours" in page
     assert 'method="post" action="/v/' not in page
-    assert (await house.stranger().post(f"/v/{token}", SELF)).headers["Location"] == f"/v/{token}"
+    assert (await house.browser().post(f"/v/{token}", SELF)).headers["Location"] == f"/v/{token}"
     assert await rows(house, VisitCard) == 0
     clock.now = START - timedelta(minutes=31)
-    assert (await house.stranger().get(f"/v/{token}")).headers["Refresh"] == "61"
-    assert "HX-Refresh" not in (await house.stranger().get(f"/v/{token}/countdown")).headers
+    assert (await house.browser().get(f"/v/{token}")).headers["Refresh"] == "61"
+    assert "HX-Refresh" not in (await house.browser().get(f"/v/{token}/countdown")).headers
     clock.now = START - timedelta(minutes=30)
-    assert (await house.stranger().get(f"/v/{token}/countdown")).headers["HX-Refresh"] == "true"
-    assert (await house.stranger().post(f"/v/{token}", SELF)).headers["Location"].startswith("/visits/")
+    assert (await house.browser().get(f"/v/{token}/countdown")).headers["HX-Refresh"] == "true"
+    assert (await house.browser().post(f"/v/{token}", SELF)).headers["Location"].startswith("/visits/")
 
 
 async def test_late_is_a_word_never_a_refusal(house: House) -> None:
     token = await house.cast.link()
     house.cast.clock.now = START + timedelta(hours=9)
-    page = await house.stranger().get(f"/v/{token}")
+    page = await house.browser().get(f"/v/{token}")
     assert "a little late" in await page.text()
-    assert (await house.stranger().post(f"/v/{token}", SELF)).headers["Location"].startswith("/visits/")
+    assert (await house.browser().post(f"/v/{token}", SELF)).headers["Location"].startswith("/visits/")
 
 
 async def test_after_the_end_the_link_shows_the_closing_page_for_two_hours(house: House) -> None:
     cast, token = house.cast, await house.cast.link()
-    browser = house.stranger()
+    browser = house.browser()
     await browser.post(f"/v/{token}", SELF)
     doctor, patient = await cast.place(Role.DOCTOR), await cast.place(Role.PATIENT)
     await cast.port.admitted(cast.room, patient, doctor)
     await cast.port.ended(cast.room, doctor, Outcome.SEEN)
-    assert "The visit has ended" in await (await house.stranger().get(f"/v/{token}")).text()
+    assert "The visit has ended" in await (await house.browser().get(f"/v/{token}")).text()
     assert (await browser.get(f"/visits/{patient}")).headers["Location"] == f"/visits/{patient}/closing"
     assert "The visit has ended" in await (await browser.get(f"/visits/{patient}/closing")).text()
     cast.clock.forward(hours=2, seconds=1)
-    assert (await house.stranger().get(f"/v/{token}")).status == 410
+    assert (await house.browser().get(f"/v/{token}")).status == 410
     assert (await browser.get(f"/visits/{patient}/closing")).status == 410
 
 
 async def test_having_left_there_is_a_way_back(house: House) -> None:
-    browser = house.stranger()
+    browser = house.browser()
     await browser.post(f"/v/{await house.cast.link()}", SELF)
     place = await house.cast.place(Role.PATIENT)
     page = await (await browser.get(f"/visits/{place}/closing")).text()
@@ -163,32 +163,32 @@ async def test_having_left_there_is_a_way_back(house: House) -> None:
 @pytest.mark.parametrize("token", ["x" * 32, "short", "A" * 4000, "%00", "..%2f..", "<script>"])
 async def test_a_wrong_link_is_a_plain_page(house: House, token: str) -> None:
     for method in ("GET", "POST"):
-        answer = await house.stranger().request(method, f"/v/{token}")
+        answer = await house.browser().request(method, f"/v/{token}")
         assert answer.status == 404
-        assert "Dr Doctor" not in await answer.text()
+        assert "Dr Ida Weiss" not in await answer.text()
 
 
 async def test_a_closed_link_gives_the_clinics_number(house: House) -> None:
     cast, token = house.cast, await house.cast.link()
-    await house.stranger().post(f"/v/{token}", SELF)
+    await house.browser().post(f"/v/{token}", SELF)
     wrong = await cast.place(Role.PATIENT)
     await cast.port.wrong_person(cast.room, wrong, await cast.place(Role.DOCTOR))
-    assert (await house.stranger().get(f"/v/{token}")).status == 410
-    fresh = await house.stranger().post(f"/v/{await cast.link()}", SELF)
+    assert (await house.browser().get(f"/v/{token}")).status == 410
+    fresh = await house.browser().post(f"/v/{await cast.link()}", SELF)
     assert fresh.headers["Location"] == f"/visits/{await cast.place(Role.PATIENT)}"
     assert fresh.headers["Location"] != f"/visits/{wrong}"
 
 
 async def test_a_second_browser_gets_the_same_place(house: House) -> None:
     token = await house.cast.link()
-    first = await house.stranger().post(f"/v/{token}", SELF)
-    second = await house.stranger().post(f"/v/{token}", SELF)
+    first = await house.browser().post(f"/v/{token}", SELF)
+    second = await house.browser().post(f"/v/{token}", SELF)
     assert first.headers["Location"] == second.headers["Location"]
 
 
 async def test_sending_the_link_again_leaves_the_first_one_working(house: House) -> None:
     first, second = await house.cast.link(), await house.cast.link()
-    assert [(await house.stranger().get(f"/v/{one}")).status for one in (first, second)] == [200, 200]
+    assert [(await house.browser().get(f"/v/{one}")).status for one in (first, second)] == [200, 200]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ async def test_sending_the_link_again_leaves_the_first_one_working(house: House)
     ],
 )
 async def test_what_is_typed_is_kept_or_asked_for_again(house: House, form: dict[str, str], status: int) -> None:
-    answer = await house.stranger().post(f"/v/{await house.cast.link()}", form)
+    answer = await house.browser().post(f"/v/{await house.cast.link()}", form)
     assert answer.status == status
     if status == 422:
         assert next(iter(form.values())) in await answer.text() or "identity" in form
@@ -210,10 +210,10 @@ async def test_what_is_typed_is_kept_or_asked_for_again(house: House, form: dict
 
 async def test_an_oversized_or_foreign_body_is_refused_whole(house: House) -> None:
     token = await house.cast.link()
-    assert (await house.stranger().post(f"/v/{token}", {"place": "x" * 70_000})).status == 413
-    json = await house.stranger().request("POST", f"/v/{token}", json={"identity": "self"})
+    assert (await house.browser().post(f"/v/{token}", {"place": "x" * 70_000})).status == 413
+    json = await house.browser().request("POST", f"/v/{token}", json={"identity": "self"})
     assert json.status == 400
-    cross = await house.stranger().post(f"/v/{token}", SELF, headers={"Sec-Fetch-Site": "cross-site"})
+    cross = await house.browser().post(f"/v/{token}", SELF, headers={"Sec-Fetch-Site": "cross-site"})
     assert cross.status == 403
     assert await rows(house, VisitCard) == 0
 
@@ -222,7 +222,7 @@ async def test_no_stranger_opens_a_room_by_its_address(house: House) -> None:
     place = await house.cast.place(Role.PATIENT)
     doctor = await house.cast.place(Role.DOCTOR)
     for who in ("stranger", "doctor", "scheduler", "other patient"):
-        browser = await house.browser(who)
+        browser = await house.browser_of(who)
         for path in (f"/visits/{place}", f"/visits/{place}/closing", f"/visits/{doctor}", "/visits/none"):
             assert (await browser.get(path)).status in (401, 403, 404)
 
@@ -231,7 +231,7 @@ async def test_no_stranger_opens_a_room_by_its_address(house: House) -> None:
 
 
 async def invite(house: House, who: str = "doctor", /, **form: object) -> tuple[int, dict[str, str]]:
-    browser = await house.browser(who)
+    browser = await house.browser_of(who)
     answer = await browser.request(
         "POST", house.visit_url("/guests"), json=form, headers={"Accept": "application/json"}
     )
@@ -242,10 +242,10 @@ async def test_a_guest_link_opens_a_waiting_place_that_names_no_patient(house: H
     status, made = await invite(house, name="Ida <b>Ø</b>", role="interpreter")
     assert status == 201
     path = made["url"].removeprefix(house.settings.origin)
-    page = await (await house.stranger().get(path)).text()
+    page = await (await house.browser().get(path)).text()
     assert "Ida &lt;b&gt;Ø&lt;/b&gt;" in page
     assert "Anna" not in page
-    browser = house.stranger()
+    browser = house.browser()
     entered = await browser.post(path, {})
     assert entered.headers["Location"] == f"/visits/{made['participant_id']}"
     assert (await browser.get(entered.headers["Location"])).status == 200
@@ -282,7 +282,7 @@ async def test_a_guest_form_that_cannot_be_taken(house: House, form: dict[str, o
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 9000, b"\xff\xfe", b'"text"', b"null"])
 async def test_a_body_that_is_no_form(house: House, body: bytes) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     answer = await browser.request("POST", house.visit_url("/guests"), data=body, headers=headers)
     assert answer.status == 400
@@ -300,10 +300,10 @@ async def test_a_guest_who_was_put_out_finds_the_door_shut(house: House) -> None
     _, made = await invite(house, name="Ida", role="guest")
     path = made["url"].removeprefix(house.settings.origin)
     await cast.port.block(cast.room, ParticipantId(made["participant_id"]), await cast.place(Role.DOCTOR), True)
-    assert (await house.stranger().get(path)).status == 403
-    assert (await house.stranger().post(path, {})).status == 403
+    assert (await house.browser().get(path)).status == 403
+    assert (await house.browser().post(path, {})).status == 403
 
 
 async def test_a_page_link_is_no_door(house: House) -> None:
-    token = await house.cast.link(LinkKind.PAGE, house.cast.patients["patient"])
-    assert (await house.stranger().get(f"/v/{token}")).status == 404
+    token = await house.cast.link(LinkKind.PAGE, house.cast.patient)
+    assert (await house.browser().get(f"/v/{token}")).status == 404

@@ -33,7 +33,7 @@ from server.jobs.loop import JobsLoop
 from signaling.ports import ConsentGiven
 from signaling.words import ParticipantId, RecordingId, Role
 from tests.media.golden import GoldenLog, audio, flat, tone, video
-from tests.server.clinic_cast import House
+from tests.server.visits import House
 
 SECONDS = 2
 
@@ -98,7 +98,7 @@ class Recorded:
         return await loop.run_due()
 
     async def url(self, rest: str) -> str:
-        return f"/c/{self.house.cast.slug}/films/{(await self.film()).id}/{rest}"
+        return f"/c/{self.house.cast.clinic.slug}/films/{(await self.film()).id}/{rest}"
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ async def test_a_stopped_recording_becomes_a_film_that_plays(recorded: Recorded,
     assert (film.state, film.code) == ("ready", None)
     assert film.duration_s == pytest.approx(SECONDS, abs=0.5)
     assert json.loads(film.report or "{}")["passed"]
-    browser = await recorded.house.browser("doctor")
+    browser = await recorded.house.browser_of("doctor")
     answer = await browser.get(await recorded.url("play"))
     whole = await answer.read()
     assert (answer.status, len(whole)) == (200, film.size_bytes)
@@ -173,7 +173,7 @@ async def test_a_recording_without_a_first_frame_ends_empty(recorded: Recorded) 
     film = await recorded.film()
     assert (film.state, film.path) == ("empty", None)
     assert not list((recorded.house.settings.var / "recordings").rglob("*.film"))
-    browser = await recorded.house.browser("doctor")
+    browser = await recorded.house.browser_of("doctor")
     assert (await browser.get(await recorded.url("play"))).status == 404
     assert "Nothing was recorded" in await (await browser.get(await recorded.url("state"))).text()
     assert "Nothing was recorded" in await (await browser.get(recorded.house.visit_url("/summary"))).text()
@@ -201,7 +201,7 @@ async def test_a_damaged_log_is_said_in_words_and_may_be_tried_again(recorded: R
     await recorded.stop()
     await recorded.run_jobs()
     assert (await recorded.film()).state == "failed"
-    browser = await recorded.house.browser("doctor")
+    browser = await recorded.house.browser_of("doctor")
     page = await (await browser.get(recorded.house.visit_url("/summary"))).text()
     assert "could not be put together" in page
     path.write_bytes(whole)
@@ -250,7 +250,7 @@ def context_of(recorded: Recorded, *, cancelled: bool = False) -> JobContext:
         return None
 
     return JobContext(
-        "job", films.JOB, recorded.recording, cast.clinic_id, 1, cast.database, recorded.house.settings, cast.vault,
+        "job", films.JOB, recorded.recording, cast.clinic.id, 1, cast.database, recorded.house.settings, cast.vault,
         cast.clock, nothing, lambda: cancelled, nothing,
     )  # fmt: skip
 
@@ -264,17 +264,17 @@ async def test_only_the_visits_doctor_and_a_granted_patient_watch(recorded: Reco
     await recorded.run_jobs()
     house, play = recorded.house, await recorded.url("play")
     for who in ("patient", "other patient", "colleague", "scheduler", "administrator"):
-        browser = await house.browser(who)
+        browser = await house.browser_of(who)
         for path in ("play", "state"):
             assert (await browser.get(await recorded.url(path))).status == 404, (who, path)
         assert (await browser.post(await recorded.url("grant"))).status == 404
         assert (await browser.post(await recorded.url("retry"))).status == 404
-    assert (await house.stranger().get(play)).status == 401
-    doctor = await house.browser("doctor")
+    assert (await house.browser().get(play)).status == 401
+    doctor = await house.browser_of("doctor")
     assert (await doctor.post(await recorded.url("grant"))).status == 303
     assert (await doctor.post(await recorded.url("grant"))).status == 303
-    assert (await (await house.browser("patient")).get(play)).status == 200
-    assert (await (await house.browser("other patient")).get(play)).status == 404
+    assert (await (await house.browser_of("patient")).get(play)).status == 200
+    assert (await (await house.browser_of("other patient")).get(play)).status == 404
     async with house.cast.database.reading() as session:
         actions = [entry.action for entry in await session.scalars(select(AuditEntry))]
     assert actions.count(AuditAction.RECORDING_WATCHED) == 1
@@ -284,7 +284,7 @@ async def test_only_the_visits_doctor_and_a_granted_patient_watch(recorded: Reco
 async def test_progress_is_shown_while_it_is_made(recorded: Recorded, tmp_path: Path) -> None:
     await recorded.store_log(tmp_path)
     await recorded.stop()
-    browser = await recorded.house.browser("doctor")
+    browser = await recorded.house.browser_of("doctor")
     page = await (await browser.get(recorded.house.visit_url("/summary"))).text()
     assert 'hx-trigger="every 2s"' in page
     async with recorded.house.cast.database.writing() as session:
@@ -302,7 +302,7 @@ async def test_ranges_as_players_ask_for_them(recorded: Recorded, tmp_path: Path
     await recorded.store_log(tmp_path)
     await recorded.stop()
     await recorded.run_jobs()
-    browser, play = await recorded.house.browser("doctor"), await recorded.url("play")
+    browser, play = await recorded.house.browser_of("doctor"), await recorded.url("play")
     whole = await (await browser.get(play)).read()
     size = len(whole)
     for header, start, end in (

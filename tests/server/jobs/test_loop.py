@@ -16,7 +16,7 @@ from server.jobs.claim import ATTEMPTS_MAX
 from server.jobs.loop import JobsLoop
 from server.jobs.models import Job
 from server.vault import Vault
-from tests.server.cast import TestClock
+from tests.server.cast import Clock
 
 Handler = Callable[[JobContext], Awaitable[None]]
 
@@ -28,7 +28,7 @@ class Bench:
     database: Database
     settings: Settings
     vault: Vault
-    clock: TestClock
+    clock: Clock
 
     def loop(self, handler: Handler | None = None, standing: Handlers | None = None) -> JobsLoop:
         handlers = {"film": handler} if handler else {}
@@ -47,7 +47,7 @@ class Bench:
 
 @pytest.fixture
 def bench(database: Database, settings: Settings, vault: Vault) -> Bench:
-    return Bench(database, settings, vault, TestClock())
+    return Bench(database, settings, vault, Clock())
 
 
 async def test_due_work_is_run_once_and_noted_as_done(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from server.records.models import Note, NoteContent, NoteVersion
 from server.records.rules import Kind
 from server.records.service import Writing
 from tests.server.cast import Browser
-from tests.server.clinic_cast import Cast, House
+from tests.server.visits import House, VisitCast
 
 JSON = {"Accept": "application/json"}
 OUTSIDERS = ["colleague", "scheduler", "administrator", "patient", "other patient"]
@@ -34,7 +34,7 @@ async def save(
 
 
 async def signed(house: House, text: str = "Cough for a week.") -> Browser:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, text)
     answer = await browser.post(house.visit_url("/note/sign"), {"revision": "1"})
     assert answer.status == 303
@@ -57,7 +57,7 @@ async def versions(house: House) -> list[tuple[str, str | None]]:
 
 
 async def test_a_draft_is_committed_before_it_is_answered(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     assert await save(browser, house, "Co") == (200, {"revision": 1})
     note = await stored(house.cast.database)
     assert note is not None
@@ -67,13 +67,13 @@ async def test_a_draft_is_committed_before_it_is_answered(house: House) -> None:
 
 
 async def test_without_if_match_nothing_is_saved(house: House) -> None:
-    status, told = await save(await house.browser("doctor"), house, "x", None)
+    status, told = await save(await house.browser_of("doctor"), house, "x", None)
     assert (status, told["error"]) == (428, "precondition_missing")
     assert await stored(house.cast.database) is None
 
 
 async def test_two_windows_lose_no_word(house: House) -> None:
-    first, second = await house.browser("doctor"), await house.browser("doctor")
+    first, second = await house.browser_of("doctor"), await house.browser_of("doctor")
     await save(first, house, "From the first window")
     status, told = await save(second, house, "From the second", 0)
     assert (status, told["text"], told["yours"], told["revision"]) == (
@@ -84,7 +84,7 @@ async def test_two_windows_lose_no_word(house: House) -> None:
 
 
 async def test_writing_on_after_a_lost_answer_is_no_conflict(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, "Cough for")
     assert await save(browser, house, "Cough for a week", 0) == (200, {"revision": 2})
     status, _ = await save(browser, house, "Cough", 0)
@@ -92,7 +92,7 @@ async def test_writing_on_after_a_lost_answer_is_no_conflict(house: House) -> No
 
 
 async def test_many_first_saves_at_once_make_one_note(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     answers = await asyncio.gather(*(save(browser, house, f"text {n}") for n in range(6)))
     assert sorted(status for status, _ in answers) == [200, 409, 409, 409, 409, 409]
 
@@ -112,7 +112,7 @@ async def test_many_first_saves_at_once_make_one_note(house: House) -> None:
     ],
 )
 async def test_a_draft_that_cannot_be_taken(house: House, body: object, status: int) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     answer = await browser.request("PUT", house.visit_url("/note/draft"), json=body, headers={**JSON, "If-Match": "0"})
     assert answer.status == status
     assert await stored(house.cast.database) is None
@@ -120,13 +120,13 @@ async def test_a_draft_that_cannot_be_taken(house: House, body: object, status: 
 
 @pytest.mark.parametrize("revision", ["x", "-1", "1.5", 'W/"1"', "9" * 40, "*", "٣"])
 async def test_a_revision_that_is_none(house: House, revision: str) -> None:
-    status, told = await save(await house.browser("doctor"), house, "x", revision)
+    status, told = await save(await house.browser_of("doctor"), house, "x", revision)
     assert (status, told["error"]) == (400, "malformed")
 
 
 async def test_every_script_is_kept_and_controls_are_not(house: House) -> None:
     text = "שלום · 咳嗽一周 · \U0001f469\U0001f3fd\u200d\u2695\ufe0f · e\u0301\tok"
-    await save(await house.browser("doctor"), house, f"{text}\r\nnext\x00\x07\x9f")
+    await save(await house.browser_of("doctor"), house, f"{text}\r\nnext\x00\x07\x9f")
     note = await stored(house.cast.database)
     assert note is not None
     assert note.draft == f"{text}\nnext"
@@ -135,7 +135,7 @@ async def test_every_script_is_kept_and_controls_are_not(house: House) -> None:
 @pytest.mark.parametrize("who", OUTSIDERS)
 async def test_nobody_else_learns_that_there_is_a_note(house: House, who: str) -> None:
     await signed(house)
-    browser, visit = await house.browser(who), house.visit_url()
+    browser, visit = await house.browser_of(who), house.visit_url()
     for method, path, more in (
         ("GET", visit, {}),
         ("GET", f"{visit}/summary", {}),
@@ -155,12 +155,12 @@ async def test_nobody_else_learns_that_there_is_a_note(house: House, who: str) -
 async def test_a_stranger_is_asked_to_sign_in(house: House) -> None:
     await signed(house)
     for path in ("", "/summary", "/note"):
-        assert (await house.stranger().get(house.visit_url(path))).status == 401
+        assert (await house.browser().get(house.visit_url(path))).status == 401
 
 
 async def test_another_clinics_address_finds_nothing(house: House) -> None:
     browser = await signed(house)
-    path = house.visit_url("/note").replace(house.cast.slug, "hillside")
+    path = house.visit_url("/note").replace(house.cast.clinic.slug, "south")
     assert (await browser.get(path)).status == 404
 
 
@@ -168,7 +168,7 @@ async def test_another_clinics_address_finds_nothing(house: House) -> None:
 
 
 async def test_signing_carries_the_revision_on_the_screen(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, "Cough")
     await save(browser, house, "Cough and fever", 1)
     answer = await browser.post(house.visit_url("/note/sign"), {"revision": "1", "text": "Cough"})
@@ -184,14 +184,14 @@ async def test_signing_carries_the_revision_on_the_screen(house: House) -> None:
 
 
 async def test_the_pages_own_field_is_signed_as_it_stands(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, "Cough")
     await browser.post(house.visit_url("/note/sign"), {"revision": "1", "text": "Cough, and rest"})
     assert await versions(house) == [("signed", "Cough, and rest")]
 
 
 async def test_two_people_signing_at_once_sign_once(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, "Cough")
     answers = await asyncio.gather(*(browser.post(house.visit_url("/note/sign"), {"revision": "1"}) for _ in range(3)))
     assert sorted(answer.status for answer in answers) == [303, 409, 409]
@@ -200,7 +200,7 @@ async def test_two_people_signing_at_once_sign_once(house: House) -> None:
 
 @pytest.mark.parametrize("form", [{}, {"revision": "x"}, {"revision": "-1"}, {"revision": "9" * 30}])
 async def test_a_signature_without_a_revision_signs_nothing(house: House, form: dict[str, str]) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, "Cough")
     assert (await browser.post(house.visit_url("/note/sign"), form)).status == 400
     note = await stored(house.cast.database)
@@ -210,7 +210,7 @@ async def test_a_signature_without_a_revision_signs_nothing(house: House, form: 
 
 @pytest.mark.parametrize("text", ["", " \n "])
 async def test_an_empty_note_is_not_signed(house: House, text: str) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, text)
     assert (await browser.post(house.visit_url("/note/sign"), {"revision": "1"})).status == 400
 
@@ -242,13 +242,13 @@ async def test_what_is_added_stands_in_order_with_author_time_and_reason(house: 
     await signed(house)
     for n, kind in enumerate(("late_entry", "correction"), start=1):
         house.cast.clock.forward(days=1)
-        browser = await house.browser("doctor")
+        browser = await house.browser_of("doctor")
         form = {"kind": kind, "text": f"Added {n}", "reason": f"Because {n}"}
         await browser.post(house.visit_url("/note/addenda"), form)
     page = await (await browser.get(house.visit_url("/summary"))).text()
     places = [page.index(words) for words in ("Cough for a week.", "Added 1", "Added 2")]
     assert places == sorted(places)
-    for words in ("Dr Doctor", "Late entry", "Correction", "Because 1", "Thursday 29 May 2031"):
+    for words in ("Dr Ida Weiss", "Late entry", "Correction", "Because 1", "Thursday 29 May 2031"):
         assert words in page
 
 
@@ -270,7 +270,7 @@ async def test_an_addendum_that_cannot_be_taken_comes_back_as_typed(house: House
 
 
 async def test_nothing_is_added_before_signing(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, "Cough")
     form = {"kind": "addendum", "text": "x", "reason": "y"}
     assert (await browser.post(house.visit_url("/note/addenda"), form)).status == 409
@@ -289,7 +289,7 @@ async def test_each_access_is_in_the_audit(house: House) -> None:
 
 
 async def test_the_doctors_room_shows_the_note_as_it_was_left(house: House) -> None:
-    browser = await house.browser("doctor")
+    browser = await house.browser_of("doctor")
     await save(browser, house, "Cough </script><script>alert(1)</script>")
     page = await (await browser.get(house.visit_url())).text()
     assert "</script><script>alert" not in page
@@ -300,14 +300,14 @@ async def test_the_doctors_room_shows_the_note_as_it_was_left(house: House) -> N
 # ── The chain, on both engines ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def writing_of(cast: Cast) -> Writing:
+async def writing_of(cast: VisitCast) -> Writing:
     async with cast.database.reading() as session:
-        clinic = await get_clinic(session, cast.clinic_id)
-    actor = Actor(person_id=cast.people["doctor"], clinic_id=clinic.id, roles=frozenset({StaffRole.DOCTOR}))
+        clinic = await get_clinic(session, cast.clinic.id)
+    actor = Actor(person_id=cast.doctor, clinic_id=clinic.id, roles=frozenset({StaffRole.DOCTOR}))
     return Writing(clinic, actor, cast.clock(), cast.events)
 
 
-async def sign_and_add(cast: Cast) -> Writing:
+async def sign_and_add(cast: VisitCast) -> Writing:
     writing = await writing_of(cast)
     async with cast.database.writing() as session:
         await service.save_draft(session, writing, cast.encounter_id, "Cough", 0)
@@ -317,7 +317,7 @@ async def sign_and_add(cast: Cast) -> Writing:
     return writing
 
 
-async def first_broken(cast: Cast) -> int | None:
+async def first_broken(cast: VisitCast) -> int | None:
     async with cast.database.reading() as session:
         note = (await session.scalars(select(Note))).one()
         return await service.first_broken(session, note)
@@ -325,7 +325,7 @@ async def first_broken(cast: Cast) -> int | None:
 
 @pytest.mark.parametrize("table", [NoteVersion, NoteContent])
 async def test_the_database_itself_refuses_to_change_what_was_signed(
-    cast: Cast, table: type[NoteVersion | NoteContent]
+    cast: VisitCast, table: type[NoteVersion | NoteContent]
 ) -> None:
     await sign_and_add(cast)
     for change in (update(table).values(n=9), delete(table)):
@@ -335,7 +335,7 @@ async def test_the_database_itself_refuses_to_change_what_was_signed(
     assert await first_broken(cast) is None
 
 
-async def test_the_chain_names_the_first_version_that_was_tampered_with(cast: Cast) -> None:
+async def test_the_chain_names_the_first_version_that_was_tampered_with(cast: VisitCast) -> None:
     await sign_and_add(cast)
     assert await first_broken(cast) is None
     async with cast.database.writing() as session:
@@ -345,7 +345,7 @@ async def test_the_chain_names_the_first_version_that_was_tampered_with(cast: Ca
     assert await first_broken(cast) == 2
 
 
-async def test_erased_content_leaves_a_chain_that_holds(cast: Cast) -> None:
+async def test_erased_content_leaves_a_chain_that_holds(cast: VisitCast) -> None:
     await sign_and_add(cast)
     async with cast.database.writing() as session:
         trigger = "note_content_no_delete" if cast.database.is_sqlite else "note_content_no_change ON note_content"
@@ -357,7 +357,7 @@ async def test_erased_content_leaves_a_chain_that_holds(cast: Cast) -> None:
         assert [one.text for one in await service.load_versions(session, note)] == [None, "Better"]
 
 
-async def test_only_signed_text_is_released_and_only_to_its_patient(cast: Cast) -> None:
+async def test_only_signed_text_is_released_and_only_to_its_patient(cast: VisitCast) -> None:
     told: list[NoteReleased] = []
 
     async def listen(_session: object, event: NoteReleased) -> None:
@@ -368,14 +368,14 @@ async def test_only_signed_text_is_released_and_only_to_its_patient(cast: Cast) 
     async with cast.database.writing() as session:
         await service.save_draft(session, writing, cast.encounter_id, "Only mine", 0)
     async with cast.database.reading() as session:
-        assert await service.load_released_notes(session, writing.clinic, cast.patients["patient"]) == []
+        assert await service.load_released_notes(session, writing.clinic, cast.patient) == []
     async with cast.database.writing() as session:
         await service.sign(session, writing, cast.encounter_id, 1)
     async with cast.database.reading() as session:
-        (note,) = await service.load_released_notes(session, writing.clinic, cast.patients["patient"])
-        assert await service.load_released_notes(session, writing.clinic, cast.patients["other patient"]) == []
+        (note,) = await service.load_released_notes(session, writing.clinic, cast.patient)
+        assert await service.load_released_notes(session, writing.clinic, cast.other_patient) == []
     assert [one.text for one in note.versions] == ["Only mine"]
-    assert [(one.patient_id, one.n) for one in told] == [(cast.patients["patient"], 1)]
+    assert [(one.patient_id, one.n) for one in told] == [(cast.patient, 1)]
 
 
 def test_a_hash_covers_every_part_of_a_version() -> None:
@@ -385,7 +385,7 @@ def test_a_hash_covers_every_part_of_a_version() -> None:
     assert rules.commitment(key, "a", None) != rules.commitment(bytes([1]) * 32, "a", None)
 
 
-async def test_drafts_at_the_same_moment_keep_one_and_refuse_the_rest(cast: Cast) -> None:
+async def test_drafts_at_the_same_moment_keep_one_and_refuse_the_rest(cast: VisitCast) -> None:
     writing = await writing_of(cast)
 
     async def save_one(text: str) -> int | str:
@@ -402,7 +402,7 @@ async def test_drafts_at_the_same_moment_keep_one_and_refuse_the_rest(cast: Cast
     assert sorted(map(str, answers)) == sorted(["1", *[note.draft] * 7])
 
 
-async def test_two_signatures_at_the_same_moment_make_one_version(cast: Cast) -> None:
+async def test_two_signatures_at_the_same_moment_make_one_version(cast: VisitCast) -> None:
     writing = await writing_of(cast)
     async with cast.database.writing() as session:
         await service.save_draft(session, writing, cast.encounter_id, "Cough", 0)

@@ -7,20 +7,27 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from server.accounts.models import Clinic, Membership, Patient, Person
-from server.accounts.service import scope_of
+from server.accounts.service import NewPatient
 from server.context import ClinicScope
 from server.db import Database, new_id
 from server.events import Events
-from server.names import search_key
+from server.permissions import StaffRole
 from server.scheduling.models import Schedule, VisitType
 from server.scheduling.service import Act
+from tests.server.cast import add_clinic, add_patient, add_staff
 from tests.server.desk.conftest import desk
 
 __all__ = ["desk"]
 
 NOW = datetime(2026, 3, 16, 7, 0, tzinfo=UTC)
 """A Monday, 08:00 in Berlin."""
+
+PATIENTS = (
+    NewPatient("Anna Müller", "Anna", date(1980, 5, 1), "+4930111", "anna@example.org"),
+    NewPatient("Boris Ivanov", "Boris", date(1975, 1, 2), "+4930222"),
+    NewPatient("陈 Chen", "陈", date(1990, 12, 31)),
+)
+"""One to be reached by mail, one by text message alone, one not at all."""
 
 
 @dataclass(frozen=True)
@@ -49,41 +56,28 @@ async def world(database: Database) -> World:
 
 
 async def make_world(database: Database) -> World:
-    clinics = [_clinic("north"), _clinic("south")]
-    staff = [Person(id=new_id(), name=name, created_at=NOW) for name in ("Dr Ida Weiss", "Dr Omar Haddad", "Sam Desk")]
-    patients = [
-        _patient(clinics[0], "Anna Müller", "1980-05-01", "anna@example.org", "+4930111"),
-        _patient(clinics[0], "Boris Ivanov", "1975-01-02", None, "+4930222"),
-        _patient(clinics[0], "陈 Chen", "1990-12-31", None, None),
-    ]
-    visit = VisitType(
-        clinic_id=clinics[0].id,
-        id=new_id(),
-        name="Follow-up",
-        length_min=30,
-        buffer_after_min=10,
-        grid_min=10,
-        lead_time_min=120,
-        cutoff_min=60,
-        created_at=NOW,
-    )
     async with database.writing() as session:
-        session.add_all([*clinics, *staff, *(person for person, _ in patients)])
-        await session.flush()
-        session.add_all(
-            Membership(clinic_id=clinics[0].id, person_id=person.id, role=role, created_at=NOW)
-            for person, role in zip(staff, ("doctor", "doctor", "scheduler"), strict=True)
+        clinic, other = await add_clinic(session, "north", NOW), await add_clinic(session, "south", NOW)
+        doctor = await add_staff(session, clinic, "Dr Ida Weiss", StaffRole.DOCTOR, NOW)
+        colleague = await add_staff(session, clinic, "Dr Omar Haddad", StaffRole.DOCTOR, NOW)
+        scheduler = await add_staff(session, clinic, "Sam Desk", StaffRole.SCHEDULER, NOW)
+        anna, boris, chen = [await add_patient(session, clinic, new, NOW) for new in PATIENTS]
+        visit = VisitType(
+            clinic_id=clinic.id,
+            id=new_id(),
+            name="Follow-up",
+            length_min=30,
+            buffer_after_min=10,
+            grid_min=10,
+            lead_time_min=120,
+            cutoff_min=60,
+            created_at=NOW,
         )
-        session.add_all(patient for _, patient in patients)
-        session.add(visit)
-        await session.flush()
-        session.add_all(_hours(clinics[0].id, person.id) for person in staff[:2])
-    doctor, colleague, scheduler = (person.id for person in staff)
-    anna, boris, chen = (patient.id for _, patient in patients)
+        session.add_all([visit, _hours(clinic.id, doctor), _hours(clinic.id, colleague)])
     return World(
         database=database,
-        clinic=scope_of(clinics[0]),
-        other_clinic=scope_of(clinics[1]),
+        clinic=clinic,
+        other_clinic=other,
         doctor=doctor,
         colleague=colleague,
         scheduler=scheduler,
@@ -93,39 +87,6 @@ async def make_world(database: Database) -> World:
         visit=visit.id,
         events=Events(),
     )
-
-
-def _clinic(slug: str) -> Clinic:
-    return Clinic(
-        id=new_id(),
-        slug=slug,
-        name=f"{slug.title()} Heart Clinic",
-        neutral_name=f"{slug.title()} Practice",
-        phone="+49301234",
-        zone="Europe/Berlin",
-        country="DE",
-        language="en",
-        emergency_text="Ring 112.",
-        created_at=NOW,
-    )
-
-
-def _patient(clinic: Clinic, name: str, born: str, email: str | None, phone: str | None) -> tuple[Person, Patient]:
-    person = Person(id=new_id(), name=name, created_at=NOW)
-    patient = Patient(
-        clinic_id=clinic.id,
-        id=new_id(),
-        person_id=person.id,
-        name=name,
-        first_name=name.split(maxsplit=1)[0],
-        search_key=search_key(name),
-        birth_date=date.fromisoformat(born),
-        phone=phone,
-        email=email,
-        language="en",
-        created_at=NOW,
-    )
-    return person, patient
 
 
 def _hours(clinic_id: str, person_id: str) -> Schedule:
