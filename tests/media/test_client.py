@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
+from pytest_aiohttp.plugin import AiohttpServer
 
 from media.api import DownOffer, NodeEvent, NodeEventKind, NodeRefusal
 from media.client import EVENT_LINE_LIMIT_BYTES, NodeClient, NodeRefused, NodeUnreachable
@@ -24,20 +25,17 @@ class Served:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
+async def served(aiohttp_server: AiohttpServer) -> AsyncIterator[Served]:
     async def handle(request: web.Request) -> web.StreamResponse:
         made.asked.append(request)
         return await made.answer(request)
 
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with NodeClient(f"http://127.0.0.1:{runner.addresses[0][1]}/", "secret") as client:
+    server = await aiohttp_server(app, shutdown_timeout=0.1)
+    async with NodeClient(str(server.make_url("/")), "secret") as client:
         made = Served(client)
         yield made
-    await runner.cleanup()
 
 
 def says(text: str, status: int = 200) -> Answer:
