@@ -79,8 +79,9 @@ export class Controls {
     this.settings = new Control("open-settings", "control--second", () => acts.panel("settings"));
     this.more = new Control("more", "control--more", () => this.toggleMore());
     this.out = new Control("leave", "control--out", () => (this.isHost() ? acts.end() : acts.leave()));
+    // Before the press itself: a dialog that opens gives the focus back to what is still on the screen then.
     for (const each of [this.chat, this.people, this.share, this.record, this.phone, this.settings]) {
-      each.root.addEventListener("click", () => this.closeMore());
+      each.root.addEventListener("click", () => this.closeMore(), { capture: true });
     }
     const order = [
       this.mute,
