@@ -45,6 +45,27 @@ def open_room(**more: Any) -> dict[str, Any]:
     return room(PATIENT, [DOCTOR, PATIENT], **more)
 
 
+async def test_a_doctor_whose_first_device_is_gone_goes_on_with_the_second(fake: FakeRoom, open_page: OpenPage) -> None:
+    you = room(DOCTOR, [])["you"] | {"state": "waiting", "second_device": True, "device": "d2"}
+    fake.snapshots["doctor"] = bare(DOCTOR) | {"you": you}
+    fake.answers["allow_device"] = {"ok": False, "error": "not_allowed", "message": "No.", "limit": None}
+    page = await open_page("/room/doctor")
+    await page.click("#take-over")
+    assert "still open on the other device" in await page.inner_text("#not-taken-over")
+    fake.answers["allow_device"] = {"ok": True}
+    await page.click("#take-over")
+    await until(lambda: len(fake.sent("allow_device")) == 2)
+    assert fake.sent("allow_device")[1].items() >= {"participant_id": "doctor", "device": "d2"}.items()
+    await fake.push("doctor", room(DOCTOR, [DOCTOR, PATIENT]))
+    await page.wait_for_selector("#visit")
+
+
+async def test_a_patients_second_device_cannot_let_itself_in(fake: FakeRoom, open_page: OpenPage) -> None:
+    told = bare(PATIENT)
+    page = await enter(fake, open_page, told | {"you": told["you"] | {"second_device": True}})
+    assert await page.locator("#take-over").count() == 0
+
+
 # ── devices (C38, C40) ──
 
 

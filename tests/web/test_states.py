@@ -67,6 +67,7 @@ def doctor_states() -> dict[str, dict[str, Any]]:
     blocked = [{"participant_id": "b", "name": "Tomas"}]
     return {
         "alone": room(DOCTOR, [DOCTOR]),
+        "second-device": bare(DOCTOR) | {"you": room(DOCTOR, [])["you"] | {"state": "waiting", "second_device": True}},
         "lobby": room(DOCTOR, [DOCTOR], waiting=door),
         "three": room(DOCTOR, [DOCTOR, PATIENT, GUEST | OFF, away], mode="relay", recording=running),
         "asking": room(DOCTOR, [DOCTOR, PATIENT, GUEST], recording=asked("asking", answers)),

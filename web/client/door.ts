@@ -16,6 +16,8 @@ export interface DoorActs {
   enter(): void;
   leave(): void;
   comeBack(): void;
+  /** This device instead of the one that was first, when that one is gone; resolves with why not, in words. */
+  takeOver(): Promise<string>;
 }
 
 export type DoorState = "check" | "waiting" | "gone" | "closed" | "reload";
@@ -199,9 +201,20 @@ export class Door {
       { id: "open-devices", on: { click: () => void this.acts.open() } },
       "secondary",
     );
-    if (this.actions.dataset.for !== `waiting ${this.opened}`)
-      this.actions.replaceChildren(...(this.opened ? [leave] : [open, leave]));
-    this.actions.dataset.for = `waiting ${this.opened}`;
+    const takeOver = button(t("Go on here"), { id: "take-over", on: { click: () => void this.takeOver() } });
+    const isDoctors = you.second_device && you.rights.includes("admit");
+    const wanted = `waiting ${this.opened} ${isDoctors}`;
+    if (this.actions.dataset.for !== wanted)
+      this.actions.replaceChildren(...(isDoctors ? [takeOver] : []), ...(this.opened ? [] : [open]), leave);
+    this.actions.dataset.for = wanted;
+    if (isDoctors) {
+      setText(this.title, t("This visit is already open on another device"));
+      setText(
+        this.lead,
+        t("If you closed it there, go on here. Otherwise choose “Move the visit there” on that device."),
+      );
+      return;
+    }
     if (you.second_device) {
       setText(this.title, t("This visit is already open on another device"));
       setNodes(
@@ -223,6 +236,11 @@ export class Door {
           t("Waiting since {time}", { time: hourMinute(you.waiting_since) }),
         ),
       );
+  }
+
+  private async takeOver(): Promise<void> {
+    const words = await this.acts.takeOver();
+    if (words) this.more.replaceChildren(h("p", { id: "not-taken-over", role: "alert" }, words));
   }
 
   private showGone(state: DoorState, words: { title: string; text: string; mayReturn: boolean }): void {

@@ -84,6 +84,7 @@ class Visit {
         enter: () => this.enter(),
         leave: () => void this.leave(),
         comeBack: () => this.comeBack(),
+        takeOver: () => this.takeOver(),
       },
       () => this.skewMs,
     );
@@ -326,6 +327,16 @@ class Visit {
   private forget(): void {
     this.memory.write({ entered: false });
     if (config.role === "doctor") location.assign(config.back_url);
+  }
+
+  private async takeOver(): Promise<string> {
+    if (!this.socket || !this.room) return "";
+    const { participant_id, device } = this.room.you;
+    const reply = await this.socket.send("allow_device", { participant_id, device });
+    if (!isRefusal(reply)) return "";
+    return reply.error === "not_allowed"
+      ? t("The visit is still open on the other device. Close it there, or move the visit from there.")
+      : reply.message;
   }
 
   private comeBack(): void {
