@@ -28,7 +28,7 @@ from signaling.scene import Tools
 from signaling.sockets import Sockets
 from signaling.store import MemoryStore, RoomStore
 from signaling.tasks import TaskOwner
-from signaling.words import Clock, Departure, ParticipantId, PersonId, RoomId, SessionId, utc_now
+from signaling.words import Clock, ParticipantId, PersonId, RoomId, SessionId, utc_now
 
 SOCKET_PATH = "/socket.io"
 PING_INTERVAL_S = 8
@@ -149,12 +149,6 @@ class Signaling:
     async def refresh_room(self, room_id: RoomId) -> None:
         """The clinic's facts changed: a guest link made, a link closed, a visit cancelled or put back, a new name."""
         await self._conductor.refresh(room_id)
-
-    async def disconnect_participation(
-        self, room_id: RoomId, participant_id: ParticipantId, reason: Departure = Departure.LINK_CLOSED
-    ) -> None:
-        """Puts this participation out of its room at once, on every server; the clinic has stored why."""
-        await self._conductor.apply(room_id, c.Departed(participant_id, reason))
 
     # ── What repeats ─────────────────────────────────────────────────────────────────────────────────────────
 

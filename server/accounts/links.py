@@ -84,15 +84,6 @@ async def close_links(
     return [link.id for link in links]
 
 
-async def reopen_links(session: AsyncSession, subject_id: str, reason: str) -> None:
-    """Undoes a closing of this reason that was never a revocation (a visit ended by mistake)."""
-    await session.execute(
-        update(Link)
-        .where(Link.subject_id == subject_id, Link.closed_reason == reason)
-        .values(closed_at=None, closed_reason=None)
-    )
-
-
 async def touch(session: AsyncSession, link: Link, *, right: bool, now: datetime) -> None:
     """Counts a try at a page link: a right one clears the count, the fifth wrong one in a row locks this link."""
     if right:
@@ -111,12 +102,6 @@ async def touch(session: AsyncSession, link: Link, *, right: bool, now: datetime
             subject=("link", link.id),
             now=now,
         )
-
-
-async def replay_revocation(session: AsyncSession, link_id: str, at: datetime) -> None:
-    """After a restore: closes a link that the list says was revoked."""
-    closed = update(Link).where(Link.id == link_id, Link.closed_at.is_(None))
-    await session.execute(closed.values(closed_at=at, closed_reason="revoked"))
 
 
 async def _close(session: AsyncSession, link: Link, reason: str, now: datetime, *, revoked: bool) -> None:

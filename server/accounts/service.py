@@ -9,26 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.accounts.models import Clinic, Membership, Patient, Person
+from server.accounts.models import Clinic, Patient, Person
 from server.accounts.sessions import Opened
 from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
 from server.errors import not_found
 from server.names import search_key
-from server.permissions import StaffRole
-
-SEARCH_MAX = 20
-
-
-@dataclass(frozen=True, slots=True)
-class StaffMember:
-    """A person with a role in a clinic, as lists and choices show them."""
-
-    person_id: str
-    name: str
-    role: StaffRole
-    always_relay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +61,6 @@ async def get_clinic(session: AsyncSession, clinic_id: str) -> ClinicScope:
     return scope_of(clinic)
 
 
-async def staff_of(session: AsyncSession, clinic_id: str, role: StaffRole) -> list[StaffMember]:
-    """The clinic's active people in this role, by name."""
-    query = (
-        select(Person.id, Person.name, Membership.always_relay)
-        .join(Membership, Membership.person_id == Person.id)
-        .where(Membership.clinic_id == clinic_id, Membership.role == role.value, Membership.is_active)
-        .order_by(Person.name)
-    )
-    return [StaffMember(row.id, row.name, role, row.always_relay) for row in await session.execute(query)]
-
-
 async def person_names(session: AsyncSession, person_ids: set[str]) -> dict[str, str]:
     """Names by person id, for those that exist."""
     if not person_ids:
@@ -103,21 +79,6 @@ async def get_patient(session: AsyncSession, clinic_id: str, patient_id: str) ->
     if patient is None:
         raise not_found()
     return patient
-
-
-async def search_patients(session: AsyncSession, clinic_id: str, text: str) -> list[Patient]:
-    """Patients whose name holds every word of `text`, whatever its case and accents, or born on that date."""
-    words = search_key(text).split()
-    if not words:
-        return []
-    query = select(Patient).where(Patient.clinic_id == clinic_id).order_by(Patient.name, Patient.id)
-    born = _date(text)
-    if born is not None:
-        query = query.where(Patient.birth_date == born)
-        return list((await session.scalars(query.limit(SEARCH_MAX))).all())
-    for word in words:
-        query = query.where(Patient.search_key.contains(word, autoescape=True))
-    return list((await session.scalars(query.limit(SEARCH_MAX))).all())
 
 
 async def create_patient(
@@ -162,10 +123,3 @@ async def note_sign_in(session: AsyncSession, clinic_id: str, person_id: str, op
         subject=("session", opened.id),
         now=now,
     )
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError:
-        return None

@@ -1,19 +1,17 @@
-"""What an appointment and hours may be: zones, status changes, hours that make sense. Pure.
+"""What an appointment may be: its zone, its changes of status, its five-minute starts. Pure.
 
 Which starts are offered is decided in `slots.py`; permissions of the actor in `server/permissions.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from server.errors import DomainError, FormError
+from server.errors import DomainError
 from signaling.words import Code
 
 
@@ -71,29 +69,6 @@ def check_change(old: Status, new: Status) -> None:
     """Raises wrong_phase unless an appointment may go from `old` to `new`."""
     if new not in MAY_BECOME[old]:
         raise DomainError(Code.WRONG_PHASE, "The appointment has changed meanwhile. Nothing was done; look again.")
-
-
-def check_hours(opens_min: int, closes_min: int, valid_from: date, valid_until: date | None) -> None:
-    """Raises FormError for hours that end before they start or a range of dates that ends before it begins."""
-    problems: dict[str, str] = {}
-    if not 0 <= opens_min < 1440:
-        problems["opens"] = "The opening time must lie within the day."
-    if not opens_min < closes_min <= opens_min + 1440:
-        problems["closes"] = "The hours end before they start. For a night, say that they end on the next day."
-    if opens_min % 5 or closes_min % 5:
-        problems["opens"] = "Hours begin and end on a multiple of five minutes."
-    if valid_until is not None and valid_until < valid_from:
-        problems["valid_until"] = "The last date lies before the first."
-    if problems:
-        raise FormError(problems)
-
-
-def check_apart(spans: Iterable[tuple[int, int]]) -> None:
-    """Raises conflict when two exceptions of one kind on one date overlap."""
-    ordered = sorted(spans)
-    for (_, end), (start, _) in pairwise(ordered):
-        if start < end:
-            raise DomainError(Code.CONFLICT, "These hours overlap others of that day. Change one of them.")
 
 
 def check_five_minutes(starts_at: datetime, length: timedelta) -> None:

@@ -28,11 +28,6 @@ class Weekly:
             return False
         return self.interval == 1 or ((_monday(day) - _monday(first)).days // 7) % self.interval == 0
 
-    def as_text(self) -> str:
-        days = ",".join(DAYS[n] for n in sorted(self.weekdays))
-        every = f";INTERVAL={self.interval}" if self.interval > 1 else ""
-        return f"FREQ=WEEKLY{every};BYDAY={days}"
-
 
 def parse_weekly(text: str) -> Weekly:
     """Reads `FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,WE`, or FREQ=DAILY (every day). Raises malformed for anything else."""

@@ -18,7 +18,6 @@ import numpy as np
 
 from media.logformat import (
     MAGIC,
-    ChunkMark,
     EndRecord,
     FrameKind,
     KeyRecord,
@@ -28,7 +27,6 @@ from media.logformat import (
     ReportRecord,
     TrackRecord,
     json_frame,
-    pack_mark,
     pack_packet,
     pack_report,
     pack_track,
@@ -233,9 +231,6 @@ class GoldenLog:
 
     def mark(self, at_s: float, kind: str, participant_id: str | None = None, **detail: object) -> None:
         self._marks.append(MarkRecord(self.ns(at_s), kind, participant_id, dict(detail)))
-
-    def chunk_mark(self, track: Track, at_s: float, kind: str) -> None:
-        self._records.append((at_s, track.participant_id, pack_mark(ChunkMark(track.number, self.ns(at_s), kind, {}))))
 
     def write(self, end_s: float | None, reason: str = "ended") -> Path:
         """The log's file; without an end it is as a crash leaves it."""

@@ -10,7 +10,7 @@ from socketio.exceptions import ConnectionError as SocketError
 
 from media.api import CapturePhase, CaptureState, DownOffer, NodeEventKind
 from signaling.service import build_signaling
-from signaling.words import Departure, ParticipantId, Role, RoomId
+from signaling.words import Role, RoomId
 from tests.signaling.clinic import MemoryClinic
 from tests.signaling.house import House
 from tests.signaling.test_record import agree, asked, connected, recorded
@@ -178,15 +178,6 @@ async def test_a_closed_link_ends_the_socket_at_once(house: House) -> None:
     await patient.is_over.wait()
     assert patient.snapshot["you"]["reason"] == "link_closed"
     await doctor.sees(lambda s: not s["direct"])
-
-
-async def test_a_participation_is_put_out_on_whichever_server_it_is(two_servers: House) -> None:
-    patient = await two_servers.page("patient", server=two_servers.servers[1])
-    await patient.sees(lambda s: s["you"])
-    await two_servers.servers[0].signaling.disconnect_participation(
-        ROOM, ParticipantId("patient"), Departure.LINK_CLOSED
-    )
-    await patient.is_over.wait()
 
 
 async def test_facts_older_than_an_admission_do_not_close_the_visit(house: House) -> None:

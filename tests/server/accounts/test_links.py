@@ -73,29 +73,6 @@ async def test_only_a_revocation_goes_on_the_list(
         assert await session.scalar(select(func.count()).select_from(Deletion)) == listed
 
 
-async def test_an_undone_ending_opens_the_link_again_but_never_a_revoked_one(
-    database: Database, clinic_id: str
-) -> None:
-    token = await make(database, clinic_id)
-    async with database.writing() as session:
-        await links.close_links(session, "a1", "ended", NOW)
-        await links.reopen_links(session, "a1", "ended")
-    assert await code_of(database, token) is None
-    async with database.writing() as session:
-        await links.close_links(session, "a1", "wrong_person", NOW, revoked=True)
-        await links.reopen_links(session, "a1", "ended")
-    assert await code_of(database, token) is Code.LINK_CLOSED
-
-
-async def test_a_replayed_list_closes_a_link_a_restore_brought_back(database: Database, clinic_id: str) -> None:
-    token = await make(database, clinic_id)
-    async with database.writing() as session:
-        link = await links.load_link(session, token)
-        assert link is not None
-        await links.replay_revocation(session, link.id, NOW)
-    assert await code_of(database, token) is Code.LINK_CLOSED
-
-
 async def test_one_kind_of_link_opens_no_other_door(database: Database, clinic_id: str) -> None:
     token = await make(database, clinic_id, LinkKind.VISIT)
     assert await code_of(database, token, LinkKind.PAGE) is Code.NOT_FOUND

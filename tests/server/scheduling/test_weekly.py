@@ -44,10 +44,10 @@ def test_a_rule_that_hours_don_t_use_is_refused(text: str) -> None:
     first=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
 )
 def test_falls_on_the_dates_that_dateutil_names(named: set[str], interval: int, first: date) -> None:
-    rule = parse_weekly(f"FREQ=WEEKLY;INTERVAL={interval};BYDAY={','.join(sorted(named))}")
+    text = f"FREQ=WEEKLY;INTERVAL={interval};BYDAY={','.join(sorted(named))}"
+    rule = parse_weekly(text)
     start = datetime(first.year, first.month, first.day)  # noqa: DTZ001 (wall clock)
     expected = {
-        moment.date()
-        for moment in rrulestr(rule.as_text(), dtstart=start).between(start, start + timedelta(days=60), inc=True)
+        moment.date() for moment in rrulestr(text, dtstart=start).between(start, start + timedelta(days=60), inc=True)
     }
     assert {first + timedelta(days=n) for n in range(61) if rule.falls_on(first + timedelta(days=n), first)} == expected
