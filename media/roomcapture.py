@@ -38,17 +38,22 @@ class RoomCapture:
         self._session: CaptureSession | None = None
         self._grant: CaptureGrant | None = None
         self._paused_for_newcomer = False
+        self._last = CaptureState()
+        self._closed: set[tuple[str, int]] = set()
 
     def state(self) -> CaptureState:
+        """Of the segment that is open, else of the one that was last: why it stopped is still to be heard."""
         if self._session is None:
-            return CaptureState()
+            return self._last
         state = self._session.state()
         if self._paused_for_newcomer and state.phase is CapturePhase.PAUSED:
             return state.model_copy(update={"reason": PAUSED_FOR_NEWCOMER})
         return state
 
     def grant(self, grant: CaptureGrant, admitted: set[str]) -> CaptureState:
-        """Everybody admitted must be named; the segment opens with its first grant. Raises Refused."""
+        """Everybody admitted must be named; the segment opens with its first grant, and once. Raises Refused."""
+        if (grant.recording_id, grant.segment) in self._closed:
+            raise Refused(NodeRefusal.STALE_REVISION, "the log of this segment is closed")
         if admitted - grant.keys.keys():
             raise Refused(NodeRefusal.GRANT_INCOMPLETE, "somebody admitted has not agreed")
         session = self._session
@@ -62,8 +67,11 @@ class RoomCapture:
             self._paused_for_newcomer = False
             session.set_grant(grant.running, grant.keys)
         except ValueError:
-            if opened:
+            if opened:  # nothing was written: a grant that can be read may still open this segment
+                before = self._last
                 self._close("malformed_grant")
+                self._closed.discard((grant.recording_id, grant.segment))
+                self._last = before
             raise Refused(NodeRefusal.MALFORMED, "a key is not 256 bits of base64") from None
         self._grant = grant
         for layer, cname in self._layers():
@@ -130,6 +138,8 @@ class RoomCapture:
         if session is None:
             return
         session.stop(reason)
+        self._last = session.state()
+        self._closed.add((session.header.recording_id, session.header.segment))
         for layer, _ in self._layers():
             if layer.capture is session:
                 layer.capture = None

@@ -240,6 +240,24 @@ async def test_a_key_that_is_none_is_malformed_and_leaves_nothing_running(runnin
     await client.admit("r", "a", admitted=True)
     assert await refused(client.grant("r", grant("a", key="AAAA"))) is NodeRefusal.MALFORMED
     assert (await client.state()).rooms["r"].capture.phase is CapturePhase.OFF
+    assert (await client.grant("r", grant("a"))).phase is CapturePhase.RUNNING
+
+
+async def test_a_stopped_segment_says_why_and_is_never_opened_again(running: RunningNode) -> None:
+    client = running.client
+    await client.create_room("r")
+    await client.admit("r", "a", admitted=True)
+    await client.grant("r", grant("a"))
+    await client.stop_capture("r", "rec", "withdrawn")
+    state = (await client.state()).rooms["r"].capture
+    assert (state.recording_id, state.segment, state.phase, state.reason) == (
+        "rec",
+        1,
+        CapturePhase.STOPPED,
+        "withdrawn",
+    )
+    assert await refused(client.grant("r", grant("a"))) is NodeRefusal.STALE_REVISION
+    assert (await client.grant("r", grant("a", segment=2))).phase is CapturePhase.RUNNING
 
 
 async def test_stopping_what_does_not_run_is_fine(running: RunningNode) -> None:
