@@ -1,0 +1,83 @@
+"""`bedside jobs` is killed in the middle of a film (C123): the next process makes it from the same logs."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from server import keys
+from server.config import Settings, load_settings
+from server.db import Database
+from tests.server.encounters.test_film import Recorded, recorded
+from tests.server.visits import VisitCast, make_visit_cast
+from tests.support.bedside import BIN, clean_environment, is_ready
+from tests.support.processes import Program, free_port, wait_until
+
+__all__ = ["recorded"]
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@dataclass
+class Installation:
+    """A folder with a migrated database and a visit in it, for real processes to work on."""
+
+    folder: Path
+    environment: dict[str, str]
+    settings: Settings
+    cast: VisitCast
+
+    def start_jobs(self, name: str) -> Program:
+        port = free_port()
+        environment = {**self.environment, "BEDSIDE_JOBS_PORT": str(port)}
+        log = self.folder / f"{name}.log"
+        program = Program([BIN / "bedside", "jobs"], log=log, env=environment, cwd=self.folder)
+        program.wait_ready(lambda: is_ready(f"http://127.0.0.1:{port}"), 40)
+        return program
+
+    def film_state(self) -> str:
+        with sqlite3.connect(self.settings.var / "bedside.db", timeout=10) as connection:
+            return str(connection.execute("SELECT state FROM film").fetchone()[0])
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[Installation]:
+    given = {"BEDSIDE_ENV": "development", "BEDSIDE_VAR": str(tmp_path / "var")}
+    environment = {**clean_environment(), **given}
+    migrate = Program([BIN / "bedside", "migrate"], log=tmp_path / "migrate.log", env=environment, cwd=tmp_path)
+    assert migrate.wait(60) == 0, migrate.output()
+    settings = load_settings(given)
+    database = Database(settings.database)
+    cast = await make_visit_cast(database, keys.open_vault(settings))
+    cast.clock.now = datetime.now(UTC)
+    yield Installation(tmp_path, environment, settings, cast)
+    await database.close()
+
+
+async def test_a_film_whose_maker_was_killed_is_made_by_the_next(
+    house: Installation, recorded: Recorded, tmp_path: Path
+) -> None:
+    for segment in (1, 2):
+        await recorded.store_log(tmp_path, segment)
+    await recorded.stop()
+    first = house.start_jobs("first")
+    wait_until(lambda: house.film_state() == "composing", 60, "the film is begun", every_s=0.01)
+    first.send(signal.SIGKILL)
+    first.wait()
+    assert house.film_state() == "composing"
+
+    second = house.start_jobs("second")
+    try:
+        wait_until(lambda: house.film_state() == "ready", 90, "the film is made")
+    finally:
+        assert second.stop() == 0, second.output()
+    film = await recorded.film()
+    assert film.duration_s is not None
+    assert film.duration_s > 10
+    assert list((house.settings.var / "run").glob("film-*")) == []
