@@ -46,6 +46,9 @@ export class Dialog {
     if (!this.root.open) return;
     const had = this.root.contains(document.activeElement);
     this.root.close();
-    if (had && this.opener instanceof HTMLElement && this.opener.isConnected) this.opener.focus();
+    if (!had || !(this.opener instanceof HTMLElement) || !this.opener.isConnected) return;
+    this.opener.focus();
+    // The browser has given it the focus already, without scrolling to it.
+    this.opener.scrollIntoView({ block: "nearest" });
   }
 }
