@@ -129,6 +129,14 @@ async def load_denied(session: AsyncSession, clinic: ClinicScope, since: datetim
     return list(await session.scalars(query.order_by(VisitCard.at)))
 
 
+async def mark_denied_seen(session: AsyncSession, clinic: ClinicScope, card_id: str, now: datetime) -> None:
+    """The desk took note of this "no", the first time counts. Raises not_found."""
+    card = await session.get(VisitCard, (clinic.id, card_id))
+    if card is None or card.identity != "denied":
+        raise not_found()
+    card.seen_at = card.seen_at or now
+
+
 async def _behind(session: AsyncSession, link: Link) -> tuple[Visit, Participant | None]:
     if link.kind == LinkKind.GUEST:
         guest = await session.get(Participant, (link.clinic_id, link.subject_id))

@@ -24,7 +24,7 @@ from server.error_pages import wants_json
 from server.errors import DomainError, FormError, not_found
 from server.forms import parse_form
 from server.pages import render
-from server.permissions import anybody, holds_visit, is_doctor, is_visitor
+from server.permissions import anybody, holds_visit, is_doctor, is_visitor, may_book
 from server.routing import Route, see_other
 from server.scheduling.service import Act
 from server.scheduling.wording import when
@@ -71,6 +71,14 @@ async def show_not_me(request: web.Request) -> web.Response:
     """After a "no": the clinic's number and nothing of the visit."""
     await _look(request)
     return render(request, "encounters/not_me.html")
+
+
+async def mark_denied_seen(request: web.Request) -> web.Response:
+    """Somebody at the desk rang the patient: the "no" leaves the board."""
+    clinic = context.clinic(request)
+    async with context.database(request).writing() as session:
+        await doors.mark_denied_seen(session, clinic, request.match_info["card"], context.now(request))
+    return see_other(f"/c/{clinic.slug}/board")
 
 
 async def show_countdown(request: web.Request) -> web.Response:
@@ -231,6 +239,7 @@ ROUTES = [
     Route("GET", "/v/{token}/not-me", show_not_me, anybody, "door_not_me"),
     Route("GET", "/visits/{participation_id}", show_room, is_visitor, "visitor_room", uses_camera=True),
     Route("GET", "/visits/{participation_id}/closing", show_closing, is_visitor, "visit_closing"),
+    Route("POST", "/c/{clinic}/denied/{card}/seen", mark_denied_seen, may_book, "door_denied_seen"),
     Route("POST", "/c/{clinic}/visits/{encounter_id}/guests", invite_guest, is_doctor, "guest_invite"),
     *filmviews.ROUTES,
 ]

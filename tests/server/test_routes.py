@@ -42,7 +42,7 @@ WHO_MAY = {
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
     SOMEBODY: "film_play film_state film_grant film_retry doctor_room visit_summary note note_draft "
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
-    BOOKS: "page_link.read_out "
+    BOOKS: "page_link.read_out door_denied_seen "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from server import context
@@ -240,9 +241,18 @@ async def test_somebody_who_said_no_at_the_door_is_told_to_the_desk(desk: Desk) 
                 at=site.clock(),
             )
         )
-    text = await (await (await site.signed_in(cast.scheduler)).get(f"{desk.root}/board")).text()
+    scheduler = await site.signed_in(cast.scheduler)
+    text = await (await scheduler.get(f"{desk.root}/board")).text()
     assert "neither the patient nor helping them" in text
     assert "+493023125101" in text
+    (seen,) = re.findall(rf'action="({desk.root}/denied/[^"]+/seen)"', text)
+    for who, browser in (await desk.everybody()).items():
+        if who not in STAFF:
+            assert (await browser.post(seen)).status in (401, 403, 404), who
+    assert "neither the patient" in await (await scheduler.get(f"{desk.root}/board")).text()
+    assert (await scheduler.post(f"{desk.root}/denied/nothing/seen")).status == 404
+    assert (await scheduler.post(seen)).status == 303
+    assert "neither the patient" not in await (await scheduler.get(f"{desk.root}/board")).text()
 
 
 async def test_in_a_visit_a_doctor_s_pages_hide_every_other_patient_s_name(desk: Desk) -> None:
