@@ -31,7 +31,6 @@ ROLES = {
     "scheduler": ["Mina Park"],
     "administrator": ["Peter Nov"],
     "patient": [PATIENT],
-    "family": ["Thomas Baker", "Lily Baker"],
 }
 TALL = 1000
 OVERFLOW = """() => {
@@ -177,7 +176,7 @@ PAGES: dict[str, Row] = {
     "incidents": Row("administrator", at(f"{HERE}/incidents")),
     "clinic": Row("doctor", at(f"{HERE}/clinic")),
     "mine.home": Row("patient", at(f"{HERE}/my")),
-    "mine": Row("family", at(f"{HERE}/my")),
+    "mine": Row("patient", at(f"{HERE}/my")),
     "door_early": Row("stranger", lambda world: world.early_link()),
     "door": Row("visitor", lambda world: clinic.visit_link(world.bedside)),
     "door_not_me": Row("visitor", lambda world: clinic.visit_link(world.bedside) + "/not-me"),
