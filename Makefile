@@ -10,7 +10,7 @@ UV := uv==0.13.9
 WEB_SOURCES := $(shell find web/client web/styles web/assets -type f 2>/dev/null) web/build.mjs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench soak clean lock web webtest
+.PHONY: help run test lint bench soak messages clean lock web webtest
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -44,6 +44,12 @@ webtest: web/dist/manifest.json
 	@cd web && $(NODE_PATH) npm test --silent
 
 web: web/dist/manifest.json ## build what the browser gets
+
+POT := artifacts/bedside.pot
+messages: $(VENV)/.installed ## every sentence that somebody sees, as a template for translators
+	@mkdir -p $(dir $(POT))
+	@$(BIN)/pybabel --quiet extract --mapping-file=pyproject.toml --project=bedside --no-location \
+	  --keywords=DomainError:2 --keywords=Refused:2 --keywords=t --keywords=tn --output-file=$(POT) .
 
 clean: ## remove what was built and fetched; var/ stays
 	rm -rf $(VENV) web/node_modules web/dist dist build artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis

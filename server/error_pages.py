@@ -13,18 +13,18 @@ from jinja2 import TemplateError
 from server import context
 from server.errors import FormError
 from server.pages import render
-from signaling.words import STATUS, TEXT, Code, Refused
+from signaling.words import N_, STATUS, TEXT, Code, Refused
 
 TITLES = {
-    Code.NOT_FOUND: "We couldn't find that",
-    Code.LINK_CLOSED: "This link is closed",
-    Code.VISIT_OVER: "This visit is over",
-    Code.NOT_SIGNED_IN: "Please sign in",
-    Code.NOT_ALLOWED: "That isn't open to you",
-    Code.CROSS_SITE: "That came from another site",
-    Code.INTERNAL: "Something went wrong on our side",
-    Code.UNAVAILABLE: "Not available just now",
-    Code.TOO_MANY: "Please wait a moment",
+    Code.NOT_FOUND: N_("We couldn't find that"),
+    Code.LINK_CLOSED: N_("This link is closed"),
+    Code.VISIT_OVER: N_("This visit is over"),
+    Code.NOT_SIGNED_IN: N_("Please sign in"),
+    Code.NOT_ALLOWED: N_("That isn't open to you"),
+    Code.CROSS_SITE: N_("That came from another site"),
+    Code.INTERNAL: N_("Something went wrong on our side"),
+    Code.UNAVAILABLE: N_("Not available just now"),
+    Code.TOO_MANY: N_("Please wait a moment"),
 }
 RETRY_AFTER_S = {Code.UNAVAILABLE: 5, Code.NODE_DOWN: 5, Code.TOO_MANY: 60}
 CODES = {401: Code.NOT_SIGNED_IN, 403: Code.NOT_ALLOWED, 404: Code.NOT_FOUND, 413: Code.TOO_LONG, 503: Code.UNAVAILABLE}
@@ -62,7 +62,7 @@ def _page(
     request: web.Request, code: Code, values: dict[str, Any], *, status: int, headers: dict[str, str]
 ) -> web.Response:
     """The page; plain text where even its frame can't be made (nothing was built)."""
-    values |= {"heading": TITLES.get(code, "That didn't work"), "sign_in_url": _sign_in_url(request, code)}
+    values |= {"heading": TITLES.get(code, N_("That didn't work")), "sign_in_url": _sign_in_url(request, code)}
     try:
         return render(request, "errors/error.html", values, status=status, headers=headers)
     except (TemplateError, KeyError):

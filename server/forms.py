@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from server.errors import DomainError, FormError
-from signaling.words import Code
+from signaling.words import N_, Code
 
 FORM_LIMIT_BYTES = 64 * 1024
 FIELDS_MAX = 200
@@ -24,25 +24,25 @@ FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-dat
 M = TypeVar("M", bound=BaseModel)
 
 SENTENCES = {
-    "missing": "Enter {label}",
-    "string_too_short": "Enter {label}",
-    "string_too_long": "{Label} is too long: {max_length} characters at most",
-    "too_long": "{Label}: {max_length} at most",
-    "date_from_datetime_parsing": "{Label} must be a date, such as 2031-05-27",
-    "date_parsing": "{Label} must be a date, such as 2031-05-27",
-    "date_from_datetime_inexact": "{Label} must be a date, such as 2031-05-27",
-    "time_parsing": "{Label} must be a time, such as 14:30",
-    "datetime_parsing": "{Label} must be a date and a time",
-    "datetime_from_date_parsing": "{Label} must be a date and a time",
-    "int_parsing": "{Label} must be a whole number",
-    "enum": "Choose one of the answers for {label}",
-    "literal_error": "Choose one of the answers for {label}",
-    "bool_parsing": "Choose one of the answers for {label}",
-    "string_pattern_mismatch": "{Label} is not written as expected",
-    "greater_than_equal": "{Label} must be {ge} or more",
-    "less_than_equal": "{Label} must be {le} or less",
+    "missing": N_("Enter {label}"),
+    "string_too_short": N_("Enter {label}"),
+    "string_too_long": N_("{Label} is too long: {max_length} characters at most"),
+    "too_long": N_("{Label}: {max_length} at most"),
+    "date_from_datetime_parsing": N_("{Label} must be a date, such as 2031-05-27"),
+    "date_parsing": N_("{Label} must be a date, such as 2031-05-27"),
+    "date_from_datetime_inexact": N_("{Label} must be a date, such as 2031-05-27"),
+    "time_parsing": N_("{Label} must be a time, such as 14:30"),
+    "datetime_parsing": N_("{Label} must be a date and a time"),
+    "datetime_from_date_parsing": N_("{Label} must be a date and a time"),
+    "int_parsing": N_("{Label} must be a whole number"),
+    "enum": N_("Choose one of the answers for {label}"),
+    "literal_error": N_("Choose one of the answers for {label}"),
+    "bool_parsing": N_("Choose one of the answers for {label}"),
+    "string_pattern_mismatch": N_("{Label} is not written as expected"),
+    "greater_than_equal": N_("{Label} must be {ge} or more"),
+    "less_than_equal": N_("{Label} must be {le} or less"),
 }
-OTHERWISE = "{Label} is not written as expected"
+OTHERWISE = N_("{Label} is not written as expected")
 
 
 async def parse_form(request: web.Request, model: type[M]) -> M:

@@ -20,13 +20,14 @@ from markupsafe import Markup
 from server import context
 from server.permissions import StaffRole
 from server.routing import ROUTES, Route, route_of
+from signaling.words import N_
 
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 ROLE_WORDS = {
-    StaffRole.DOCTOR: "Doctor",
-    StaffRole.SCHEDULER: "Scheduler",
-    StaffRole.ADMINISTRATOR: "Administrator",
-    StaffRole.PRIVACY_OFFICER: "Privacy officer",
+    StaffRole.DOCTOR: N_("Doctor"),
+    StaffRole.SCHEDULER: N_("Scheduler"),
+    StaffRole.ADMINISTRATOR: N_("Administrator"),
+    StaffRole.PRIVACY_OFFICER: N_("Privacy officer"),
 }
 
 

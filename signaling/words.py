@@ -144,37 +144,45 @@ STATUS: dict[Code, int] = {
     Code.INTERNAL: 500,
 }
 
+
+def N_(sentence: str) -> str:  # noqa: N802 — gettext's own name for it
+    """Marks a sentence that is translated where it is shown, so that `make messages` finds it in its table."""
+    return sentence
+
+
 TEXT: dict[Code, str] = {
-    Code.MALFORMED: "That could not be read. Nothing was changed. Please try again.",
-    Code.TOO_LONG: "That is too long. Nothing was sent. Please shorten it and send it again.",
-    Code.TOO_MANY: "That was too much at once. Nothing is lost. Please wait a moment and try again.",
-    Code.RELOAD_NEEDED: "This page is out of date. What you typed is kept. Please reload the page.",
-    Code.NOT_SIGNED_IN: "You are not signed in here. Please open your link again, or sign in.",
-    Code.NOT_ALLOWED: "You may not do that here. Nothing was changed.",
-    Code.NOT_FOUND: "That could not be found. Please check the link, or ring the clinic.",
-    Code.CROSS_SITE: "That came from another site and was not accepted. Please use this clinic's own page.",
-    Code.LINK_CLOSED: "This link is closed. Please ring the clinic.",
-    Code.VISIT_OVER: "This visit is over. If you still need help, please ring the clinic.",
-    Code.NOT_YET_OPEN: "This visit is not open yet. The page opens by itself when it is time.",
-    Code.REMOVED: "You were taken out of this visit. If that was a mistake, please ring the clinic.",
-    Code.NOT_ADMITTED: "You are still in the waiting room. The doctor lets you in.",
-    Code.WRONG_PHASE: "That can't be done at this point of the visit. Nothing was changed.",
-    Code.STALE_REVISION: "Something changed in the meantime. Please look again and repeat it.",
-    Code.CONSENT_MISSING: "Not everybody has agreed, so nothing is recorded.",
-    Code.ALREADY_ANSWERED: "You have already answered that question. Your answer stands.",
-    Code.NODE_DOWN: "The clinic's media server can't be reached just now. A direct visit goes on; it is tried again.",
-    Code.UNSUPPORTED_SDP: "This browser's camera or sound can't be used with the clinic's server.",
-    Code.STORAGE_FULL: "There is no room left to record. The visit goes on without recording.",
-    Code.SLOT_TAKEN: "That time was taken in the meantime. Please choose another.",
-    Code.SLOT_NOT_OFFERED: "That time is not offered. Please choose another.",
-    Code.IN_THE_PAST: "That time has passed. Please choose another.",
-    Code.UNKNOWN_ZONE: "That time zone is not known. Please choose one from the list.",
-    Code.CONFLICT: "Somebody else changed this at the same time. Nothing is lost. Please look at both.",
-    Code.PRECONDITION_MISSING: "This page must be reloaded before it can be saved. What you typed is kept.",
-    Code.NOTE_SIGNED: "This note is signed and can't change any more. Please add an addendum.",
-    Code.NOTHING_RECORDED: "Nothing was recorded in this visit.",
-    Code.UNAVAILABLE: "That can't be done just now. Nothing is lost. Please try again in a moment.",
-    Code.INTERNAL: "Something went wrong on our side. Nothing you sent is lost. Please try again.",
+    Code.MALFORMED: N_("That could not be read. Nothing was changed. Please try again."),
+    Code.TOO_LONG: N_("That is too long. Nothing was sent. Please shorten it and send it again."),
+    Code.TOO_MANY: N_("That was too much at once. Nothing is lost. Please wait a moment and try again."),
+    Code.RELOAD_NEEDED: N_("This page is out of date. What you typed is kept. Please reload the page."),
+    Code.NOT_SIGNED_IN: N_("You are not signed in here. Please open your link again, or sign in."),
+    Code.NOT_ALLOWED: N_("You may not do that here. Nothing was changed."),
+    Code.NOT_FOUND: N_("That could not be found. Please check the link, or ring the clinic."),
+    Code.CROSS_SITE: N_("That came from another site and was not accepted. Please use this clinic's own page."),
+    Code.LINK_CLOSED: N_("This link is closed. Please ring the clinic."),
+    Code.VISIT_OVER: N_("This visit is over. If you still need help, please ring the clinic."),
+    Code.NOT_YET_OPEN: N_("This visit is not open yet. The page opens by itself when it is time."),
+    Code.REMOVED: N_("You were taken out of this visit. If that was a mistake, please ring the clinic."),
+    Code.NOT_ADMITTED: N_("You are still in the waiting room. The doctor lets you in."),
+    Code.WRONG_PHASE: N_("That can't be done at this point of the visit. Nothing was changed."),
+    Code.STALE_REVISION: N_("Something changed in the meantime. Please look again and repeat it."),
+    Code.CONSENT_MISSING: N_("Not everybody has agreed, so nothing is recorded."),
+    Code.ALREADY_ANSWERED: N_("You have already answered that question. Your answer stands."),
+    Code.NODE_DOWN: N_(
+        "The clinic's media server can't be reached just now. A direct visit goes on; it is tried again."
+    ),
+    Code.UNSUPPORTED_SDP: N_("This browser's camera or sound can't be used with the clinic's server."),
+    Code.STORAGE_FULL: N_("There is no room left to record. The visit goes on without recording."),
+    Code.SLOT_TAKEN: N_("That time was taken in the meantime. Please choose another."),
+    Code.SLOT_NOT_OFFERED: N_("That time is not offered. Please choose another."),
+    Code.IN_THE_PAST: N_("That time has passed. Please choose another."),
+    Code.UNKNOWN_ZONE: N_("That time zone is not known. Please choose one from the list."),
+    Code.CONFLICT: N_("Somebody else changed this at the same time. Nothing is lost. Please look at both."),
+    Code.PRECONDITION_MISSING: N_("This page must be reloaded before it can be saved. What you typed is kept."),
+    Code.NOTE_SIGNED: N_("This note is signed and can't change any more. Please add an addendum."),
+    Code.NOTHING_RECORDED: N_("Nothing was recorded in this visit."),
+    Code.UNAVAILABLE: N_("That can't be done just now. Nothing is lost. Please try again in a moment."),
+    Code.INTERNAL: N_("Something went wrong on our side. Nothing you sent is lost. Please try again."),
 }
 """What a person reads when a refusal brings no words of its own."""
 

@@ -20,8 +20,9 @@ from server.errors import not_found
 from server.pages import ROLE_WORDS, render
 from server.permissions import StaffRole, anybody
 from server.routing import Route, see_other
+from signaling.words import N_
 
-PATIENT_WORDS = "Patient"
+PATIENT_WORDS = N_("Patient")
 
 
 async def is_demo_allowed(settings: Settings, database: Database) -> bool:

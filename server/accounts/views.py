@@ -21,6 +21,7 @@ from server.middleware import client_address
 from server.pages import render
 from server.permissions import anybody, is_administrator, may_book
 from server.routing import Route, see_other
+from signaling.words import N_
 
 WRONG_SIGN_IN = "That e-mail address and password don't go together. Check both and try again."
 WRONG_PAGE = "That doesn't match. Check the date of birth and the code. After five wrong tries the link closes."
@@ -171,7 +172,7 @@ ROUTES = [
     Route("POST", "/p/{token}/code", send_page_code, anybody, "page_link.code"),
     Route("POST", "/p/{token}", open_page, anybody, "page_link.open"),
     Route("POST", "/c/{clinic}/patients/{patient}/page-code", read_out_code, may_book, "page_link.read_out"),
-    Route("GET", "/c/{clinic}/incidents", show_incidents, is_administrator, "incidents", nav="Incidents"),
+    Route("GET", "/c/{clinic}/incidents", show_incidents, is_administrator, "incidents", nav=N_("Incidents")),
     Route("POST", "/c/{clinic}/incidents/{incident}/close", close_incident, is_administrator, "incidents.close"),
 ]
 

@@ -33,37 +33,37 @@ from server.scheduling.service import Act, Move
 from server.scheduling.ticks import in_transaction
 from server.scheduling.views import STALE, act_of
 from server.scheduling.wording import when
-from signaling.words import RoomId
+from signaling.words import N_, RoomId
 
 DONE = {
-    "booked": "Booked. The patient gets a message with the link.",
-    "moved": "Moved. The patient gets a message; the link stays the same.",
-    "cancelled": "Cancelled. The patient gets a message.",
-    "noshow": "Marked: the patient did not come.",
-    "back": "Booked again.",
-    "sent": "The link is sent again. Earlier links still work.",
+    "booked": N_("Booked. The patient gets a message with the link."),
+    "moved": N_("Moved. The patient gets a message; the link stays the same."),
+    "cancelled": N_("Cancelled. The patient gets a message."),
+    "noshow": N_("Marked: the patient did not come."),
+    "back": N_("Booked again."),
+    "sent": N_("The link is sent again. Earlier links still work."),
 }
 ACTION_WORDS = {
-    "booked": "Booked",
-    "moved": "Moved",
-    "cancelled": "Cancelled",
-    "noshow": "Did not come",
-    "put_back": "Booked again",
-    "arrived": "Arrived",
-    "fulfilled": "Visit over",
+    "booked": N_("Booked"),
+    "moved": N_("Moved"),
+    "cancelled": N_("Cancelled"),
+    "noshow": N_("Did not come"),
+    "put_back": N_("Booked again"),
+    "arrived": N_("Arrived"),
+    "fulfilled": N_("Visit over"),
 }
 MESSAGE_WORDS = {
-    "confirmation": "Confirmation",
-    "change": "New time",
-    "cancellation": "Cancellation",
-    "reminder": "Reminder",
+    "confirmation": N_("Confirmation"),
+    "change": N_("New time"),
+    "cancellation": N_("Cancellation"),
+    "reminder": N_("Reminder"),
 }
 STATE_WORDS = {
-    "waiting": "waits",
-    "sending": "being sent",
-    "sent": "sent",
-    "failed": "failed",
-    "dropped": "not needed any more",
+    "waiting": N_("waits"),
+    "sending": N_("being sent"),
+    "sent": N_("sent"),
+    "failed": N_("failed"),
+    "dropped": N_("not needed any more"),
 }
 Doing = Callable[[AsyncSession, Act], Awaitable[object]]
 
@@ -239,7 +239,7 @@ def _message_words(request: web.Request, row: Message) -> dict[str, str]:
     at = when(row.sent_at or row.due_at, clinic.zone, clinic.language)
     return {
         "kind": MESSAGE_WORDS.get(row.kind, row.kind),
-        "channel": "E-mail" if row.channel == "mail" else "Text message",
+        "channel": N_("E-mail") if row.channel == "mail" else N_("Text message"),
         "state": STATE_WORDS[row.state],
         "at": f"{at['date']}, {at['clock']}",
         "tone": {"sent": "green", "failed": "red", "waiting": "blue", "sending": "blue"}.get(row.state, "grey"),

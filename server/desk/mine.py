@@ -27,13 +27,13 @@ from server.records.rules import Kind
 from server.routing import Route, see_other
 from server.scheduling import service
 from server.scheduling.wording import when
-from signaling.words import Code
+from signaling.words import N_, Code
 
 KIND_WORDS = {
-    Kind.SIGNED: "Note",
-    Kind.ADDENDUM: "Added",
-    Kind.LATE_ENTRY: "Added later",
-    Kind.CORRECTION: "Corrected",
+    Kind.SIGNED: N_("Note"),
+    Kind.ADDENDUM: N_("Added"),
+    Kind.LATE_ENTRY: N_("Added later"),
+    Kind.CORRECTION: N_("Corrected"),
 }
 STILL_TODAY = timedelta(hours=12)
 CLOSED = (Standing.OVER, Standing.NO_SHOW, Standing.CANCELLED)

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from server.encounters.rules import is_late
+from signaling.words import N_
 
 
 class Standing(StrEnum):
@@ -28,18 +29,18 @@ class Standing(StrEnum):
 
 
 WORDS = {
-    Standing.NO_ADDRESS: "No address",
-    Standing.NOT_SENT: "Not sent yet",
-    Standing.FAILED: "Message failed",
-    Standing.DELIVERED: "Link sent",
-    Standing.LINK_CLOSED: "Link closed: send again",
-    Standing.LATE: "Not here yet",
-    Standing.WAITING: "Waiting",
-    Standing.IN_VISIT: "In the visit",
-    Standing.LEFT: "Left",
-    Standing.OVER: "Over",
-    Standing.NO_SHOW: "Did not come",
-    Standing.CANCELLED: "Cancelled",
+    Standing.NO_ADDRESS: N_("No address"),
+    Standing.NOT_SENT: N_("Not sent yet"),
+    Standing.FAILED: N_("Message failed"),
+    Standing.DELIVERED: N_("Link sent"),
+    Standing.LINK_CLOSED: N_("Link closed: send again"),
+    Standing.LATE: N_("Not here yet"),
+    Standing.WAITING: N_("Waiting"),
+    Standing.IN_VISIT: N_("In the visit"),
+    Standing.LEFT: N_("Left"),
+    Standing.OVER: N_("Over"),
+    Standing.NO_SHOW: N_("Did not come"),
+    Standing.CANCELLED: N_("Cancelled"),
 }
 
 TONES = {

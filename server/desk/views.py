@@ -24,6 +24,7 @@ from server.scheduling import finding, patients, picker
 from server.scheduling.finding import Practitioner
 from server.scheduling.slots import local_instant
 from server.scheduling.wording import when
+from signaling.words import N_
 
 
 async def home(request: web.Request) -> web.Response:
@@ -100,9 +101,9 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
 
 ROUTES = [
     Route("GET", "/c/{clinic}/", home, anybody, "home"),
-    Route("GET", "/c/{clinic}/clinic", show_clinic, is_doctor, "clinic", nav="Today"),
+    Route("GET", "/c/{clinic}/clinic", show_clinic, is_doctor, "clinic", nav=N_("Today")),
     Route("GET", "/c/{clinic}/clinic/list", show_clinic_list, is_doctor, "clinic.list"),
-    Route("GET", "/c/{clinic}/board", show_board, may_book, "board", nav="Board"),
+    Route("GET", "/c/{clinic}/board", show_board, may_book, "board", nav=N_("Board")),
     Route("GET", "/c/{clinic}/board/list", show_board_list, may_book, "board.list"),
     *acts.ROUTES,
     *mine.ROUTES,

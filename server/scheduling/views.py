@@ -31,7 +31,7 @@ from server.scheduling.picker import Choice
 from server.scheduling.rules import Kind
 from server.scheduling.service import Act, Booking
 from server.scheduling.ticks import in_transaction
-from signaling.words import Code
+from signaling.words import N_, Code
 
 UNFIXABLE = frozenset({Code.NOT_FOUND, Code.TOO_LONG, Code.TOO_MANY, Code.CONFLICT})
 """What no other answer in the form would mend."""
@@ -144,7 +144,7 @@ async def walk_in(request: web.Request) -> web.Response:
 
 
 ROUTES = [
-    Route("GET", "/c/{clinic}/book", find_patient, may_book, "book.find", nav="Book"),
+    Route("GET", "/c/{clinic}/book", find_patient, may_book, "book.find", nav=N_("Book")),
     Route("GET", "/c/{clinic}/book/new", show_new_patient, may_book, "book.new_patient"),
     Route("POST", "/c/{clinic}/book/new", add_patient, may_book, "book.add_patient"),
     Route("GET", "/c/{clinic}/book/{patient}", pick_slot, may_book, "book.pick"),
