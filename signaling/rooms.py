@@ -42,7 +42,7 @@ from signaling.recording import (
     settle_recording,
     stopped,
 )
-from signaling.state import LIVE, Relay, RoomState
+from signaling.state import LIVE, Device, Place, Relay, RoomState
 from signaling.words import Departure
 
 UNDO_S = 10.0
@@ -246,7 +246,7 @@ def _open_again(state: RoomState, facts: RoomFacts, effects: list[c.Effect]) -> 
         held = state.people[one.participant_id]
         if held.reason != Departure.VISIT_ENDED:
             continue
-        sockets = [*held.devices, *([held.place] if held.place else [])]
+        sockets: list[Place | Device] = [*held.devices, *([held.place] if held.place else [])]
         effects += [c.Evict(there.sid, there.server, Departure.VISIT_ENDED, silent=True) for there in sockets]
         state = state.with_person(person_of(one))
     again = replace(state, phase=Phase(facts.phase), outcome=None, ended_at=None, undo_until=None, pair=())
