@@ -20,7 +20,7 @@ from server.encounters.visits import load_live_encounter
 from server.errors import DomainError, FormError, not_found, status_of
 from server.forms import parse_form
 from server.pages import render
-from server.permissions import may_book
+from server.permissions import is_scheduler, may_book
 from server.routing import Route, see_other
 from server.scheduling import finding, messages, patients, picker, rules, service
 from server.scheduling.finding import Search
@@ -177,6 +177,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "may_cancel": Status.CANCELLED in rules.MAY_BECOME[state],
         "may_be_no_show": state in rules.OPEN and now >= line.appointment.starts_at and line.waiting_since is None,
         "may_put_back": state is Status.NOSHOW,
+        "may_read_out_code": is_scheduler(context.actor(request)),
         "errors": dict(errors or {}),
         "last_digits": patients.last_digits,
     }

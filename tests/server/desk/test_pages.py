@@ -255,6 +255,15 @@ async def test_somebody_who_said_no_at_the_door_is_told_to_the_desk(desk: Desk) 
     assert "neither the patient" not in await (await scheduler.get(f"{desk.root}/board")).text()
 
 
+async def test_the_desk_reads_out_a_code_from_the_appointment_s_page(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    page, act = f"{desk.root}/appointments/{desk.appointment}", f"{desk.root}/patients/{cast.patient}/page-code"
+    scheduler = await site.signed_in(cast.scheduler)
+    assert f'action="{act}"' in await (await scheduler.get(page)).text()
+    assert "A code to read out" in await (await scheduler.post(act)).text()
+    assert "page-code" not in await (await (await site.signed_in(cast.doctor)).get(page)).text()
+
+
 async def test_in_a_visit_a_doctor_s_pages_hide_every_other_patient_s_name(desk: Desk) -> None:
     cast, site = desk.site.cast, desk.site
     await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(hours=1))
