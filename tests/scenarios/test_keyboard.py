@@ -90,6 +90,12 @@ class Keys:
         self.unseen.clear()
         assert not wrong, f"{self.person.name}, {step}:\n" + "\n".join(wrong)
 
+    def shows_whole(self, *selectors: str) -> bool:
+        """Whether these are all on the screen now, without scrolling."""
+        inside = """(one) => { const box = document.querySelector(one).getBoundingClientRect();
+          return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight + 1; }"""
+        return all(self.person.page.evaluate(inside, selector) for selector in selectors)
+
     def stops(self) -> list[str]:
         """Where Tab leads from here until it comes round, by id, or by words where there is none."""
         page = self.person.page
@@ -184,6 +190,7 @@ def test_3_the_doctor_admits(story: Story, keys: Of) -> None:
     room.both_see_and_hear(doctor, anna, 25)
     for person in (doctor, anna):
         keys(person).check("visit")
+    assert keys(doctor).shows_whole("#emergency", "#mute", "#leave")
 
 
 def test_4_mute_camera_and_chat(story: Story, keys: Of) -> None:
@@ -232,6 +239,8 @@ def test_6_a_recording_is_asked_for_answered_and_stopped(story: Story, keys: Of)
     room.wait_recording([doctor, anna], 15)
     for person in (doctor, anna):
         keys(person).check("recording")
+        assert keys(person).shows_whole("#stop-recording", "#mute", "#leave")
+    assert keys(doctor).shows_whole("#emergency")
     anna.press("#stop-recording")
     room.wait_for(doctor, lambda: not room.is_shown(doctor, "#recording-banner[data-state=running]"), "it has stopped")
     room.both_see_and_hear(doctor, anna, 25)
