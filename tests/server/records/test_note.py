@@ -5,21 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import delete, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import select
 
-from server.accounts.service import get_clinic
 from server.audit import AuditAction, AuditEntry
 from server.db import Database
-from server.errors import DomainError
-from server.permissions import Actor, StaffRole
-from server.records import rules, service
-from server.records.events import NoteReleased
-from server.records.models import Note, NoteContent, NoteVersion
-from server.records.rules import Kind
-from server.records.service import Writing
+from server.records import service
+from server.records.models import Note
 from tests.server.cast import Browser
-from tests.server.visits import House, VisitCast
+from tests.server.visits import House
 
 JSON = {"Accept": "application/json"}
 OUTSIDERS = ["colleague", "scheduler", "administrator", "patient", "other patient"]
@@ -295,125 +288,3 @@ async def test_the_doctors_room_shows_the_note_as_it_was_left(house: House) -> N
     assert "</script><script>alert" not in page
     assert "\\u003c/script\\u003e" in page
     assert '"revision": 1' in page
-
-
-# ── The chain, on both engines ───────────────────────────────────────────────────────────────────────────────────
-
-
-async def writing_of(cast: VisitCast) -> Writing:
-    async with cast.database.reading() as session:
-        clinic = await get_clinic(session, cast.clinic.id)
-    actor = Actor(person_id=cast.doctor, clinic_id=clinic.id, roles=frozenset({StaffRole.DOCTOR}))
-    return Writing(clinic, actor, cast.clock(), cast.events)
-
-
-async def sign_and_add(cast: VisitCast) -> Writing:
-    writing = await writing_of(cast)
-    async with cast.database.writing() as session:
-        await service.save_draft(session, writing, cast.encounter_id, "Cough", 0)
-        await service.sign(session, writing, cast.encounter_id, 1)
-    async with cast.database.writing() as session:
-        await service.add(session, writing, cast.encounter_id, Kind.ADDENDUM, text="Better", reason="Rang")
-    return writing
-
-
-async def first_broken(cast: VisitCast) -> int | None:
-    async with cast.database.reading() as session:
-        note = (await session.scalars(select(Note))).one()
-        return await service.first_broken(session, note)
-
-
-@pytest.mark.parametrize("table", [NoteVersion, NoteContent])
-async def test_the_database_itself_refuses_to_change_what_was_signed(
-    cast: VisitCast, table: type[NoteVersion | NoteContent]
-) -> None:
-    await sign_and_add(cast)
-    for change in (update(table).values(n=9), delete(table)):
-        with pytest.raises(DBAPIError):
-            async with cast.database.writing() as session:
-                await session.execute(change)
-    assert await first_broken(cast) is None
-
-
-async def test_the_chain_names_the_first_version_that_was_tampered_with(cast: VisitCast) -> None:
-    await sign_and_add(cast)
-    assert await first_broken(cast) is None
-    async with cast.database.writing() as session:
-        trigger = "note_content_no_update" if cast.database.is_sqlite else "note_content_no_change ON note_content"
-        await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
-        await session.execute(update(NoteContent).where(NoteContent.n == 2).values(text="Worse"))
-    assert await first_broken(cast) == 2
-
-
-async def test_erased_content_leaves_a_chain_that_holds(cast: VisitCast) -> None:
-    await sign_and_add(cast)
-    async with cast.database.writing() as session:
-        trigger = "note_content_no_delete" if cast.database.is_sqlite else "note_content_no_change ON note_content"
-        await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
-        await session.execute(delete(NoteContent).where(NoteContent.n == 1))
-    assert await first_broken(cast) is None
-    async with cast.database.reading() as session:
-        note = (await session.scalars(select(Note))).one()
-        assert [one.text for one in await service.load_versions(session, note)] == [None, "Better"]
-
-
-async def test_only_signed_text_is_released_and_only_to_its_patient(cast: VisitCast) -> None:
-    told: list[NoteReleased] = []
-
-    async def listen(_session: object, event: NoteReleased) -> None:
-        told.append(event)
-
-    cast.events.on(NoteReleased, listen)
-    writing = await writing_of(cast)
-    async with cast.database.writing() as session:
-        await service.save_draft(session, writing, cast.encounter_id, "Only mine", 0)
-    async with cast.database.reading() as session:
-        assert await service.load_released_notes(session, writing.clinic, cast.patient) == []
-    async with cast.database.writing() as session:
-        await service.sign(session, writing, cast.encounter_id, 1)
-    async with cast.database.reading() as session:
-        (note,) = await service.load_released_notes(session, writing.clinic, cast.patient)
-        assert await service.load_released_notes(session, writing.clinic, cast.other_patient) == []
-    assert [one.text for one in note.versions] == ["Only mine"]
-    assert [(one.patient_id, one.n) for one in told] == [(cast.patient, 1)]
-
-
-def test_a_hash_covers_every_part_of_a_version() -> None:
-    key = bytes(32)
-    assert rules.commitment(key, "a", None) != rules.commitment(key, "a", "")
-    assert rules.commitment(key, "a", "b") != rules.commitment(key, "ab", None)
-    assert rules.commitment(key, "a", None) != rules.commitment(bytes([1]) * 32, "a", None)
-
-
-async def test_drafts_at_the_same_moment_keep_one_and_refuse_the_rest(cast: VisitCast) -> None:
-    writing = await writing_of(cast)
-
-    async def save_one(text: str) -> int | str:
-        try:
-            async with cast.database.writing() as session:
-                return await service.save_draft(session, writing, cast.encounter_id, text, 0)
-        except service.DraftConflictError as conflict:
-            return conflict.held
-
-    answers = await asyncio.gather(*(save_one(f"text {n}") for n in range(8)))
-    note = await stored(cast.database)
-    assert note is not None
-    assert note.revision == 1
-    assert sorted(map(str, answers)) == sorted(["1", *[note.draft] * 7])
-
-
-async def test_two_signatures_at_the_same_moment_make_one_version(cast: VisitCast) -> None:
-    writing = await writing_of(cast)
-    async with cast.database.writing() as session:
-        await service.save_draft(session, writing, cast.encounter_id, "Cough", 0)
-
-    async def sign_one() -> str:
-        try:
-            async with cast.database.writing() as session:
-                await service.sign(session, writing, cast.encounter_id, 1)
-        except DomainError as refused:
-            return refused.code.value
-        return "signed"
-
-    assert sorted(await asyncio.gather(*(sign_one() for _ in range(5)))) == ["note_signed"] * 4 + ["signed"]
-    assert await first_broken(cast) is None
