@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import phonenumbers
 from babel import Locale, UnknownLocaleError
 from phonenumbers import PhoneMetadata, shortnumberinfo
 from sqlalchemy import select
@@ -42,10 +43,21 @@ def number_of(country: str) -> str:
     return str(number) if number else EVERYWHERE
 
 
-def country_of(place: str | None, *, otherwise: str, language: str) -> str:
-    """The country that the last part of a place names ("…, Lyon, France"), else the clinic's own."""
-    if not place:
-        return otherwise
+def country_of(place: str | None, phone: str | None, *, otherwise: str, language: str) -> str:
+    """The country that a place ends with ("…, Lyon, France"), else a "+…" phone's, else the clinic's own."""
+    return _country_of_place(place or "", language) or _country_of_phone(phone or "") or otherwise
+
+
+def _country_of_phone(phone: str) -> str | None:
+    """Only of a number written with its country code: any other could be anywhere."""
+    try:
+        region = str(phonenumbers.region_code_for_number(phonenumbers.parse(phone)))
+    except phonenumbers.NumberParseException:
+        return None
+    return region if region.isalpha() and len(region) == 2 else None
+
+
+def _country_of_place(place: str, language: str) -> str | None:
     last = re.split(r"[,;\n]", place.strip().rstrip("."))[-1].strip().casefold()
     for code in (language, "en"):
         try:
@@ -55,7 +67,7 @@ def country_of(place: str | None, *, otherwise: str, language: str) -> str:
         for region, name in names.items():
             if len(region) == 2 and region.isalpha() and name.casefold() == last:
                 return str(region)
-    return otherwise
+    return None
 
 
 async def press(session: AsyncSession, room: Room) -> EmergencyContact:
@@ -69,7 +81,7 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
         if person.role == Role.PATIENT and not person.is_closed:
             card = await visits.load_card(session, person)
             place, phone = (card.place, card.phone) if card else (None, None)
-    country = country_of(place, otherwise=clinic.country, language=clinic.language)
+    country = country_of(place, phone, otherwise=clinic.country, language=clinic.language)
     last = await _load_last(session, room)
     if last is None or room.now - last.pressed_at > rules.SAME_PRESS:
         last = EmergencyPress(

@@ -171,7 +171,9 @@ export class Door {
           ? t("It opens at {time}. Stay on this page: it takes you in by itself.", { time: opens })
           : t("It opens at {time}, by itself. You can check your camera and sound now.", { time: opens })
         : this.opened
-          ? t("Can you see yourself, and does the bar move when you speak?")
+          ? this.devices.tracks.camera || this.devices.tracks.microphone
+            ? t("Can you see yourself, and does the bar move when you speak?")
+            : t("You can go in without them: you see and hear the doctor, and you can write.")
           : t("Nobody sees or hears you until the doctor lets you in."),
     );
     this.countdown.hidden = !early;

@@ -41,10 +41,27 @@ def test_the_number_people_know(region: str, number: str) -> None:
     ],
 )
 def test_the_country_is_what_the_place_ends_with(place: str | None, country: str) -> None:
-    assert country_of(place, otherwise="GB", language="en") == country
+    assert country_of(place, None, otherwise="GB", language="en") == country
 
 
 def test_the_clinics_own_language_is_understood_too() -> None:
-    assert country_of("Lyon, Frankreich", otherwise="DE", language="de") == "FR"
-    assert country_of("Lyon, France", otherwise="DE", language="de") == "FR"
-    assert country_of("Lyon, France", otherwise="DE", language="no such language") == "FR"
+    assert country_of("Lyon, Frankreich", None, otherwise="DE", language="de") == "FR"
+    assert country_of("Lyon, France", None, otherwise="DE", language="de") == "FR"
+    assert country_of("Lyon, France", None, otherwise="DE", language="no such language") == "FR"
+
+
+@pytest.mark.parametrize(
+    ("place", "phone", "country"),
+    [
+        ("12 Mill Lane, Leeds", "+44 20 7946 0000", "GB"),
+        (None, "+33 1 42 68 53 00", "FR"),
+        ("Lyon, France", "+44 20 7946 0000", "FR"),
+        ("12 Mill Lane, Leeds", "020 7946 0000", "DE"),
+        ("12 Mill Lane, Leeds", "ring the neighbour", "DE"),
+        ("12 Mill Lane, Leeds", "+800 1234 5678", "DE"),
+    ],
+)
+def test_a_phone_with_its_country_code_tells_the_country_where_the_place_does_not(
+    place: str | None, phone: str, country: str
+) -> None:
+    assert country_of(place, phone, otherwise="DE", language="en") == country
