@@ -125,6 +125,11 @@ class Network:
             "table ip home { chain out { type nat hook postrouting priority srcnat; "
             f"oifname {gateway.interface} masquerade{random}; }}\n}}\n"
         )
+        # As home routers do: an uninvited packet is dropped before it can claim the port of a mapping still to come.
+        gateway.nft(
+            "table ip shut { chain in { type filter hook input priority 0; "
+            "iifname != lo ct state new meta l4proto udp drop; }\n}\n"
+        )
         namespace = self._namespace(name)
         subnet = f"192.168.{next(self._numbers)}"
         _, interface = self._join(gateway.namespace, namespace, subnet)
