@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.links import LinkKind
@@ -18,11 +18,14 @@ from server.accounts.models import Link, Patient, Person
 from server.context import ClinicScope
 from server.desk.rules import TONES, WORDS, Facts, Standing, standing
 from server.encounters.models import Encounter, Participant
+from server.records.models import Note
 from server.scheduling.models import Appointment, AppointmentPractitioner, Message, VisitType
 from server.scheduling.slots import local_instant
 from server.scheduling.wording import when
 
 _NOT_LIVE = ("cancelled", "entered-in-error")
+_NOTED = ("seen", "finished_by_phone", "sent_elsewhere")
+"""Outcomes of a visit that a note is due for."""
 TOLD_BY = ("confirmation", "change")
 
 
@@ -77,6 +80,15 @@ async def load_day(
     where = and_(Appointment.starts_at >= since, Appointment.starts_at < until)
     if doctor_id is not None:
         where = and_(where, _of_doctor(clinic, doctor_id))
+    return await _load(session, clinic, where, now)
+
+
+async def load_unsigned(session: AsyncSession, clinic: ClinicScope, doctor_id: str, now: datetime) -> list[Line]:
+    """This doctor's finished visits whose note was not signed, oldest first."""
+    signed = exists().where(
+        Note.clinic_id == Encounter.clinic_id, Note.encounter_id == Encounter.id, Note.signed_at.is_not(None)
+    )
+    where = and_(_of_doctor(clinic, doctor_id), Encounter.status == "finished", Encounter.outcome.in_(_NOTED), ~signed)
     return await _load(session, clinic, where, now)
 
 

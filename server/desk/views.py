@@ -84,6 +84,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
     today = now.astimezone(ZoneInfo(clinic.zone)).date()
     async with context.database(request).reading() as session:
         lines = await day.load_day(session, clinic, today, now, doctor_id=actor.person_id or "")
+        unsigned = await day.load_unsigned(session, clinic, actor.person_id or "", now)
         in_visit = await day.load_open_visit(session, clinic, actor.person_id)
     waiting = sorted(
         (line for line in lines if line.waiting_since is not None),
@@ -93,6 +94,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
         **_day_values(request, today, today, in_visit),
         "lines": [line for line in lines if line.standing is not Standing.CANCELLED],
         "next": waiting[0] if waiting else None,
+        "unsigned": unsigned,
         "now": now,
         "minutes_between": day.minutes_between,
     }

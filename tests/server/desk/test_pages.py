@@ -9,9 +9,10 @@ from server import context
 from server.db import new_id
 from server.desk.acts import ROUTES as ACTS
 from server.desk.views import ROUTES
-from server.encounters.models import VisitCard
+from server.encounters.models import Encounter, VisitCard
 from server.encounters.visits import load_live_encounter, load_participants
 from server.records.events import NoteReleased
+from server.records.models import Note
 from server.scheduling.rules import Status
 from server.scheduling.views import ROUTES as BOOKING
 from tests.server.cast import Site
@@ -280,3 +281,38 @@ async def test_in_a_visit_a_doctor_s_pages_hide_every_other_patient_s_name(desk:
         assert "names=shown" in text, path
         assert "Boris Ivanov" in await (await doctor.get(f"{desk.root}/{path}?names=shown")).text(), path
     assert "Boris Ivanov" in await (await colleague.get(f"{desk.root}/board")).text()
+
+
+async def test_a_note_left_unsigned_stays_on_its_doctor_s_page_until_it_is_signed(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    async with site.database.writing() as session:
+        encounter = await load_live_encounter(session, cast.clinic.id, desk.appointment)
+        assert encounter is not None
+        encounter.status, encounter.outcome = "finished", "seen"
+        encounter.started_at = encounter.ended_at = site.clock()
+    site.clock.forward(days=3)
+    clinic, waits = f"{desk.root}/clinic", f'id="unsigned-{desk.appointment}"'
+    doctor, colleague = await site.signed_in(cast.doctor), await site.signed_in(cast.colleague)
+    assert waits in await (await doctor.get(clinic)).text()
+    assert waits not in await (await colleague.get(clinic)).text()
+    async with site.database.writing() as session:
+        found = await session.get(Encounter, (cast.clinic.id, encounter.id))
+        assert found is not None
+        found.outcome = "not_reached"
+    assert waits not in await (await doctor.get(clinic)).text()
+    async with site.database.writing() as session:
+        found = await session.get(Encounter, (cast.clinic.id, encounter.id))
+        assert found is not None
+        found.outcome = "seen"
+        session.add(
+            Note(
+                clinic_id=cast.clinic.id,
+                encounter_id=encounter.id,
+                patient_id=cast.patient,
+                drafted_by=cast.doctor,
+                drafted_at=site.clock(),
+                signed_at=site.clock(),
+                created_at=site.clock(),
+            )
+        )
+    assert waits not in await (await doctor.get(clinic)).text()
