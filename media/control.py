@@ -165,9 +165,9 @@ class _Control:
             async for event in self._rooms.events.follow(int(text)):
                 line = event.model_dump_json(exclude_none=True) if event is not None else ""
                 await response.write(line.encode() + b"\n")
+            await response.write_eof()
         except ConnectionResetError:
             return response
-        await response.write_eof()
         return response
 
     async def livez(self, _: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 class LogEvent(StrEnum):
@@ -33,7 +34,8 @@ def configure() -> None:
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", key="at", utc=True),
-        structlog.processors.dict_tracebacks,
+        # Without local variables: they hold keys, addresses and the secret.
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
         _add_process,
     ]
     structlog.configure(
