@@ -5,6 +5,7 @@ Which object is sealed, and when its content and key are destroyed, is for the a
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import tink
@@ -20,10 +21,11 @@ class VaultError(Exception):
 
 
 def new_keyset() -> str:
-    """A fresh AES-256-GCM keyset as JSON text; a secret."""
+    """A fresh AES-256-GCM keyset as one line of JSON, as an environment file wants it; a secret."""
     aead.register()
     handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-    return str(tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN))
+    keyset = tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)
+    return json.dumps(json.loads(keyset), separators=(",", ":"))
 
 
 class ClinicVault:
