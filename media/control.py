@@ -160,8 +160,8 @@ class _Control:
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise Refused(NodeRefusal.MALFORMED, "after is a number")
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"})
-        await response.prepare(request)
         try:
+            await response.prepare(request)
             async for event in self._rooms.events.follow(int(text)):
                 line = event.model_dump_json(exclude_none=True) if event is not None else ""
                 await response.write(line.encode() + b"\n")
