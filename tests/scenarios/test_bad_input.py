@@ -82,7 +82,6 @@ def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOn
     participation = anna.page.url.rstrip("/").rsplit("/", 1)[-1]
     cookie = "; ".join(f"{one['name']}={one['value']}" for one in anna.context.cookies())
     auth = {"v": 1, "participation": participation, "tab": secrets.token_hex(8)}
-    connection = {"connection_id": "c1", "revision": 1}
 
     def up(sdp: object, **more: object) -> tuple[str, dict[str, object]]:
         return "up_offer", {
