@@ -86,7 +86,8 @@ def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOn
     def up(sdp: object, **more: object) -> tuple[str, dict[str, object]]:
         return "up_offer", {
             "id": secrets.token_hex(8),
-            **connection,
+            "connection_id": secrets.token_hex(4),
+            "revision": 1,
             "sdp": sdp,
             "sources": {"0": "microphone"},
             **more,
