@@ -126,7 +126,9 @@ def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOn
 
     huge = say_raw(bedside.url, cookie, {**auth, "tab": secrets.token_hex(8)}, [up("a" * 1_000_000)])
     assert huge.answers[0] is None or huge.answers[0]["error"] == "too_long"
+    # The raw socket was a newer tab of hers and took her place over: she takes it back.
     anna.reload()
+    room.check_devices_and_enter(anna)
     room.wait_inside(anna)
     room.both_see_and_hear(visit.doctor, anna, 25)
 
