@@ -18,6 +18,8 @@ from tests.support.processes import Program
 
 ROOT = Path(__file__).parents[2]
 SECOND_START_S = 12.0
+WELCOME = "Ctrl-C ends everything."
+"""The last line it prints once everything answers."""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -38,7 +40,7 @@ def make_run(place: AllInOne) -> Program:
 @pytest.fixture
 def running(place: AllInOne) -> Iterator[Program]:
     program = make_run(place)
-    program.wait_ready(lambda: is_ready(place.url), 120)
+    program.wait_ready(lambda: is_ready(place.url) and WELCOME in program.output(), 120)
     yield program
     if program.is_running:
         program.send_to_group(signal.SIGKILL)
