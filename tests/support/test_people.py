@@ -90,7 +90,7 @@ def test_two_people_are_told_apart_by_what_arrives_decoded_on_the_other_side(cas
     anna.page.evaluate("() => stream.getAudioTracks()[0].enabled = false")
     doctor.wait_not_hears(anna.mark)
     anna.page.evaluate("() => link.close()")
-    assert not doctor.is_moving(anna.other)
+    doctor.wait_still(anna.other)
 
     anna.note_flashes()
     assert anna.flashes

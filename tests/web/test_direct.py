@@ -146,7 +146,7 @@ async def test_a_restart_uses_fresh_credentials_and_asks_for_them_after_a_silenc
     await doctor.evaluate("window.before = window.__bedside.direct.remoteDescription.sdp")
     await repeat("second")
     await fake.emit("doctor", "signal", again | {"mid": None, "line": None})
-    await doctor.wait_for_function(f"{CREDENTIAL} === 'second'")
+    await doctor.wait_for_function(f"() => {CREDENTIAL} === 'second'")
     answered = "window.__bedside.direct.remoteDescription.sdp !== before"
     await doctor.wait_for_function(f"() => {answered}")
 

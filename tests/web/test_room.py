@@ -127,7 +127,7 @@ async def test_a_dead_microphone_is_replaced_at_once_and_its_return_is_only_offe
     await page.wait_for_selector('.notice:has-text("Headset is back")')
     assert await page.evaluate("microphone.label") == "Built-in"
     await page.click('.notice button:has-text("Use it")')
-    await page.wait_for_function("microphone.label === 'Headset'")
+    await page.wait_for_function("() => microphone.label === 'Headset'")
 
 
 async def test_nobody_is_unmuted_by_a_reload(fake: FakeRoom, open_page: OpenPage) -> None:

@@ -1,0 +1,12 @@
+"""Keeping: filled by the change that needs it."""
+
+from __future__ import annotations
+
+revision = "0008"
+down_revision = "0007"
+branch_labels: None = None
+depends_on: None = None
+
+
+def upgrade() -> None:
+    pass
