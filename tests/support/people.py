@@ -249,6 +249,10 @@ class Person:
         after = self._frames(mark)
         return before is not None and after is not None and after[1] != before[1]
 
+    def wait_still(self, mark: Mark, timeout_s: float = 5.0) -> None:
+        """Until the picture of `mark` gets no more frames: what was on its way is drawn first."""
+        self._wait(lambda: not self.is_moving(mark), timeout_s, f"the picture of {mark.name} stands still")
+
     def _frames(self, mark: Mark) -> tuple[int, list[int]] | None:
         deadline = time.monotonic() + 1
         while time.monotonic() < deadline:
