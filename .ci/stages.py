@@ -1,5 +1,6 @@
-"""Runs the suite in stages, each within a budget, and fails if any stage failed; ends with the slowest tests.
+"""Runs the suite in stages, each within a budget, and fails if any stage failed; ends with what failed and why.
 
+What a failed test printed and logged is in `artifacts/<stage>.xml`, whole; the screen shows its traceback.
 Which packages the machine needs is `.ci/machine`'s affair; what each test does is its own.
 """
 
@@ -8,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,19 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 ALONE = ("tests/scenarios", "tests/faults", "tests/packaging")
+REPORTS = ROOT / "artifacts"
 SLOWEST = 20
+REASON_CHARACTERS = 200
+QUIETLY = (
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "--show-capture=no",
+    "-o",
+    "junit_logging=all",
+    "-o",
+    "junit_log_passing_tests=false",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +54,40 @@ def stages() -> list[Stage]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    stage: Stage
-    code: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
     name: str
     seconds: float
     result: str
+    reason: str = ""
+
+    @property
+    def is_failed(self) -> bool:
+        return self.result in {"failure", "error"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    stage: Stage
+    code: int
+    seconds: float
+    cases: list[Case]
+
+    def failures(self) -> list[Case]:
+        """The failed tests; a stage that failed without one (lint, a crash, no tests found) stands for itself."""
+        found = [case for case in self.cases if case.is_failed]
+        if self.code and not found:
+            return [Case(self.stage.name, self.seconds, "error", f"ended with {self.code}, see above")]
+        return found
 
 
 def run(stage: Stage, report: Path) -> Outcome:
     print(f"\n=== {stage.name} (budget {stage.budget_minutes:g} min)", flush=True)
     command = list(stage.command)
     if stage.pytest:
-        common = ["-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
-        command = [sys.executable, "-m", "pytest", *common, *stage.pytest]
+        command = [sys.executable, "-m", "pytest", *QUIETLY, f"--junit-xml={report}", *stage.pytest]
     started = time.monotonic()
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
-    return Outcome(stage, code, time.monotonic() - started)
+    return Outcome(stage, code, time.monotonic() - started, cases(report))
 
 
 def cases(report: Path) -> list[Case]:
@@ -73,27 +97,39 @@ def cases(report: Path) -> list[Case]:
 
 
 def _case(element: ElementTree.Element) -> Case:
-    names = {child.tag for child in element}
-    result = next((word for word in ("failure", "error", "skipped") if word in names), "passed")
+    found = {child.tag: child for child in element}
+    result = next((word for word in ("failure", "error", "skipped") if word in found), "passed")
     name = f"{element.get('classname', '')}::{element.get('name', '')}"
-    return Case(name, float(element.get("time", "0")), result)
+    return Case(name, float(element.get("time", "0")), result, _reason(found.get(result)))
+
+
+def _reason(problem: ElementTree.Element | None) -> str:
+    """The first line of the error, cut to what a terminal shows."""
+    lines = (problem.get("message") or problem.text or "").strip().splitlines() if problem is not None else []
+    return lines[0][:REASON_CHARACTERS] if lines else ""
 
 
 def main() -> int:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     wanted = set(sys.argv[1:])
-    chosen = [stage for stage in stages() if not wanted or stage.name in wanted]
+    known = stages()
+    if unknown := wanted - {stage.name for stage in known}:
+        print(f"no such stage: {', '.join(sorted(unknown))}; there are: {', '.join(stage.name for stage in known)}")
+        return 2
+    REPORTS.mkdir(exist_ok=True)
     outcomes: list[Outcome] = []
-    everything: list[Case] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for number, stage in enumerate(chosen):
-            report = Path(folder) / f"{number}.xml"
-            outcomes.append(run(stage, report))
-            everything += cases(report)
-    return summarise(outcomes, everything)
+    for stage in known:
+        if wanted and stage.name not in wanted:
+            continue
+        report = REPORTS / f"{stage.name.replace(' ', '-')}.xml"
+        report.unlink(missing_ok=True)
+        outcomes.append(run(stage, report))
+    return summarise(outcomes)
 
 
-def summarise(outcomes: list[Outcome], everything: list[Case]) -> int:
+def summarise(outcomes: list[Outcome]) -> int:
+    everything = [case for outcome in outcomes for case in outcome.cases]
+    failures = [case for outcome in outcomes for case in outcome.failures()]
     print(f"\n=== the {SLOWEST} slowest tests")
     for case in sorted(everything, key=lambda case: -case.seconds)[:SLOWEST]:
         print(f"{case.seconds:8.2f} s  {case.name}")
@@ -102,14 +138,15 @@ def summarise(outcomes: list[Outcome], everything: list[Case]) -> int:
         late = "  over budget" if outcome.seconds > outcome.stage.budget_minutes * 60 else ""
         word = "ok" if outcome.code == 0 else f"failed ({outcome.code})"
         print(f"{outcome.seconds:8.1f} s  {outcome.stage.name}: {word}{late}")
-    failed_stages = sum(outcome.code != 0 for outcome in outcomes)
-    failed = sum(case.result in {"failure", "error"} for case in everything)
+    # Last of all, since a log is often cut to its end.
+    if failures:
+        print("\n=== what failed")
+    for case in failures:
+        print(f"{case.name[-REASON_CHARACTERS:]}\n    {case.reason}")
     skipped = sum(case.result == "skipped" for case in everything)
-    passed = len(everything) - failed - skipped
-    # A stage that failed without a failed test (lint, a crash, no tests found) counts as one failure.
-    silent = max(0, failed_stages - failed) if failed_stages and not failed else 0
-    print(f"\n{passed} passed, {failed + silent} failed, {skipped} skipped")
-    return 1 if failed_stages else 0
+    passed = sum(case.result == "passed" for case in everything)
+    print(f"\n{passed} passed, {len(failures)} failed, {skipped} skipped")
+    return 1 if any(outcome.code for outcome in outcomes) else 0
 
 
 if __name__ == "__main__":
