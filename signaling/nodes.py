@@ -45,6 +45,8 @@ class _Node:
     state: NodeState | None = None
     missing_since: float | None = None
     is_up: bool = False
+    is_known_lost: bool = False
+    """Said in the log once a loss, however long it lasts."""
     epoch: str | None = None
     after: int = 0
     placed: int = 0
@@ -107,6 +109,7 @@ class NodeFleet:
         if not node.is_up:
             log_info(Happening.NODE_UP, node=node.url, epoch=state.epoch)
         node.state, node.missing_since, node.is_up, node.placed = state, None, True, 0
+        node.is_known_lost = False
         await _heard(listener.handle_node_state(node.url, state))
 
     async def _miss(self, node: _Node, listener: NodeListener, code: str) -> None:
@@ -115,9 +118,9 @@ class NodeFleet:
             node.missing_since = now
         if now - node.missing_since < LOST_S and node.state is not None:
             return
-        if node.is_up or node.state is None:
+        if not node.is_known_lost:
             log_error(Happening.NODE_LOST, node=node.url, code=code)
-        node.is_up = False
+        node.is_up, node.is_known_lost = False, True
         await _heard(listener.handle_node_lost(node.url))
 
     async def _read(self, node: _Node, listener: NodeListener) -> None:

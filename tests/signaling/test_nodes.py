@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import structlog
 
 from media.api import NodeEvent, NodeEventKind, NodeRefusal, NodeState
 from media.client import NodeRefused, NodeUnreachable
@@ -93,6 +94,19 @@ async def test_a_dead_node_is_lost_within_seconds_and_takes_no_rooms(fleet: Flee
     seen = len(listener.states)
     await listener.until(lambda: any(node == "a" for node, _ in listener.states[seen:]))
     assert "a" in {made.least_loaded() for _ in range(4)}
+
+
+async def test_a_node_that_was_never_there_is_said_to_be_lost_once() -> None:
+    node, listener = FakeNode("a"), Listener()
+    node.die()
+    fleet = NodeFleet(["a"], lambda _: node)
+    with structlog.testing.capture_logs() as lines:
+        await fleet.start(listener)
+        await listener.until(lambda: len(listener.lost) > 3)
+        node.restart()
+        await listener.until(lambda: listener.states)
+        await fleet.stop()
+    assert [line["event"] for line in lines if line["event"].startswith("node_")] == ["node_lost", "node_up"]
 
 
 async def test_a_listeners_failure_does_not_end_the_reading(fleet: Fleet) -> None:
