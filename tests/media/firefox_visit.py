@@ -1,4 +1,4 @@
-"""A relayed visit between Firefox and Chromium, run as one program inside a namespace of its own.
+"""Relayed visits between Firefox and Chromium, run as one program inside a namespace of its own.
 
 Firefox doesn't reach 127.0.0.1 from its candidates, so the node listens on the namespace's address; the result is
 one line of JSON for `test_firefox.py`.
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, async_playwright
 
 from media.api import DownRequest
-from tests.media.peers import running_node, settings_for
+from tests.media.peers import RunningNode, running_node, settings_for
 from tests.media.test_browsers import FLAGS, SCRIPT, Person, frames_rise
 from tests.support.firefox import Firefox, firefox
 from tests.support.marks import draw_marks
@@ -45,41 +45,52 @@ async def serve_page() -> tuple[web.AppRunner, str]:
     return runner, f"http://localhost:{runner.addresses[0][1]}/"
 
 
-async def visit(address: str, var: Path, at_firefox: Firefox, layers: int) -> dict[str, Any]:
-    """Both see each other, through a restart of both of Firefox's connections."""
+async def visits(address: str, var: Path, at_firefox: Firefox) -> list[dict[str, Any]]:
+    """One with a single layer and one with two, by the same two browsers."""
     runner, url = await serve_page()
     async with running_node(settings_for(var, addresses=(address,))) as running, async_playwright() as playwright:
-        await running.client.create_room("room")
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = await browser.new_page()
-        await page.goto(url)
-        await asyncio.to_thread(at_firefox.open, url)
-        anna, doctor = Person(running, FirefoxPage(at_firefox), "anna"), Person(running, page, "doctor")
-        for person in (anna, doctor):
-            await person.prepare(layers)
-        before = await running.client.stats("room")
-        for person in (anna, doctor):
-            await person.call("begin")
-        await doctor.sees(anna)
-        await anna.sees(doctor)
-        await anna.offer(restart=True)
-        request = DownRequest(connection_id=anna.down_id, restart=True)
-        await anna.take(await running.client.down("room", "anna", request))
-        await frames_rise(doctor, anna, within_s=20)
-        await frames_rise(anna, doctor, within_s=20)
-        heard = [(await person.call("inbound", "down"))["audio"]["packetsReceived"] for person in (anna, doctor)]
-        for person in (anna, doctor):
-            await person.stop()
+        told = []
+        for layers in (1, 2):
+            await page.goto(url)
+            await asyncio.to_thread(at_firefox.open, url)
+            told.append(await visit(running, page, at_firefox, layers))
         await browser.close()
     await runner.cleanup()
-    return {"before": before.rtp_in, "heard": heard, "anna_mids": len(anna.mids), "doctor_mids": len(doctor.mids)}
+    return told
+
+
+async def visit(running: RunningNode, page: Page, at_firefox: Firefox, layers: int) -> dict[str, Any]:
+    """Both see each other, through a restart of both of Firefox's connections."""
+    room_id = f"room-{layers}"
+    await running.client.create_room(room_id)
+    anna = Person(running, FirefoxPage(at_firefox), "anna", room_id)
+    doctor = Person(running, page, "doctor", room_id)
+    for person in (anna, doctor):
+        await person.prepare(layers)
+    before = await running.client.stats(room_id)
+    for person in (anna, doctor):
+        await person.call("begin")
+    await doctor.sees(anna)
+    await anna.sees(doctor)
+    await anna.offer(restart=True)
+    request = DownRequest(connection_id=anna.down_id, restart=True)
+    await anna.take(await running.client.down(room_id, "anna", request))
+    await frames_rise(doctor, anna, within_s=30)
+    await frames_rise(anna, doctor, within_s=30)
+    heard = [(await person.call("inbound", "down"))["audio"]["packetsReceived"] for person in (anna, doctor)]
+    for person in (anna, doctor):
+        await person.stop()
+    await running.client.close_room(room_id)
+    return {"layers": layers, "before": before.rtp_in, "heard": heard}
 
 
 def main() -> None:
-    address, var, layers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    address, var = sys.argv[1], Path(sys.argv[2])
     marks = list(draw_marks(["first", "second", "screen"], random.Random()).values())
     with firefox("anna", marks) as person:
-        print(json.dumps(asyncio.run(visit(address, var, person, layers))))
+        print(json.dumps(asyncio.run(visits(address, var, person))))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from media.api import DownAnswer, DownOffer, DownRequest, NodeEvent, NodeEventKind, Source, UpOffer
 from media.client import NodeClient
@@ -44,11 +44,11 @@ class NodeProcess:
         self.client = NodeClient(listening["control"], SECRET)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NodeProcess]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BEDSIDE_")} | {
         "BEDSIDE_ENV": "development",
-        "BEDSIDE_VAR": str(tmp_path),
+        "BEDSIDE_VAR": str(tmp_path_factory.mktemp("node")),
         "BEDSIDE_NODE_SECRET": SECRET,
         "BEDSIDE_MEDIA_PORT": "0",
         "BEDSIDE_MEDIA_CONTROL_PORT": "0",
@@ -89,9 +89,10 @@ class HasClient(Protocol):
 class Person:
     """One context with one page, signalled by the test in place of a server."""
 
-    def __init__(self, node: HasClient, page: Any, participant_id: str) -> None:
+    def __init__(self, node: HasClient, page: Any, participant_id: str, room_id: str = "room") -> None:
         self.node = node
         self.page = page
+        self.room_id = room_id
         self.participant_id = participant_id
         self.colour = [random.choice((40, 200)) for _ in range(3)]
         self.up_id, self.down_id = secrets.token_hex(6), secrets.token_hex(6)
@@ -103,18 +104,18 @@ class Person:
 
     async def prepare(self, layers: int = 1) -> None:
         """Both connections, before any media flows."""
-        await self.node.client.admit("room", self.participant_id, admitted=True)
+        await self.node.client.admit(self.room_id, self.participant_id, admitted=True)
         await self.call("source", self.colour, random.randint(300, 900), [640, 360])
         await self.call("prepare", layers)
         await self.offer()
         request = DownRequest(connection_id=self.down_id)
-        await self.take(await self.node.client.down("room", self.participant_id, request))
+        await self.take(await self.node.client.down(self.room_id, self.participant_id, request))
         self.following = asyncio.create_task(self.follow())
 
     async def offer(self, restart: bool = False) -> None:
         offer = await self.call("offer", restart)
         answer = await self.node.client.up(
-            "room",
+            self.room_id,
             self.participant_id,
             UpOffer(
                 connection_id=self.up_id,
@@ -137,10 +138,12 @@ class Person:
         }
         sdp = await self.call("answer", without_udp(offer.sdp) if self.tcp_only else offer.sdp)
         answer = DownAnswer(connection_id=offer.connection_id, revision=offer.revision, sdp=sdp)
-        await self.node.client.down_answer("room", self.participant_id, answer)
+        await self.node.client.down_answer(self.room_id, self.participant_id, answer)
 
     async def follow(self) -> None:
         async for event in self.node.client.events(0):
+            if event.room_id != self.room_id:
+                continue
             self.events.append(event)
             if event.kind is NodeEventKind.DOWN_OFFER and event.participant_id == self.participant_id:
                 assert event.offer is not None
@@ -150,14 +153,14 @@ class Person:
     async def sees(self, other: Person, min_width: int = 1) -> dict[str, Any]:
         """Waits until the other's colour is decoded here, and moving."""
         mid, seen = None, None
-        for _ in range(200):
+        for _ in range(400):
             mid = self.mids.get((other.participant_id, Source.CAMERA))
             seen = await self.call("seen", mid) if mid else None
             if seen and near(seen["colour"], other.colour) and seen["frames"] > 5 and seen["width"] >= min_width:
                 return dict(seen)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
         followed = self.following.exception() if self.following is not None and self.following.done() else None
-        stats = await self.node.client.stats("room")
+        stats = await self.node.client.stats(self.room_id)
         received = await self.call("inbound", "down")
         raise AssertionError(f"{self.participant_id} sees {seen} at {mid}: {followed=} {stats=} {received=}")
 
@@ -181,21 +184,33 @@ def near(one: list[int], other: list[int]) -> bool:
     return all((a > 120) == (b > 120) for a, b in zip(one, other, strict=True))
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def people(node: NodeProcess, chromium: Browser) -> AsyncIterator[list[Person]]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pages(chromium: Browser) -> AsyncIterator[list[Page]]:
+    """Three people's pages, kept for the module: a test loads them anew, which ends what the last one left."""
     found = []
-    await node.client.create_room("room")
-    for name in ("anna", "doctor", "guest"):
+    for _ in range(3):
         context = await chromium.new_context()
         await context.route("http://localhost/**", lambda route: route.fulfill(body="<body>", content_type="text/html"))
-        page = await context.new_page()
+        found.append(await context.new_page())
+    yield found
+    for page in found:
+        await page.context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def people(node: NodeProcess, pages: list[Page]) -> AsyncIterator[list[Person]]:
+    room_id = secrets.token_hex(4)
+    await node.client.create_room(room_id)
+    found = []
+    for name, page in zip(("anna", "doctor", "guest"), pages, strict=True):
         await page.goto("http://localhost/")
         await page.add_script_tag(path=SCRIPT)
-        found.append(Person(node, page, name))
+        found.append(Person(node, page, name, room_id))
     yield found
     for person in found:
         await person.stop()
-        await person.page.context.close()
+        await person.page.goto("about:blank")
+    await node.client.close_room(room_id)
 
 
 async def test_prepared_connections_carry_nothing_until_media_begins_without_another_offer(
@@ -204,8 +219,11 @@ async def test_prepared_connections_carry_nothing_until_media_begins_without_ano
     anna, doctor, _ = people
     for person in (anna, doctor):
         await person.prepare()
-    await asyncio.sleep(2)
-    stats = await node.client.stats("room")
+    async with asyncio.timeout(15):
+        while sum(event.kind is NodeEventKind.CONNECTED for event in anna.events) < 4:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    stats = await node.client.stats(anna.room_id)
     assert (stats.rtp_in, stats.rtp_out) == (0, 0)
     assert stats.dtls_in > 0
     assert stats.stun_in > 0
@@ -231,11 +249,11 @@ async def connected_pair(people: list[Person], layers: int = 1) -> tuple[Person,
     return anna, doctor
 
 
-async def frames_rise(watcher: Person, other: Person, by: int = 20, within_s: float = 10) -> None:
+async def frames_rise(watcher: Person, other: Person, by: int = 20, within_s: float = 20) -> None:
     before = (await watcher.sees(other))["frames"]
     async with asyncio.timeout(within_s):
         while (await watcher.sees(other))["frames"] < before + by:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_receiver_goes_to_the_low_layer_and_back_as_the_sender_switches(people: list[Person]) -> None:
@@ -264,7 +282,7 @@ async def test_three_people_see_each_other_and_one_who_is_removed_is_gone(
     await guest.call("begin")
     for watcher, other in ((anna, guest), (doctor, guest), (guest, anna), (guest, doctor), (anna, doctor)):
         await watcher.sees(other)
-    await node.client.remove("room", "guest", "left")
+    await node.client.remove(guest.room_id, "guest", "left")
     async with asyncio.timeout(5):
         while ("guest", Source.CAMERA) in doctor.mids:
             await asyncio.sleep(0.1)
@@ -275,11 +293,12 @@ async def test_three_people_see_each_other_and_one_who_is_removed_is_gone(
 async def test_both_legs_survive_an_ice_restart(node: NodeProcess, people: list[Person]) -> None:
     anna, doctor = await connected_pair(people)
     await anna.offer(restart=True)
-    await doctor.take(await node.client.down("room", "doctor", DownRequest(connection_id=doctor.down_id, restart=True)))
+    request = DownRequest(connection_id=doctor.down_id, restart=True)
+    await doctor.take(await node.client.down(doctor.room_id, "doctor", request))
     await frames_rise(doctor, anna, by=60)
     state = await node.client.state()
-    assert state.rooms["room"].participants["anna"].up == anna.up_id
-    assert state.rooms["room"].participants["doctor"].down == doctor.down_id
+    assert state.rooms[anna.room_id].participants["anna"].up == anna.up_id
+    assert state.rooms[anna.room_id].participants["doctor"].down == doctor.down_id
 
 
 async def test_a_page_that_closes_its_connections_is_away_at_once_and_back_with_new_ones(
@@ -334,7 +353,7 @@ async def test_chromium_follows_a_cap_down_and_its_release_up_again(
     usable: list[int | None] = [None]
     monkeypatch.setattr("media.track.Track.usable_bps", lambda _: usable[0])
     async with running_node(settings_for(tmp_path)) as running:
-        await running.client.create_room("room")
+        await running.client.create_room(people[0].room_id)
         for person in people[:2]:
             person.node = running
         anna, _ = await connected_pair(people)
