@@ -17,6 +17,10 @@ RUN /tools/bin/python -m build --quiet --no-isolation --outdir /dist \
  && /opt/bedside/bin/pip install --quiet --no-index --find-links /wheels /dist/*.whl
 
 FROM python:3.11-slim-bookworm
+# Letters for the names in films: every script that a patient's name may be in.
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends fonts-dejavu-core fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/bedside /opt/bedside
 RUN mkdir -m 0700 /var/lib/bedside && chown 65532:65532 /var/lib/bedside
 ENV PATH=/opt/bedside/bin:$PATH \

@@ -131,10 +131,11 @@ class ChunkOpener:
         return plain
 
 
-def delete_participant(source: Path, target: Path, participant_id: str, *, at_ns: int = 0) -> int:
+def delete_participant(source: Path, target: Path, participant_id: str, *, at_ns: int = 0, utc_s: int = 0) -> int:
     """Write to `target` a copy of the log without this person's keys and chunks; how many chunks went.
 
-    The copy names the removal in a mark, so that a film made from it can say so. The caller replaces the log by it.
+    The copy names the removal in a mark, with its day (`utc_s`), so that a film made from it can say so. The caller
+    replaces the log by it.
     """
     removed, said = 0, False
     with source.open("rb") as log, target.open("xb") as copy:
@@ -144,11 +145,11 @@ def delete_participant(source: Path, target: Path, participant_id: str, *, at_ns
                 removed += part.kind == FrameKind.CHUNK
                 continue
             if part.kind == FrameKind.END:
-                copy.write(_removal(participant_id, at_ns))
+                copy.write(_removal(participant_id, at_ns, utc_s))
                 said = True
             copy.write(frame(FrameKind(part.kind), part.body))
         if not said:
-            copy.write(_removal(participant_id, at_ns))
+            copy.write(_removal(participant_id, at_ns, utc_s))
         copy.flush()
         os.fsync(copy.fileno())
     return removed
@@ -170,8 +171,9 @@ def _belongs_to(part: Frame, participant_id: str) -> bool:
     return False
 
 
-def _removal(participant_id: str, at_ns: int) -> bytes:
-    mark = MarkRecord(at_ns=at_ns, kind="removed", participant_id=participant_id, detail={})
+def _removal(participant_id: str, at_ns: int, utc_s: int) -> bytes:
+    detail = {"utc_s": utc_s} if utc_s else {}
+    mark = MarkRecord(at_ns=at_ns, kind="removed", participant_id=participant_id, detail=detail)
     return json_frame(FrameKind.MARK, mark)
 
 

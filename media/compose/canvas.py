@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from media.compose.glyphs import HEIGHT, drawn
-from media.compose.layout import Tile
+from media.compose.layout import REMOVED, Tile
+from media.compose.lettering import Lettering, Planes, Rgb
 
 Plane = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -23,7 +23,9 @@ BLACK: Colour = (16, 128, 128)
 CARD: Colour = (44, 134, 122)
 PLACEHOLDER: Colour = (60, 133, 124)
 PLACEHOLDER_DISC: Colour = (96, 133, 124)
-TEXT_LUMA = 220
+BLACK_GROUND: Rgb = (0, 0, 0)
+CARD_GROUND: Rgb = (23, 36, 45)
+LABEL_GAP = 4
 
 
 @dataclass(slots=True)
@@ -38,9 +40,12 @@ class _Painted:
 class Canvas:
     """Planar 4:2:0, even sizes."""
 
-    def __init__(self, width: int, height: int, labels: Mapping[str, str]) -> None:
+    def __init__(
+        self, width: int, height: int, labels: Mapping[str, str], removed: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
         self.width, self.height = width, height
-        self._labels = labels
+        self._labels, self._removed = labels, removed or {}
+        self._small, self._large = Lettering(max(8, height // 36)), Lettering(max(10, height // 20))
         self._luma = np.empty((height, width), np.uint8)
         self._chroma = (np.empty((height // 2, width // 2), np.uint8), np.empty((height // 2, width // 2), np.uint8))
         self._tiles: dict[Tile, _Painted] = {}
@@ -68,18 +73,16 @@ class Canvas:
     def card(self, lines: list[str]) -> None:
         """A plain card with a few lines of text in the middle."""
         self.clear(CARD)
-        scale = max(2, self.width // 320)
-        top = self.height // 2 - len(lines) * HEIGHT * scale
-        for number, line in enumerate(lines):
-            mask = drawn(line, scale)
-            if mask is not None:
-                self._write(mask, (self.width - mask.shape[1]) // 2, top + number * 2 * HEIGHT * scale)
+        words = self._large.label(tuple(lines), self.width - 2 * LABEL_GAP, CARD_GROUND)
+        if words is not None:
+            rows, columns = words[0].shape
+            self._paste(words, (self.width - columns) // 2, (self.height - rows) // 2)
 
     def write_clock(self, text: str) -> None:
         """The wall-clock time, at the top right, on a bar of its own."""
-        mask = drawn(text, max(1, self.width // 640))
-        if mask is not None:
-            self._write_on_bar(mask, self.width - mask.shape[1] - 8, 4)
+        words = self._small.clock(text, BLACK_GROUND)
+        if words is not None:
+            self._paste(words, self.width - words[0].shape[1] - 2 * LABEL_GAP, LABEL_GAP)
 
     def to_frame(self) -> av.VideoFrame:
         """A frame of its own: the encoder keeps it while the canvas goes on."""
@@ -116,20 +119,26 @@ class Canvas:
         self._fill(x, y, side, side, PLACEHOLDER_DISC)
 
     def _label(self, tile: Tile) -> None:
+        if tile.source == REMOVED:
+            lines = self._removed.get(tile.participant_id, ())
+            words = self._small.label(lines, tile.width - 2 * LABEL_GAP, BLACK_GROUND)
+            if words is not None:
+                rows, columns = words[0].shape
+                self._paste(words, tile.x + (tile.width - columns) // 2, tile.y + (tile.height - rows) // 2)
+            return
         name = self._labels.get(tile.participant_id, "")
-        mask = drawn(name, max(1, self.width // 640)) if name and tile.source == "camera" else None
-        if mask is not None:
-            self._write_on_bar(mask[:, : tile.width - 12], tile.x + 6, tile.y + tile.height - mask.shape[0] - 8)
+        if not name or tile.source != "camera":
+            return
+        words = self._small.label((name,), tile.width - 2 * LABEL_GAP, BLACK_GROUND)
+        if words is not None:
+            self._paste(words, tile.x + LABEL_GAP, tile.y + tile.height - words[0].shape[0] - LABEL_GAP)
 
-    def _write_on_bar(self, mask: npt.NDArray[np.bool_], x: int, y: int) -> None:
-        rows, columns = mask.shape
-        self._fill((x - 4) // 2 * 2, (y - 4) // 2 * 2, (columns + 9) // 2 * 2, (rows + 9) // 2 * 2, BLACK)
-        self._write(mask, x, y)
-
-    def _write(self, mask: npt.NDArray[np.bool_], x: int, y: int) -> None:
-        x, y = max(0, x), max(0, y)
-        part = self._luma[y : y + mask.shape[0], x : x + mask.shape[1]]
-        part[mask[: part.shape[0], : part.shape[1]]] = TEXT_LUMA
+    def _paste(self, words: Planes, x: int, y: int) -> None:
+        """At an even place; what would stand outside is cut off."""
+        x, y = max(0, x // 2 * 2), max(0, y // 2 * 2)
+        for half, target, source in zip((1, 2, 2), (self._luma, *self._chroma), words, strict=True):
+            part = target[y // half : y // half + source.shape[0], x // half : x // half + source.shape[1]]
+            part[:] = source[: part.shape[0], : part.shape[1]]
 
     def _fill(self, x: int, y: int, width: int, height: int, colour: Colour) -> None:
         x, y = max(0, x), max(0, y)

@@ -17,7 +17,7 @@ from media.compose.encode import FilmWriter
 from media.compose.layout import Scene, scenes
 from media.compose.pictures import SourcePictures, open_pictures
 from media.compose.reader import SegmentLog, Unwrap
-from media.compose.report import CancelledError, FilmOptions, FilmReport, Stretch
+from media.compose.report import CARD_WORDS, CancelledError, FilmOptions, FilmReport, Stretch
 from media.compose.selfcheck import FileFigures, Watch, audio_samples_for, examine
 from media.compose.sound import RATE, Mixer, lost_spans
 from media.compose.timeline import Pause, Timeline, build_timeline
@@ -82,10 +82,10 @@ def _prepare(timeline: Timeline, names: Mapping[str, str], options: FilmOptions)
         scenes=scenes(timeline, options.width, options.height),
         pictures=open_pictures(timeline.tracks),
         mixer=Mixer(timeline.tracks),
-        canvas=Canvas(options.width, options.height, names),
+        canvas=Canvas(options.width, options.height, names, _removal_words(timeline, options)),
         watch=Watch(),
         options=options,
-        zone=ZoneInfo(options.clock_zone or "UTC"),
+        zone=ZoneInfo(options.zone),
     )
 
 
@@ -130,18 +130,31 @@ def _paint(render: _Render, scene: Scene, number: int) -> None:
         if picture is not None and picture.captured_s > max(before_s, 0.0):
             render.watch.placed(number / rate - picture.captured_s)
         render.canvas.show(tile, picture.frame if picture is not None else None)
-    if render.options.clock_zone is not None and scene.pause is None:
+    if render.options.show_clock and scene.pause is None:
         render.canvas.write_clock(_clock(render, number / rate).strftime("%Y-%m-%d %H:%M:%S"))
 
 
 def _card_lines(render: _Render, pause: Pause) -> list[str]:
     start, end = (_clock(render, at_s) for at_s in (pause.span.start_s, pause.span.end_s))
-    title = "RECORDING PAUSED" if pause.kind == "paused" else "RECORDING INTERRUPTED"
-    return [title, start.strftime("%Y-%m-%d"), f"{start:%H:%M:%S} - {end:%H:%M:%S} {end.tzname() or ''}"]
+    words = {**CARD_WORDS, **render.options.words}
+    title = words.get(pause.reason) or words[pause.kind]
+    return [title, start.strftime("%Y-%m-%d"), f"{start:%H:%M:%S} – {end:%H:%M:%S} {end.tzname() or ''}"]
 
 
 def _clock(render: _Render, at_s: float) -> datetime:
     return datetime.fromtimestamp(render.timeline.started_at_utc_s + at_s, UTC).astimezone(render.zone)
+
+
+def _removal_words(timeline: Timeline, options: FilmOptions) -> dict[str, tuple[str, ...]]:
+    """What stands in the place of somebody whose part was deleted, with the day on which that was done."""
+    title = {**CARD_WORDS, **options.words}["removed"]
+    zone = ZoneInfo(options.zone)
+    return {
+        one.participant_id: (title, f"{datetime.fromtimestamp(one.at_utc_s, zone):%Y-%m-%d}")
+        if one.at_utc_s
+        else (title,)
+        for one in timeline.removed
+    }
 
 
 # ---- the report

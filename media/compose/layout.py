@@ -6,12 +6,14 @@ Painting is `canvas.py`'s.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from media.compose.timeline import FilmTrack, Pause, Span, Timeline
 
 STRIP_PARTS = 5
+REMOVED = "removed"
+"""The `source` of a tile in which nothing is shown any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,10 @@ def scenes(timeline: Timeline, width: int, height: int) -> list[Scene]:
         tiles: tuple[Tile, ...] = ()
         if pause is None:
             present = [who for who, span in timeline.participants if span.holds(middle)]
-            tiles = arrange(present, _screen_at(timeline.tracks, middle), width, height)
+            gone = [one.participant_id for one in timeline.removed if any(span.holds(middle) for span in one.spans)]
+            gone = [who for who in dict.fromkeys(gone) if who not in present]
+            tiles = arrange([*present, *gone], _screen_at(timeline.tracks, middle), width, height)
+            tiles = tuple(replace(one, source=REMOVED) if one.participant_id in gone else one for one in tiles)
         same = made and made[-1].tiles == tiles and made[-1].pause == pause
         begins = made.pop().span.start_s if same else start
         made.append(Scene(Span(begins, end), tiles, pause))
@@ -63,6 +68,7 @@ def scenes(timeline: Timeline, width: int, height: int) -> list[Scene]:
 def _changes(timeline: Timeline) -> list[float]:
     spans = [span for _, span in timeline.participants]
     spans += [pause.span for pause in timeline.pauses]
+    spans += [span for one in timeline.removed for span in one.spans]
     spans += [span for track in timeline.tracks if track.source == "screen" and track.is_video for span in track.active]
     times = {0.0, timeline.length_s}
     times.update(time for span in spans for time in (span.start_s, span.end_s) if 0.0 < time < timeline.length_s)

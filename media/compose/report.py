@@ -5,8 +5,21 @@ How they are found is in `selfcheck.py`; what follows from a failed check is the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
+
+CARD_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "paused": "Recording paused",
+        "examination": "Paused for an examination",
+        "newcomer": "Paused until everybody had answered",
+        "between": "Recording interrupted",
+        "removed": "This person's part was removed",
+    }
+)
+"""What the film says of itself, by the code of a pause; the server gives them in the clinic's language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,7 @@ class FilmReport:
 
 @dataclass(frozen=True, slots=True)
 class FilmOptions:
-    """`clock_zone` writes the wall-clock time into the picture, in that IANA zone."""
+    """Times on cards are in the IANA zone `zone`; `show_clock` writes the wall-clock time into every picture too."""
 
     width: int = 1280
     height: int = 720
@@ -62,7 +75,9 @@ class FilmOptions:
     audio_bitrate_bps: int = 96_000
     preset: str = "superfast"
     threads: int = 1
-    clock_zone: str | None = None
+    zone: str = "UTC"
+    show_clock: bool = False
+    words: Mapping[str, str] = field(default_factory=lambda: dict(CARD_WORDS))
 
 
 class CancelledError(Exception):

@@ -5,7 +5,7 @@ When a packet was captured comes from `clocks.py`; what is shown and heard at ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -33,10 +33,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Time of the film in which nothing was recorded; `kind` is `paused`, or `between` two segments."""
+    """Time of the film in which nothing was recorded; `kind` is `paused`, or `between` two segments.
+
+    `reason` is the code that the grant gave, empty where it gave none.
+    """
 
     span: Span
     kind: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Somebody whose part was deleted, and where they had been; `at_utc_s` when, 0 where the log doesn't say."""
+
+    participant_id: str
+    spans: tuple[Span, ...]
+    at_utc_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,7 @@ class Timeline:
     pauses: tuple[Pause, ...]
     participants: tuple[tuple[str, Span], ...]
     incomplete: str | None
+    removed: tuple[Removed, ...] = ()
 
 
 def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
@@ -82,16 +96,20 @@ def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
     if not segments:
         return None
     first = segments[0]
-    zero_ns = min((span[0] for span in _running_ns(first)), default=first.anchor[1])
+    zero_ns = min((start for start, _, _ in _running_ns(first)), default=first.anchor[1])
     zero_utc_s = (first.anchor[0] + zero_ns - first.anchor[1]) / 1e9
-    running: list[list[Span]] = []
+    running: list[list[_Running]] = []
     tracks: list[FilmTrack] = []
+    removed: list[Removed] = []
     for segment in segments:
         shift_s = _film_shift(segment, first, zero_ns / 1e9, zero_utc_s)
-        spans = [Span(start / 1e9 + shift_s, end / 1e9 + shift_s) for start, end in _running_ns(segment)]
-        running.append([one for one in spans if one.end_s > one.start_s])
+        spans = [
+            _Running(Span(start / 1e9 + shift_s, end / 1e9 + shift_s), why) for start, end, why in _running_ns(segment)
+        ]
+        running.append([one for one in spans if one.span.end_s > one.span.start_s])
         tracks += _lay_tracks(segment, shift_s)
-    length_s = min(LONGEST_S, max((span.end_s for spans in running for span in spans), default=0.0))
+        removed += _removed(segment, shift_s)
+    length_s = min(LONGEST_S, max((one.span.end_s for spans in running for one in spans), default=0.0))
     return Timeline(
         length_s=length_s,
         started_at_utc_s=zero_utc_s,
@@ -99,22 +117,54 @@ def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
         pauses=tuple(_pauses(running)),
         participants=tuple(_presence(tracks, length_s)),
         incomplete=_incomplete(segments),
+        removed=tuple(removed),
     )
 
 
-def _running_ns(segment: SegmentLog) -> list[tuple[int, int]]:
-    """When capture ran, by the grant's marks; a stop that is missing is the last moment the log tells of."""
-    spans: list[tuple[int, int]] = []
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """Capture ran for this long, and the code with which it ended."""
+
+    span: Span
+    why: str
+
+
+def _running_ns(segment: SegmentLog) -> list[tuple[int, int, str]]:
+    """When capture ran, by the grant's marks, and why it ended; a stop that is missing is the last moment told of."""
+    spans: list[tuple[int, int, str]] = []
     since: int | None = None
     for mark in segment.marks:
         if mark.kind == "running" and since is None:
             since = mark.at_ns
         elif mark.kind in ("paused", "stopped") and since is not None:
-            spans.append((since, mark.at_ns))
+            spans.append((since, mark.at_ns, str(mark.detail.get("code") or "")))
             since = None
     if since is not None:
-        spans.append((since, segment.last_ns))
+        spans.append((since, segment.last_ns, ""))
     return spans
+
+
+def _removed(segment: SegmentLog, shift_s: float) -> Iterable[Removed]:
+    """Whose part is gone, and when the grants had named them. Where they had been stays, what they sent does not."""
+    marked = {mark.participant_id: mark for mark in segment.marks if mark.kind == "removed"}
+    for who in sorted({one for one in marked if one} | segment.sealed_away):
+        spans: list[Span] = []
+        since: int | None = None
+        for mark in segment.marks:
+            if mark.kind in ("paused", "stopped") or (mark.kind == "running" and since is not None):
+                spans += [Span(since / 1e9 + shift_s, mark.at_ns / 1e9 + shift_s)] if since is not None else []
+                since = None
+            if mark.kind == "running" and who in _granted(mark.detail):
+                since = mark.at_ns
+        if since is not None:
+            spans.append(Span(since / 1e9 + shift_s, segment.last_ns / 1e9 + shift_s))
+        told = marked[who].detail.get("utc_s") if who in marked else None
+        yield Removed(who, tuple(spans), float(told) if isinstance(told, int) and 0 < told < 2**40 else 0.0)
+
+
+def _granted(detail: Mapping[str, object]) -> frozenset[str]:
+    people = detail.get("participants")
+    return frozenset(str(one) for one in people) if isinstance(people, list) else frozenset()
 
 
 def _film_shift(segment: SegmentLog, first: SegmentLog, zero_s: float, zero_utc_s: float) -> float:
@@ -153,12 +203,13 @@ def active_spans(times_s: Float64s, gap_s: float, hold_s: float) -> tuple[Span, 
     return tuple(Span(float(start), float(end) + hold_s) for start, end in zip(starts, ends, strict=True))
 
 
-def _pauses(running: Iterable[list[Span]]) -> Iterable[Pause]:
-    spans = [(span, number) for number, one in enumerate(running) for span in one]
-    spans.sort(key=lambda item: item[0].start_s)
+def _pauses(running: Iterable[list[_Running]]) -> Iterable[Pause]:
+    spans = [(one, number) for number, ran in enumerate(running) for one in ran]
+    spans.sort(key=lambda item: item[0].span.start_s)
     for (left, one), (right, two) in pairwise(spans):
-        if right.start_s > left.end_s:
-            yield Pause(Span(left.end_s, right.start_s), "paused" if one == two else "between")
+        if right.span.start_s > left.span.end_s:
+            gap = Span(left.span.end_s, right.span.start_s)
+            yield Pause(gap, "paused" if one == two else "between", left.why)
 
 
 def _presence(tracks: Iterable[FilmTrack], length_s: float) -> list[tuple[str, Span]]:

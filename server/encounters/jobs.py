@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ import obstore
 from obstore.store import ObjectStore
 from sqlalchemy import select
 
-from media.compose import FilmReport, LogDamagedError, compose_film
+from media.compose import FilmOptions, FilmReport, LogDamagedError, compose_film
+from server.accounts.service import get_clinic
 from server.db import new_id
-from server.encounters import films
+from server.encounters import films, filmwords
 from server.encounters.filmstore import SealedFilm, delete_others, film_path, open_recordings, put_film
-from server.encounters.models import Participant
+from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import Film, Recording, SegmentKey
 from server.encounters.recordings import get_recording, key_name
 from server.encounters.rules import FINAL_PHASES
@@ -48,6 +49,7 @@ class Work:
     output: Path
     keys: Mapping[bytes, bytes]
     names: Mapping[str, str]
+    options: FilmOptions = field(default_factory=FilmOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,9 @@ async def _prepare(job: JobContext, recording: Recording, store: ObjectStore, pa
             Participant.clinic_id == recording.clinic_id, Participant.encounter_id == recording.encounter_id
         )
         names = {one.id: one.name for one in await session.scalars(people)}
+        clinic = await get_clinic(session, recording.clinic_id)
+        encounter = await session.get(Encounter, (recording.clinic_id, recording.encounter_id))
+        zone = encounter.zone if encounter is not None else clinic.zone
     keys = {}
     for row in rows:
         with contextlib.suppress(VaultError):
@@ -126,7 +131,8 @@ async def _prepare(job: JobContext, recording: Recording, store: ObjectStore, pa
         target = folder / f"{n:04d}.log"
         await _fetch(store, path, target)
         logs.append(target)
-    return Work(tuple(logs), folder / "film.mp4", keys, names)
+    options = FilmOptions(zone=zone, words=filmwords.cards(clinic.language))
+    return Work(tuple(logs), folder / "film.mp4", keys, names, options)
 
 
 async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
@@ -187,7 +193,9 @@ def compose_in_process(work: Work, pipe: Connection) -> None:
         return work.keys[wrapped]
 
     try:
-        report = compose_film(work.logs, work.output, unwrap=unwrap, names=work.names, progress=pipe.send)
+        report = compose_film(
+            work.logs, work.output, unwrap=unwrap, names=work.names, progress=pipe.send, options=work.options
+        )
     except LogDamagedError:
         pipe.send(LOG_DAMAGED)
     except BrokenPipeError:

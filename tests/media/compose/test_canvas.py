@@ -52,7 +52,7 @@ def test_a_name_is_written_into_its_own_tile_only() -> None:
     assert not differs.any()
 
 
-def test_letters_that_cannot_be_drawn_are_left_out() -> None:
+def test_letters_that_have_no_dots_are_left_out() -> None:
     assert drawn("", 1) is None
     assert drawn("   ", 1) is None
     assert drawn("王 小", 1) is None

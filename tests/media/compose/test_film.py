@@ -308,16 +308,21 @@ def test_a_missing_start_waits_for_the_first_key_frame(golden: GoldenLog) -> Non
 
 
 def test_a_deleted_person_is_neither_seen_nor_heard(golden: GoldenLog, tmp_path: Path) -> None:
+    golden.mark(0.0, "running", participants=["anna", "doctor"])
     person(golden, "anna", RED, 440, end_s=2, flashes=[1.0])
     person(golden, "doctor", BLUE, 880, end_s=2, flashes=[1.0])
     golden.write(2.0)
     copy = tmp_path / "copy.bedlog"
-    assert delete_participant(golden.path, copy, "anna") > 0
+    assert delete_participant(golden.path, copy, "anna", utc_s=1_790_000_000) > 0
     golden.path = copy
     del golden.keys["anna"]
     report, film = composed(golden)
     assert report.removed == ("anna",)
     assert report.participants == ("doctor",)
+    [scene] = report.details["layout"]
+    assert [(who, source) for who, source, *_ in scene["tiles"]] == [("doctor", "camera"), ("anna", "removed")]
+    gone = film.pictures[20][:, 160:]
+    assert (gone.min(axis=2) > 150).sum() > 100, "in her place stands that her part was removed, and when"
     assert film.onsets(440) == []
     assert len(film.onsets(880)) == 1
     assert not any(near(film.colour(at, x, 0.5), RED) for at in (0.5, 1.5) for x in (0.25, 0.5, 0.75))

@@ -58,6 +58,30 @@ def test_pauses_lie_between_and_a_last_one_ends_the_film(golden: GoldenLog) -> N
     assert pauses(timeline) == [(2.0, 3.0, "paused")]
 
 
+def test_a_pause_knows_why(golden: GoldenLog) -> None:
+    golden.mark(0.0, "running")
+    golden.mark(2.0, "paused", code="examination")
+    golden.mark(3.0, "running")
+    golden.send(golden.track("anna", "microphone"), sound(0, 2) + sound(3, 5))
+    golden.write(5.0)
+    assert [one.reason for one in laid(golden).pauses] == ["examination"]
+
+
+def test_where_a_removed_person_had_been_stays_known(golden: GoldenLog) -> None:
+    golden.mark(0.0, "running", participants=["anna", "guest"])
+    golden.mark(2.0, "paused", participants=["anna", "guest"])
+    golden.mark(3.0, "running", participants=["anna", "guest"])
+    golden.mark(4.0, "running", participants=["anna"])
+    golden.mark(5.0, "removed", "guest", utc_s=1_790_000_000)
+    golden.mark(5.0, "removed", "nobody", utc_s="soon")
+    golden.send(golden.track("anna", "microphone"), sound(0, 2) + sound(3, 6))
+    golden.write(6.0)
+    guest, nobody = laid(golden).removed
+    assert [(round(span.start_s, 3), round(span.end_s, 3)) for span in guest.spans] == [(0.0, 2.0), (3.0, 4.0)]
+    assert (guest.participant_id, guest.at_utc_s) == ("guest", 1_790_000_000)
+    assert (nobody.participant_id, nobody.spans, nobody.at_utc_s) == ("nobody", (), 0.0)
+
+
 @pytest.mark.parametrize(("clock", "between"), [("boot-1", 7.0), ("boot-2", 4.0)])
 def test_segments_are_joined_by_the_same_clock_or_else_by_utc(
     golden: GoldenLog, tmp_path: Path, clock: str, between: float
