@@ -53,6 +53,8 @@ def load_models() -> None:
     """Imports every area's tables, so that the one metadata knows them all."""
     importlib.import_module("server.audit")
     importlib.import_module("server.jobs.models")
+    importlib.import_module("server.uploads")
+    importlib.import_module("server.accounts.trust_models")
     area_modules("models")
 
 

@@ -93,6 +93,10 @@ class Session(Base):
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    locked_at: Mapped[datetime | None]
+    """Staff who were idle: signed off until they give password and code again, in place."""
+    device: Mapped[str | None] = mapped_column(String(100))
+    """What the browser calls itself, shortened, so that its owner knows it in the list."""
 
 
 class SessionParticipation(Base):
