@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 NODE_PATH := PATH="$(CURDIR)/$(BIN):$$PATH"
 UV := uv==0.13.9
 
-WEB_SOURCES := $(shell find web/client web/styles web/assets -type f 2>/dev/null) web/build.mjs
+WEB_SOURCES := $(shell find web/client web/styles web/assets web/words -type f 2>/dev/null) web/build.mjs
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench soak messages clean lock web webtest
@@ -45,11 +45,17 @@ webtest: web/dist/manifest.json
 
 web: web/dist/manifest.json ## build what the browser gets
 
-POT := artifacts/bedside.pot
-messages: $(VENV)/.installed ## every sentence that somebody sees, as a template for translators
-	@mkdir -p $(dir $(POT))
-	@$(BIN)/pybabel --quiet extract --mapping-file=pyproject.toml --project=bedside --no-location \
-	  --keywords=DomainError:2 --keywords=Refused:2 --keywords=t --keywords=tn --output-file=$(POT) .
+# Two catalogues a language, in web/words: what the server says, and what the visit's page says.
+POTS := artifacts
+WORDS := web/words
+EXTRACT = $(BIN)/pybabel --quiet extract --mapping-file=pyproject.toml --project=bedside --add-location=file \
+  --ignore-dirs='.* _*' --keywords=DomainError:2 --keywords=Refused:2 --keywords=t --keywords=tn --keywords=tp:1,2
+messages: $(VENV)/.installed ## gather every sentence that somebody sees into the translators' catalogues
+	@mkdir -p $(POTS)
+	@$(EXTRACT) --ignore-dirs=client --output-file=$(POTS)/bedside.pot .
+	@$(EXTRACT) --ignore-dirs='server templates' --output-file=$(POTS)/client.pot .
+	@for domain in bedside client; do $(BIN)/pybabel --quiet update --domain=$$domain --input-file=$(POTS)/$$domain.pot \
+	  --output-dir=$(WORDS) --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=120; done
 
 clean: ## remove what was built and fetched; var/ stays
 	rm -rf $(VENV) web/node_modules web/dist dist build artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -72,6 +72,8 @@ IDENTIFY: web.AppKey[Identify] = web.AppKey("identify")
 ACTOR = web.RequestKey("actor", Actor)
 CLINIC = web.RequestKey("clinic", ClinicScope)
 VIEWER = web.RequestKey("viewer", Viewer)
+LANGUAGE_ON_FILE = web.RequestKey("language_on_file", str)
+"""The language of the patient whom this page is for, where the address alone has said who that is."""
 REQUEST_ID = web.RequestKey("request_id", str)
 NONCE = web.RequestKey("csp_nonce", str)
 

@@ -12,7 +12,7 @@ from jinja2 import TemplateError
 
 from server import context
 from server.errors import FormError
-from server.pages import render
+from server.pages import render, translate
 from signaling.words import N_, STATUS, TEXT, Code, Refused
 
 TITLES = {
@@ -50,7 +50,8 @@ def answer_to(request: web.Request, refused: Refused, *, status: int | None = No
     if refused.code in RETRY_AFTER_S:
         headers["Retry-After"] = str(RETRY_AFTER_S[refused.code])
     fields = refused.fields if isinstance(refused, FormError) else {}
-    words = refused.message or TEXT[refused.code]
+    words = translate(request, refused.message or TEXT[refused.code])
+    fields = {name: translate(request, said) for name, said in fields.items()}
     if wants_json(request):
         body = {"error": refused.code.value, "message": words, "fields": fields, "limit": refused.limit}
         return web.json_response({key: value for key, value in body.items() if value}, status=code, headers=headers)

@@ -6,7 +6,7 @@ The rules of what may be said are the model's; showing the sentences beside the 
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from aiohttp import web
@@ -22,6 +22,29 @@ FIELDS_MAX = 200
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Sentence(str):
+    """A finished English sentence that remembers its parts, so that a page can say it in its own language."""
+
+    __slots__ = ("label", "parts", "words")
+
+    words: str
+    label: str
+    parts: Mapping[str, Any]
+
+    def __new__(cls, words: str, label: str, parts: Mapping[str, Any]) -> Sentence:
+        made = super().__new__(cls, _say(words, label, parts))
+        made.words, made.label, made.parts = words, label, parts
+        return made
+
+
+def in_language(said: str, translate: Callable[[str], str]) -> str:
+    """A sentence about a field in the language of `translate`: whole, or from its translated parts."""
+    if isinstance(said, Sentence):
+        return _say(translate(said.words), translate(said.label), said.parts)
+    return translate(said) if said else said
+
 
 SENTENCES = {
     "missing": N_("Enter {label}"),
@@ -113,5 +136,8 @@ def _sentence(name: str, info: FieldInfo | None, item: Mapping[str, Any]) -> str
     if item["type"] == "value_error":
         return str(item["ctx"]["error"])
     label = (info.title if info else None) or name.replace("_", " ")
-    words = SENTENCES.get(item["type"], OTHERWISE)
-    return words.format(label=label, Label=label[:1].upper() + label[1:], **item.get("ctx", {}))
+    return Sentence(SENTENCES.get(item["type"], OTHERWISE), label, item.get("ctx", {}))
+
+
+def _say(words: str, label: str, parts: Mapping[str, Any]) -> str:
+    return words.format(label=label, Label=label[:1].upper() + label[1:], **parts)

@@ -5,7 +5,6 @@ Templates belong to `web/templates/<area>/`; what a page says of its subject is 
 
 from __future__ import annotations
 
-import gettext
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PackageLoa
 from markupsafe import Markup
 
 from server import context
+from server.forms import in_language
+from server.languages import SOURCE, Catalogue, accepted, choose, direction, load_catalogues
 from server.permissions import StaffRole
 from server.routing import ROUTES, Route, route_of
 from signaling.words import N_
 
-RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 ROLE_WORDS = {
     StaffRole.DOCTOR: N_("Doctor"),
     StaffRole.SCHEDULER: N_("Scheduler"),
@@ -33,16 +33,12 @@ ROLE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What rendering needs, read once at start."""
+    """What rendering needs, read once at start; one environment a language, since a compiled page holds its words."""
 
-    environment: Environment
+    environments: Mapping[str, Environment]
     manifest: Mapping[str, str]
     dist: Path
-    translations: gettext.NullTranslations
-
-    def asset(self, name: str) -> str:
-        """The address of a built file; its name holds its content's hash, so it may be kept for ever."""
-        return f"/static/{self.manifest[name]}"
+    catalogues: Mapping[str, Catalogue]
 
 
 PAGES = web.AppKey("pages", Pages)
@@ -51,22 +47,35 @@ PAGES = web.AppKey("pages", Pages)
 def load_pages(root: Path | None = None) -> Pages:
     """Reads templates and the built client from the package `web`, in the tree or in an installed wheel."""
     base = Path(str(files("web"))) if root is None else root
-    manifest = base / "dist" / "manifest.json"
+    dist = base / "dist"
+    manifest = dist / "manifest.json"
     names: dict[str, str] = json.loads(manifest.read_text("utf-8")) if manifest.exists() else {}
+
+    def asset(name: str) -> str:
+        """The address of a built file; its name holds its content's hash, so it may be kept for ever."""
+        return f"/static/{names[name]}"
+
+    component = _component_of(_nhsuk_environment())
+    catalogues = load_catalogues(dist)
+    environments = {}
+    for language, catalogue in catalogues.items():
+        environments[language] = environment = _environment(base / "templates", catalogue)
+        environment.globals |= {"nhsuk": component, "asset": asset}
+    return Pages(environments, names, dist, catalogues)
+
+
+def _environment(templates: Path, catalogue: Catalogue) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(base / "templates"),
+        loader=FileSystemLoader(templates),
         undefined=StrictUndefined,
         autoescape=select_autoescape(default=True, default_for_string=True),
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["nhsuk"] = _component_of(_nhsuk_environment())
-    translations = gettext.NullTranslations()
-    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
-    pages = Pages(environment, names, base / "dist", translations)
-    environment.globals["asset"] = pages.asset
-    return pages
+    environment.install_gettext_translations(catalogue.sentences, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["client_words"] = catalogue.client
+    return environment
 
 
 def render(
@@ -78,17 +87,36 @@ def render(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """The page as a response, never kept by caches."""
-    pages = request.app[PAGES]
-    text = pages.environment.get_template(template).render({**_frame(request), **(values or {})})
+    pages, language = request.app[PAGES], language_of(request)
+    shown = {**_frame(request), **(values or {})}
+    shown["errors"] = {name: translate(request, said) for name, said in shown["errors"].items()}
+    text = pages.environments[language].get_template(template).render(shown)
     answer = web.Response(text=text, status=status, content_type="text/html", headers=headers)
     answer.headers.setdefault("Cache-Control", "no-store")
     return answer
 
 
 def language_of(request: web.Request) -> str:
-    """The clinic's language; a person's own choice comes with translations."""
+    """The catalogue this page is written from: the patient's language on file, the browser's, the clinic's.
+
+    On file counts only what differs from the clinic's own, which every patient starts with. Staff read the source.
+    """
+    if context.VIEWER in request:
+        return SOURCE
     scope = request.get(context.CLINIC)
-    return scope.language if scope is not None else "en"
+    of_clinic = scope.language if scope is not None else None
+    on_file = request.get(context.LANGUAGE_ON_FILE)
+    wanted = [
+        None if on_file == of_clinic else on_file,
+        *accepted(request.headers.get("Accept-Language", "")),
+        of_clinic,
+    ]
+    return choose(wanted, request.app[PAGES].catalogues) or SOURCE
+
+
+def translate(request: web.Request, sentence: str) -> str:
+    """A sentence, finished or in parts (`forms.Sentence`), in the language of the request's page."""
+    return in_language(sentence, request.app[PAGES].catalogues[language_of(request)].sentences.gettext)
 
 
 def _frame(request: web.Request) -> dict[str, Any]:
@@ -96,7 +124,7 @@ def _frame(request: web.Request) -> dict[str, Any]:
     language = language_of(request)
     return {
         "lang": language,
-        "dir": "rtl" if language.split("-")[0] in RIGHT_TO_LEFT else "ltr",
+        "dir": direction(language),
         "env": context.settings(request).env,
         "csp_nonce": request.get(context.NONCE, ""),
         "demo": request.app.get(context.DEMO, False),
@@ -104,6 +132,7 @@ def _frame(request: web.Request) -> dict[str, Any]:
         "clinic_name": scope.name if scope else "",
         "clinic_phone": scope.phone if scope else None,
         "clinic_slug": scope.slug if scope else "",
+        "clinic_zone": scope.zone if scope else "",
         "home_url": f"/c/{scope.slug}/" if scope else "/",
         "user": _user(request),
         "nav": _navigation(request),
@@ -116,7 +145,7 @@ def _user(request: web.Request) -> dict[str, str] | None:
     viewer, scope = request.get(context.VIEWER), request.get(context.CLINIC)
     if viewer is None or scope is None:
         return None
-    words = ", ".join(_words(request, ROLE_WORDS[StaffRole(role)]) for role in viewer.roles)
+    words = ", ".join(translate(request, ROLE_WORDS[StaffRole(role)]) for role in viewer.roles)
     return {"name": viewer.name, "role_words": words, "sign_out_url": f"/c/{scope.slug}/sign-out"}
 
 
@@ -128,7 +157,7 @@ def _navigation(request: web.Request) -> Sequence[dict[str, Any]]:
     return [
         {
             "href": route.path.replace("{clinic}", scope.slug),
-            "text": _words(request, route.nav or ""),
+            "text": translate(request, route.nav or ""),
             "current": route is here,
         }
         for route in _shown(request)
@@ -138,10 +167,6 @@ def _navigation(request: web.Request) -> Sequence[dict[str, Any]]:
 def _shown(request: web.Request) -> list[Route]:
     actor = context.actor(request)
     return [route for route in request.app[ROUTES].values() if route.nav and route.may(actor)]
-
-
-def _words(request: web.Request, sentence: str) -> str:
-    return request.app[PAGES].translations.gettext(sentence)
 
 
 def _live(request: web.Request) -> dict[str, str] | None:

@@ -1,4 +1,5 @@
 // Builds web/dist: hashed scripts, styles and pictures, and manifest.json that names them. Checks nothing; `npm run check` does.
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
@@ -51,6 +52,19 @@ function style(entry) {
   publish(`${entry}.css`, linked);
 }
 
+/** The catalogues as gettext reads them; Babel's `pybabel` lies beside Node in the virtual environment. */
+function words() {
+  const [from, to] = [join(here, "words"), join(dist, "words")];
+  for (const po of readdirSync(from, { recursive: true })) {
+    if (extname(po) !== ".po") continue;
+    const mo = join(to, po.replace(/po$/, "mo"));
+    mkdirSync(dirname(mo), { recursive: true });
+    const compile = ["--quiet", "compile", "--input-file", join(from, po), "--output-file", `${mo}.new`];
+    execFileSync("pybabel", compile, { stdio: ["ignore", "inherit", "inherit"] });
+    renameSync(`${mo}.new`, mo);
+  }
+}
+
 // A running server may be answering from here: new files come beside the old ones, the manifest changes in one step,
 // and what neither it nor the one before names goes.
 const named = join(dist, "manifest.json");
@@ -59,7 +73,8 @@ const before = existsSync(named) ? Object.values(JSON.parse(readFileSync(named, 
 for (const name of readdirSync(join(here, "assets"))) publish(name, readFileSync(join(here, "assets", name)));
 for (const name of readdirSync(join(here, "styles"))) if (/^[a-z].*\.scss$/.test(name)) style(basename(name, ".scss"));
 for (const entry of ["pages", "clinic", "room"]) await script(entry);
+words();
 writeFileSync(`${named}.new`, `${JSON.stringify(manifest, null, 1)}\n`);
 renameSync(`${named}.new`, named);
-const kept = new Set([...before, ...Object.values(manifest), "manifest.json"]);
+const kept = new Set([...before, ...Object.values(manifest), "manifest.json", "words"]);
 for (const name of readdirSync(dist)) if (!kept.has(name)) rmSync(join(dist, name));

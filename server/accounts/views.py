@@ -23,8 +23,8 @@ from server.permissions import anybody, is_administrator, may_book
 from server.routing import Route, see_other
 from signaling.words import N_
 
-WRONG_SIGN_IN = "That e-mail address and password don't go together. Check both and try again."
-WRONG_PAGE = "That doesn't match. Check the date of birth and the code. After five wrong tries the link closes."
+WRONG_SIGN_IN = N_("That e-mail address and password don't go together. Check both and try again.")
+WRONG_PAGE = N_("That doesn't match. Check the date of birth and the code. After five wrong tries the link closes.")
 
 
 async def front(request: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ Reached with a page session alone (`accounts`: link, birth date and code). Each 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aiohttp import web
@@ -20,7 +21,7 @@ from server.desk.day import Line
 from server.desk.rules import Standing
 from server.encounters import films
 from server.errors import DomainError, not_found
-from server.pages import render
+from server.pages import language_of, render
 from server.permissions import is_patient
 from server.records import service as records
 from server.records.rules import Kind
@@ -56,7 +57,9 @@ async def show_home(request: web.Request) -> web.Response:
     patient_id = _patient_id(request)
     async with context.database(request).writing() as session:
         patient = await service.get_patient(session, clinic, patient_id)
-        lines = await day.load_of_patient(session, clinic, patient_id, now)
+        request[context.LANGUAGE_ON_FILE] = patient.language
+        language = language_of(request)
+        lines = await day.load_of_patient(session, replace(clinic, language=language), patient_id, now)
         notes = await records.load_released_notes(session, clinic, patient_id)
         granted = await films.load_granted_films(session, clinic.id, patient_id)
         for note in notes:
@@ -72,7 +75,7 @@ async def show_home(request: web.Request) -> web.Response:
         "patient": patient,
         "upcoming": [line for line in lines if _is_upcoming(line, now)],
         "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
-        "notes": [(note, when(note.starts_at, note.zone, patient.language)) for note in notes],
+        "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
         "kind_words": KIND_WORDS,
         "films": granted,
     }

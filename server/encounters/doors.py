@@ -5,7 +5,7 @@ Looking changes nothing. Pages are `views.py`; who may sit down in the room is `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,12 +41,16 @@ class Opening:
     state: Door
     patient: Patient
     place: Participant | None
-    text: ClinicText | None
+    wordings: Sequence[ClinicText]
     last_card: VisitCard | None
 
     @property
     def is_guest(self) -> bool:
         return self.link.kind == LinkKind.GUEST
+
+    def text(self, language: str) -> ClinicText | None:
+        """What is agreed to, in the language of the page that asks."""
+        return texts.wording_for((language, self.clinic.language), self.wordings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Card:
     place: str | None = None
     phone: str | None = None
     others: str | None = None
-    agrees: bool = False
+    agreed_text_id: str | None = None
 
 
 async def look(session: AsyncSession, token: str, cookies: Mapping[str, str], now: datetime) -> Opening:
@@ -85,7 +89,7 @@ async def look(session: AsyncSession, token: str, cookies: Mapping[str, str], no
         state=state,
         patient=patient,
         place=place,
-        text=await texts.load_text(session, link.clinic_id, texts.VIDEO_CONSENT),
+        wordings=await texts.load_texts(session, link.clinic_id, texts.VIDEO_CONSENT),
         last_card=await _last_card(session, cookies, patient, now) if link.kind == LinkKind.VISIT else None,
     )
 
@@ -187,7 +191,7 @@ def _row(
         place=card.place,
         phone=card.phone,
         others=card.others,
-        agreed_text_id=opening.text.id if card.agrees and opening.text is not None else None,
+        agreed_text_id=card.agreed_text_id,
         at=now,
     )
 

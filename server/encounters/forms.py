@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.names import Name
+from signaling.words import N_
 
 
 class CardForm(BaseModel):
     """The patient's card; every part may be left out, and none of them is judged: it is what the person says."""
 
     identity: Literal["self", "helping", "no", "not_given"] = "not_given"
-    place: Annotated[str | None, Field(max_length=300, title="where you are now")] = None
-    phone: Annotated[str | None, Field(max_length=32, title="the phone number")] = None
-    others: Annotated[str | None, Field(max_length=300, title="who is with you")] = None
+    place: Annotated[str | None, Field(max_length=300, title=N_("where you are now"))] = None
+    phone: Annotated[str | None, Field(max_length=32, title=N_("the phone number"))] = None
+    others: Annotated[str | None, Field(max_length=300, title=N_("who is with you"))] = None
     agrees: Literal["yes"] | None = None
 
 
@@ -24,6 +25,6 @@ class GuestForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[Name, Field(max_length=1000, title="their name")]
+    name: Annotated[Name, Field(max_length=1000, title=N_("their name"))]
     role: Literal["guest", "interpreter"]
-    relation: Annotated[str | None, Field(max_length=200, title="the relation")] = None
+    relation: Annotated[str | None, Field(max_length=200, title=N_("the relation"))] = None

@@ -13,17 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
 from server.accounts import sessions
+from server.accounts.models import Patient
 from server.accounts.service import get_clinic
 from server.encounters import doors, filmviews, guests, room_page, rules, seats, visits
 from server.encounters.bodies import parse_json
 from server.encounters.doors import Card, Opening
 from server.encounters.forms import CardForm, GuestForm
+from server.encounters.models import ClinicText
 from server.encounters.rules import Door
 from server.encounters.visits import Visit
 from server.error_pages import wants_json
 from server.errors import DomainError, FormError, not_found
 from server.forms import parse_form
-from server.pages import render
+from server.pages import language_of, render
 from server.permissions import anybody, holds_visit, is_doctor, is_visitor, may_book
 from server.routing import Route, see_other
 from server.scheduling.service import Act
@@ -58,7 +60,7 @@ async def enter(request: web.Request) -> web.Response:
         return see_other(f"/v/{token}/not-me")
     async with context.database(request).writing() as session:
         opening = await doors.look(session, token, request.cookies, now)
-        card = None if opening.is_guest else _card(form)
+        card = None if opening.is_guest else _card(form, opening.text(language_of(request)))
         participation, opened = await doors.enter(session, opening, card, request.cookies, now)
     # A room that was made before this card was filled in learns who opened the link.
     await context.signaling(request).refresh_room(RoomId(opening.visit.encounter.id))
@@ -93,13 +95,19 @@ async def _look(request: web.Request) -> Opening:
     async with context.database(request).reading() as session:
         opening = await doors.look(session, token, request.cookies, now)
     request[context.CLINIC] = opening.clinic
+    if not opening.is_guest:
+        request[context.LANGUAGE_ON_FILE] = opening.patient.language
     return opening
 
 
 def _door(
     request: web.Request, opening: Opening, errors: dict[str, str], *, typed: dict[str, str] | None = None
 ) -> web.Response:
-    values = {**_door_values(request, opening), "errors": errors, "typed": typed or _remembered(opening)}
+    values = {
+        **_door_values(request, opening),
+        "errors": errors,
+        "typed": typed or _remembered(opening, language_of(request)),
+    }
     if opening.state is Door.EARLY:
         left = (rules.opens_at(opening.visit.appointment.starts_at) - context.now(request)).total_seconds()
         headers = {"Refresh": str(int(min(left, REFRESH_MAX_S)) + 1)}
@@ -114,19 +122,19 @@ def _door(
 
 def _door_values(request: web.Request, opening: Opening) -> dict[str, Any]:
     starts_at = opening.visit.appointment.starts_at
-    opens = rules.opens_at(starts_at)
+    opens, language = rules.opens_at(starts_at), language_of(request)
     return {
         "token": request.match_info["token"],
         "doctor_name": opening.visit.doctor_name,
         "first_name": opening.patient.first_name,
         "guest": opening.place if opening.is_guest else None,
-        "times": _times(opening.visit, opening.clinic.language, starts_at, opening.patient.zone),
-        "opens": when(opens, opening.visit.appointment.zone, opening.clinic.language),
+        "times": _times(opening.visit, language, starts_at, opening.patient.zone),
+        "opens": when(opens, opening.visit.appointment.zone, language),
         "left": rules.time_left(opens, context.now(request)),
         "is_open": opening.state is not Door.EARLY,
         "is_late": opening.state is Door.LATE,
         "emergency_text": opening.clinic.emergency_text,
-        "consent_text": opening.text.text if opening.text else None,
+        "consent": opening.text(language),
     }
 
 
@@ -140,18 +148,19 @@ def _times(visit: Visit, language: str, moment: datetime, patient_zone: str | No
     return times
 
 
-def _remembered(opening: Opening) -> dict[str, str]:
+def _remembered(opening: Opening, language: str) -> dict[str, str]:
     """The card as this browser filled it in last time."""
-    card = opening.last_card
+    card, text = opening.last_card, opening.text(language)
     if card is None:
         return {}
-    agreed = card.agreed_text_id is not None and opening.text is not None and card.agreed_text_id == opening.text.id
+    agreed = text is not None and card.agreed_text_id == text.id
     said = {"identity": card.identity, "place": card.place, "phone": card.phone, "others": card.others}
     return {key: value for key, value in {**said, "agrees": "yes" if agreed else None}.items() if value}
 
 
-def _card(form: CardForm) -> Card:
-    return Card(form.identity, form.place, form.phone, form.others, agrees=form.agrees == "yes")
+def _card(form: CardForm, asked: ClinicText | None) -> Card:
+    agreed = asked.id if asked is not None and form.agrees == "yes" else None
+    return Card(form.identity, form.place, form.phone, form.others, agreed)
 
 
 # ── The room of those who came by a link ─────────────────────────────────────────────────────────────────────────
@@ -165,6 +174,7 @@ async def show_room(request: web.Request) -> web.Response:
         if seat.role is Role.DOCTOR:
             raise not_found()
         visit, clinic = await _visit_of(session, seat.room_id)
+        await _note_language(request, session, visit, seat.role)
     request[context.CLINIC] = clinic
     if rules.room_phase(visit.encounter.status) == "ended":
         return see_other(f"/visits/{participation}/closing")
@@ -188,6 +198,7 @@ async def show_closing(request: web.Request) -> web.Response:
         if seat.role is Role.DOCTOR:
             raise not_found()
         visit, clinic = await _visit_of(session, seat.room_id)
+        await _note_language(request, session, visit, seat.role)
     request[context.CLINIC] = clinic
     is_over = rules.room_phase(visit.encounter.status) == "ended"
     values = {
@@ -203,6 +214,13 @@ async def show_closing(request: web.Request) -> web.Response:
 async def _visit_of(session: AsyncSession, room_id: str) -> tuple[Visit, context.ClinicScope]:
     encounter = await visits.get_encounter(session, room_id)
     return await visits.visit_of(session, encounter), await get_clinic(session, encounter.clinic_id)
+
+
+async def _note_language(request: web.Request, session: AsyncSession, visit: Visit, role: Role) -> None:
+    """The patient's page is in the language on file; a guest's browser says theirs."""
+    patient = await session.get(Patient, (visit.encounter.clinic_id, visit.encounter.patient_id))
+    if patient is not None and role is Role.PATIENT:
+        request[context.LANGUAGE_ON_FILE] = patient.language
 
 
 # ── Guests ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,6 @@ the link. Loading them and sending is `jobs.py` and `delivery.py`.
 
 from __future__ import annotations
 
-import gettext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -19,6 +18,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time, get_timezone_location
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from server.languages import SOURCE, choose, direction, shipped
 from server.scheduling.calendar import Entry, Method, calendar_file, one_line
 
 KINDS = ("confirmation", "change", "cancellation", "reminder", "page_link", "code")
@@ -63,13 +63,14 @@ def write(facts: Facts) -> Words:
     """The message; a text message has text alone. Raises ValueError for a kind that doesn't exist."""
     if facts.kind not in KINDS:
         raise ValueError("no such message")
-    values: dict[str, Any] = {"facts": facts, "times": _times(facts)}
+    language = choose([facts.language], shipped()) or SOURCE
+    values: dict[str, Any] = {"facts": facts, "times": _times(facts), "lang": language, "dir": direction(language)}
     values["lead"] = _render("lead.txt", values)
     subject = one_line(_render("subject.txt", values))
     if facts.channel == "sms":
         return Words(subject, one_line(_render("sms.txt", values)))
     text = _render("message.txt", values)
-    html = _render("message.html", {**values, "subject": subject, "lang": facts.language})
+    html = _render("message.html", {**values, "subject": subject})
     method = WITH_CALENDAR.get(facts.kind)
     if method is None or facts.starts_at is None or facts.ends_at is None:
         return Words(subject, text, html)
@@ -96,7 +97,8 @@ def when(moment: datetime, zone: str, language: str) -> dict[str, str]:
     locale = locale_of(language)
     local = moment.astimezone(ZoneInfo(zone))
     return {
-        "date": format_date(local.date(), "EEEE d MMMM y", locale=locale),
+        # English as it is read outside America, too; elsewhere as the language is used to.
+        "date": format_date(local.date(), "EEEE d MMMM y" if locale.language == SOURCE else "full", locale=locale),
         "clock": format_time(local.time(), "HH:mm", locale=locale),
         "place": get_timezone_location(zone, locale=locale, return_city=True),
         "zone": zone,
@@ -126,11 +128,11 @@ def _offset(moment: datetime, zone: str) -> Any:
 
 
 def _render(name: str, values: dict[str, Any]) -> str:
-    return _environment().get_template(name).render(values).strip()
+    return _environment(values["lang"]).get_template(name).render(values).strip()
 
 
 @cache
-def _environment() -> Environment:
+def _environment(language: str) -> Environment:
     """HTML is escaped, plain text is not; the templates lie with the pages'."""
     environment = Environment(
         loader=FileSystemLoader(Path(str(files("web"))) / "templates" / "mail"),
@@ -140,5 +142,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_translations(gettext.NullTranslations(), newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(shipped()[language].sentences, newstyle=True)  # type: ignore[attr-defined]
     return environment

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -26,7 +28,8 @@ OpenPage = Callable[..., Awaitable[Page]]
 @pytest.fixture(scope="session", autouse=True)
 def built() -> None:
     """The client as it now is: building takes a second, a stale one costs an hour."""
-    subprocess.run(["node", str(WEB / "build.mjs")], check=True)
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["node", str(WEB / "build.mjs")], check=True, env={**os.environ, "PATH": beside})
 
 
 @pytest.fixture

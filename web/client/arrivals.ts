@@ -4,7 +4,7 @@ import { io, type Socket } from "socket.io-client";
 import { h } from "./dom";
 import { type Arrivals, PROTOCOL_VERSION } from "./protocol.gen";
 import { newId } from "./wire";
-import { t } from "./words";
+import { tp } from "./words";
 
 export class ArrivalsSocket {
   private readonly io: Socket;
@@ -50,8 +50,6 @@ export function watchArrivals(clinic: string, ownRoom: string, place: HTMLElemen
   new ArrivalsSocket(clinic, ({ waiting }) => {
     const others = waiting.filter((each) => each.room_id !== ownRoom).length;
     place.hidden = others === 0;
-    place.replaceChildren(
-      h("span", {}, others === 1 ? t("1 person waits") : t("{count} people wait", { count: others })),
-    );
+    place.replaceChildren(h("span", {}, tp("{count} person waits", "{count} people wait", others)));
   });
 }

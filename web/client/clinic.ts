@@ -6,7 +6,7 @@ import { Chime } from "./chime";
 import { button, h, icon, keyed, setNodes, setText } from "./dom";
 import type { Arrivals, ArrivalView } from "./protocol.gen";
 import { roleWords } from "./roles";
-import { duration, hourMinute, t } from "./words";
+import { duration, hourMinute, t, tp } from "./words";
 
 class ArrivalsView {
   private readonly title = h("h2", { class: "bs-arrivals__title", id: "arrivals-title" });
@@ -57,7 +57,7 @@ class ArrivalsView {
     const rings = !arrivals.silent && arrivals.waiting.some((each) => !each.seen);
     this.root.hidden = count === 0;
     this.root.dataset.state = rings ? "ringing" : "quiet";
-    setText(this.title, count === 1 ? t("1 person is waiting") : t("{count} people are waiting", { count }));
+    setText(this.title, tp("{count} person is waiting", "{count} people are waiting", count));
     keyed(
       this.list,
       arrivals.silent ? [] : arrivals.waiting,

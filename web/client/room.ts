@@ -149,7 +149,10 @@ class Visit {
     if (!this.socket) return null;
     const reply = await this.socket.send(name, body);
     if (!isRefusal(reply)) return reply as Exclude<typeof reply, NotOk>;
-    this.announcer.notice("refused", reply.message || t("That was not possible just now. Please try again."));
+    this.announcer.notice(
+      "refused",
+      reply.message ? t(reply.message) : t("That was not possible just now. Please try again."),
+    );
     return null;
   }
 
@@ -235,7 +238,7 @@ class Visit {
       return;
     }
     const words = departureWords(code === "removed" ? "removed" : "link_closed");
-    const text = message || words.text;
+    const text = message ? t(message) : words.text;
     this.closeDoor("closed", {
       title: code === "not_signed_in" ? t("Please open your link again") : words.title,
       text,
@@ -336,7 +339,7 @@ class Visit {
     if (!isRefusal(reply)) return "";
     return reply.error === "not_allowed"
       ? t("The visit is still open on the other device. Close it there, or move the visit from there.")
-      : reply.message;
+      : t(reply.message);
   }
 
   private comeBack(): void {

@@ -146,3 +146,12 @@ def test_a_gateway_s_password_is_not_in_its_words() -> None:
     gateway = parse_gateway("smtps://me:p%40ss@mail.example.org")
     assert (gateway.password, gateway.port, gateway.is_tls) == ("p@ss", 465, True)
     assert "p@ss" not in repr(gateway)
+
+
+def test_a_message_is_written_in_the_patient_s_language() -> None:
+    said = write(replace(FACTS, language="de-AT"))
+    assert said.subject.startswith("Videotermin am ")
+    assert "Der Link ist nur für Sie." in said.text
+    assert said.html is not None
+    assert '<html lang="de" dir="ltr">' in said.html
+    assert "Video appointment" in write(replace(FACTS, language="tlh")).subject
