@@ -62,6 +62,14 @@ def is_administrator(actor: Actor) -> bool:
     return StaffRole.ADMINISTRATOR in actor.roles
 
 
+def is_privacy_officer(actor: Actor) -> bool:
+    return StaffRole.PRIVACY_OFFICER in actor.roles
+
+
+def may_handle_incidents(actor: Actor) -> bool:
+    return is_administrator(actor) or is_privacy_officer(actor)
+
+
 def may_book(actor: Actor) -> bool:
     return is_scheduler(actor) or is_doctor(actor)
 

@@ -19,7 +19,7 @@ from server.errors import FormError
 from server.forms import parse_form
 from server.middleware import client_address
 from server.pages import render
-from server.permissions import anybody, is_administrator, may_book
+from server.permissions import anybody, is_scheduler, may_handle_incidents
 from server.routing import Route, see_other
 from signaling.words import N_
 
@@ -171,9 +171,9 @@ ROUTES = [
     Route("GET", "/p/{token}", show_page_link, anybody, "page_link.show"),
     Route("POST", "/p/{token}/code", send_page_code, anybody, "page_link.code"),
     Route("POST", "/p/{token}", open_page, anybody, "page_link.open"),
-    Route("POST", "/c/{clinic}/patients/{patient}/page-code", read_out_code, may_book, "page_link.read_out"),
-    Route("GET", "/c/{clinic}/incidents", show_incidents, is_administrator, "incidents", nav=N_("Incidents")),
-    Route("POST", "/c/{clinic}/incidents/{incident}/close", close_incident, is_administrator, "incidents.close"),
+    Route("POST", "/c/{clinic}/patients/{patient}/page-code", read_out_code, is_scheduler, "page_link.read_out"),
+    Route("GET", "/c/{clinic}/incidents", show_incidents, may_handle_incidents, "incidents", nav=N_("Incidents")),
+    Route("POST", "/c/{clinic}/incidents/{incident}/close", close_incident, may_handle_incidents, "incidents.close"),
 ]
 
 

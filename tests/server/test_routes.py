@@ -28,12 +28,16 @@ ROLE = {
     "doctor": Actor(person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.DOCTOR})),
     "scheduler": Actor(person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.SCHEDULER})),
     "administrator": Actor(person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.ADMINISTRATOR})),
+    "privacy officer": Actor(
+        person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.PRIVACY_OFFICER})
+    ),
     "stranger": Actor(person_id="d", session_id="s", clinic_id="c"),
 }
 ANYBODY = frozenset(ROLE)
 SOMEBODY = ANYBODY - {"nobody"}
-BOOKS = frozenset({"doctor", "scheduler"})
+BOOKS, DESK = frozenset({"doctor", "scheduler"}), frozenset({"scheduler"})
 DOCTOR, ADMINISTRATOR = frozenset({"doctor"}), frozenset({"administrator"})
+TRUST = frozenset({"administrator", "privacy officer"})
 VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
 
 WHO_MAY = {
@@ -42,12 +46,13 @@ WHO_MAY = {
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
     SOMEBODY: "film_play film_state film_grant film_retry doctor_room visit_summary note note_draft "
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
-    BOOKS: "page_link.read_out door_denied_seen "
+    DESK: "page_link.read_out",
+    BOOKS: "door_denied_seen "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again",
     DOCTOR: "guest_invite clinic clinic.list",
-    ADMINISTRATOR: "incidents incidents.close",
+    TRUST: "incidents incidents.close",
     VISITOR: "visitor_room visit_closing",
     PATIENT: "mine mine.home mine.open_visit",
 }
@@ -81,7 +86,7 @@ async def test_nothing_is_routed_past_the_table(whole_app: web.Application) -> N
 
 async def test_a_clinics_pages_lie_under_its_address(whole_app: web.Application) -> None:
     outside = [name for name, who in ROWS.items() if not whole_app[ROUTES][name].path.startswith("/c/{clinic}/")]
-    staff = {"doctor", "scheduler", "administrator"}
+    staff = {"doctor", "scheduler", "administrator", "privacy officer"}
     assert [name for name in outside if ROWS[name] & staff and ROWS[name] != ANYBODY] == []
 
 

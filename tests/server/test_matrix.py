@@ -1,0 +1,172 @@
+"""Who may do what: every route asked for real by the whole cast, against a table written by hand from the rules.
+
+Nothing is kept of any request, so every cell meets the same world. The socket's half is `test_matrix_events.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from pytest_aiohttp.plugin import AiohttpClient
+
+from server.accounts.passwords import PASSWORDS, Passwords
+from server.accounts.throttle import THROTTLE, Throttle
+from server.app import Parts, build_app
+from server.config import Settings
+from server.db import Database
+from server.pages import Pages
+from server.routing import ROUTES
+from server.vault import Vault
+from tests.server.cast import Browser, Client, OpenApp
+from tests.server.visits import House, make_visit_cast
+from tests.server.world import WHO, World, make_world
+
+EVERYBODY = " ".join(name.replace(" ", "_") for name in WHO)
+BOOKING = "scheduler doctor colleague"
+TREATING = "doctor"
+REFUSED = (401, 403, 404)
+JSON = {"Accept": "application/json"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Whom the rules let in (`may`), the address, what is sent, and which answers count as let in."""
+
+    may: str
+    path: str
+    form: dict[str, str] = field(default_factory=dict)
+    json: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    ok: tuple[int, ...] = (200, 303)
+
+    @property
+    def who(self) -> frozenset[str]:
+        return frozenset(name.replace("_", " ") for name in self.may.split())
+
+
+C = "/c/{clinic}"
+VISIT, NEXT = C + "/visits/{visit}", C + "/visits/{next}"
+APPOINTMENT = C + "/appointments/{next_appointment}"
+HOME = C + "/patients/{patient}/home"
+
+TABLE: dict[str, Row] = {
+    # Open to all: they show nothing of anybody, or a secret in the address says who it is for.
+    "livez": Row(EVERYBODY, "/livez"),
+    "readyz": Row(EVERYBODY, "/readyz", ok=(200, 503)),
+    "static": Row("", "/static/nothing.js"),
+    "front": Row(EVERYBODY, "/"),
+    "home": Row(EVERYBODY, C + "/"),
+    "sign_in.show": Row(EVERYBODY, C + "/sign-in"),
+    "sign_in": Row(EVERYBODY, C + "/sign-in", {"email": "x@y.example", "password": "wrong"}, ok=(422,)),
+    "sign_out": Row(EVERYBODY, C + "/sign-out"),
+    "page_link.show": Row(EVERYBODY, "/p/{page_token}"),
+    "page_link.code": Row(EVERYBODY, "/p/{page_token}/code"),
+    "page_link.open": Row(EVERYBODY, "/p/{page_token}", {"birth_date": "1900-01-01", "code": "000000"}, ok=(422,)),
+    "door": Row(EVERYBODY, "/v/{next_token}"),
+    "door_enter": Row(EVERYBODY, "/v/{next_token}", {"identity": "self"}),
+    "door_countdown": Row(EVERYBODY, "/v/{next_token}/countdown"),
+    "door_not_me": Row(EVERYBODY, "/v/{next_token}/not-me"),
+    # The visit's own place: whoever holds it in their browser.
+    "visitor_room": Row("patient", "/visits/{place}"),
+    "visit_closing": Row("patient", "/visits/{place}/closing"),
+    # The doctor of the visit, nobody else of the staff.
+    "doctor_room": Row(TREATING, NEXT),
+    "visit_summary": Row(TREATING, VISIT + "/summary"),
+    "note": Row(TREATING, VISIT + "/note", headers=JSON),
+    "note_draft": Row(TREATING, NEXT + "/note/draft", json={"text": "x"}, headers={**JSON, "If-Match": "0"}),
+    "note_sign": Row(TREATING, VISIT + "/note/sign", {"revision": "1"}, ok=(303, 409)),
+    "note_add": Row(TREATING, VISIT + "/note/addenda", {"kind": "addendum", "text": "More.", "reason": "Forgot it."}),
+    "note_put": Row(TREATING, VISIT + "/note", ok=(409,)),
+    "note_patch": Row(TREATING, VISIT + "/note", ok=(409,)),
+    "note_delete": Row(TREATING, VISIT + "/note", ok=(409,)),
+    "note_version_patch": Row(TREATING, VISIT + "/note/versions/1", ok=(409,)),
+    "note_version_delete": Row(TREATING, VISIT + "/note/versions/1", ok=(409,)),
+    "guest_invite": Row(TREATING, NEXT + "/guests", {"name": "Eve", "role": "guest"}, ok=(201,)),
+    "film_play": Row("doctor patient", C + "/films/{film}/play"),
+    "film_state": Row("doctor patient", C + "/films/{film}/state"),
+    "film_grant": Row(TREATING, C + "/films/{film}/grant"),
+    "film_retry": Row(TREATING, C + "/films/{film}/retry"),
+    # Doctors' own lists; what stands on them is theirs alone.
+    "clinic": Row("doctor colleague", C + "/clinic"),
+    "clinic.list": Row("doctor colleague", C + "/clinic/list"),
+    # The desk: schedulers, and doctors who book for themselves.
+    "book.find": Row(BOOKING, C + "/book?search=anna"),
+    "book.new_patient": Row(BOOKING, C + "/book/new"),
+    "book.add_patient": Row(
+        BOOKING, C + "/book/new", {"name": "New One", "birth_date": "1990-01-01", "phone": "+493023125150"}
+    ),
+    "book.pick": Row(BOOKING, C + "/book/{patient}"),
+    "book": Row(BOOKING, C + "/book/{patient}", {"visit_type": "{type}", "slot": "x", "key": "k"}, ok=(303, 422)),
+    "book.squeeze_in": Row(BOOKING, C + "/book/{patient}/squeeze-in", {"visit_type": "{type}"}, ok=(422,)),
+    "book.walk_in": Row(BOOKING, C + "/book/{patient}/walk-in", {"visit_type": "{type}", "key": "k"}),
+    "board": Row(BOOKING, C + "/board"),
+    "board.list": Row(BOOKING, C + "/board/list"),
+    "appointment": Row(BOOKING, APPOINTMENT),
+    "appointment.show_move": Row(BOOKING, APPOINTMENT + "/move"),
+    "appointment.move": Row(BOOKING, APPOINTMENT + "/move", {"slot": "x", "sequence": "0"}, ok=(422,)),
+    "appointment.cancel": Row(BOOKING, APPOINTMENT + "/cancel", {"why": "rang us"}),
+    "appointment.no_show": Row(BOOKING, APPOINTMENT + "/no-show", ok=(303, 409)),
+    "appointment.put_back": Row(BOOKING, APPOINTMENT + "/put-back", ok=(303, 409)),
+    "appointment.send_again": Row(BOOKING, APPOINTMENT + "/send-again"),
+    "page_link.read_out": Row(BOOKING, C + "/patients/{patient}/page-code"),
+    "door_denied_seen": Row(BOOKING, C + "/denied/{denied}/seen"),
+    # The patient's own page.
+    "mine": Row("patient other_patient", C + "/my"),
+    "mine.home": Row("patient", HOME),
+    "mine.open_visit": Row("patient", HOME + "/visits/{next_appointment}"),
+    # Incidents.
+    "incidents": Row("administrator privacy_officer", C + "/incidents"),
+    "incidents.close": Row("administrator privacy_officer", C + "/incidents/{incident}/close"),
+}
+
+
+@dataclass
+class Asked:
+    """The world behind an application that keeps nothing."""
+
+    world: World
+    client: Client
+
+    async def ask(self, method: str, row: Row, who: str) -> int:
+        self.client.app._state[THROTTLE] = Throttle(None)
+        browser = Browser(self.client, dict(self.world.cookies[who]))
+        form = {name: value.format(**self.world.ids) for name, value in row.form.items()}
+        sent: dict[str, Any] = {"json": row.json} if row.json is not None else {"data": form} if form else {}
+        path = row.path.format(**self.world.ids)
+        answer = await browser.request(method, path, headers=dict(row.headers), **sent)
+        await answer.read()
+        return answer.status
+
+
+@pytest.fixture
+async def house(sqlite_database: Database, vault: Vault, settings: Settings, open_app: OpenApp) -> House:
+    made = await make_visit_cast(sqlite_database, vault)
+    return House(await open_app(made.clock), settings, sqlite_database, made.clock, made)
+
+
+@pytest.fixture
+async def asked(house: House, tmp_path: Path, pages: Pages, aiohttp_client: AiohttpClient) -> Asked:
+    world = await make_world(house, tmp_path)
+    parts = Parts(house.settings, house.database.unkept(), house.cast.vault, house.clock, pages)
+    app = await build_app(parts)
+    app._state[PASSWORDS] = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    return Asked(world, await aiohttp_client(app))
+
+
+@pytest.mark.timeout(120)
+async def test_every_route_answers_each_of_the_cast_as_the_rules_say(asked: Asked) -> None:
+    routes = {name: route for name, route in asked.client.app[ROUTES].items() if not name.startswith("demo.")}
+    assert set(routes) == set(TABLE), "a route without a row in the matrix, or a row without a route"
+    wrong = []
+    for name, route in routes.items():
+        row = TABLE[name]
+        for who in WHO:
+            status = await asked.ask(route.method, row, who)
+            expected = row.ok if who in row.who else REFUSED
+            if status not in expected:
+                wrong.append((name, who, status))
+    assert wrong == []

@@ -1,0 +1,215 @@
+"""One clinic with everything in it that somebody might want to see, and the whole cast at their browsers.
+
+A visit that was held (its note signed and released, its film let to the patient), one that goes on just now, a guest
+and an interpreter in it, an incident, a "no" at the door, a patient's page link. The matrix asks for all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.accounts import sessions
+from server.accounts.links import LinkKind
+from server.accounts.sessions import COOKIES, SessionKind
+from server.db import new_id
+from server.encounters import films
+from server.encounters.filmstore import SealedFilm, open_recordings, put_film
+from server.encounters.models import ClinicText, Encounter, VisitCard
+from server.encounters.recording_models import Film, FilmGrant, Recording
+from server.permissions import StaffRole
+from server.scheduling.models import Appointment
+from signaling.words import Role
+from tests.server.cast import add_clinic, add_staff
+from tests.server.visits import START, House
+
+FILM = b"not really a film, but as long as one block" * 50
+WHO = (
+    "patient",
+    "other patient",
+    "guest",
+    "interpreter",
+    "doctor",
+    "colleague",
+    "scheduler",
+    "administrator",
+    "privacy officer",
+    "doctor elsewhere",
+    "stranger",
+    "nobody",
+)
+
+
+@dataclass
+class World:
+    """Names for the holes in the matrix's paths, and each person's cookies."""
+
+    house: House
+    ids: dict[str, str]
+    cookies: dict[str, dict[str, str]]
+
+
+async def make_world(house: House, folder: Path) -> World:
+    """Fills the house's database; what is asked of it later keeps nothing."""
+    cast = house.cast
+    ids = {"clinic": cast.clinic.slug, "visit": cast.encounter_id, "appointment": cast.appointment_id}
+    ids |= {"patient": cast.patient, "type": cast.visit_type_id, "doctor": cast.doctor, "token": await cast.link()}
+    await _hold_the_visit(house)
+    house.clock.forward(minutes=50)
+    ids["next"] = await cast.another_visit(cast.patient)
+    ids["next_appointment"] = (await cast.visit(ids["next"])).appointment.id
+    ids["next_token"] = await cast.link(subject_id=ids["next_appointment"])
+    ids["page_token"] = await cast.link(LinkKind.PAGE, cast.patient)
+    ids["denied"] = await _say_no(house, ids["next_token"])
+    ids["film"] = await _add_film(house, folder)
+    guests = await _add_guests(house, ids["next"])
+    async with cast.database.writing() as session:
+        ids["incident"] = await audit.file_incident(
+            session,
+            clinic_id=cast.clinic.id,
+            kind="wrong_person",
+            subject=("encounter", cast.encounter_id),
+            filed_by_person_id=None,
+            owner_person_id=cast.administrator,
+            now=START,
+        )
+    cookies = await _cookies(house, guests)
+    ids["place"] = str((await cast.visit(ids["next"])).patient_place().id)  # type: ignore[union-attr]
+    return World(house, ids, cookies)
+
+
+async def _hold_the_visit(house: House) -> None:
+    """Written, signed, ended: an hour ago."""
+    cast = house.cast
+    browser = await house.browser_of("doctor")
+    headers = {"Accept": "application/json", "If-Match": "0"}
+    await browser.request("PUT", house.visit_url("/note/draft"), json={"text": "Cough."}, headers=headers)
+    assert (await browser.post(house.visit_url("/note/sign"), {"revision": "1"})).status == 303
+    async with cast.database.writing() as session:
+        held = {"status": "finished", "outcome": "seen", "ended_at": START - timedelta(hours=1)}
+        await session.execute(update(Encounter).where(Encounter.id == cast.encounter_id).values(**held))
+        await session.execute(
+            update(Appointment).where(Appointment.id == cast.appointment_id).values(status="fulfilled")
+        )
+
+
+async def _say_no(house: House, token: str) -> str:
+    assert (await house.browser().post(f"/v/{token}", {"identity": "no"})).status == 303
+    async with house.cast.database.reading() as session:
+        query = select(audit.AuditEntry.id).where(audit.AuditEntry.action == audit.AuditAction.IDENTITY_DENIED.value)
+        assert await session.scalar(query), "a 'no' at the door is in the audit"
+        return str(await session.scalar(select(VisitCard.id).where(VisitCard.identity == "denied")))
+
+
+async def _add_film(house: House, folder: Path) -> str:
+    cast = house.cast
+    film_id, recording_id = new_id(), new_id()
+    key, path = os.urandom(32), f"films/{film_id}/one.film"
+    source = folder / "film.mp4"
+    source.write_bytes(FILM)
+    await put_film(open_recordings(house.settings), SealedFilm(path, len(FILM), key), source)
+    wrapped = cast.vault.clinic(cast.clinic.id).wrap_key(films.key_name(path), key)
+    asked_by = await cast.place(Role.DOCTOR)
+    async with cast.database.writing() as session:
+        text = await session.scalar(select(ClinicText.id).where(ClinicText.kind == "recording_consent"))
+        session.add(
+            Recording(
+                clinic_id=cast.clinic.id,
+                id=recording_id,
+                encounter_id=cast.encounter_id,
+                n=1,
+                phase="stopped",
+                purpose="teaching",
+                text_id=text,
+                asked_by=asked_by,
+                asked_at=START,
+                delete_at=START + timedelta(days=180),
+                created_at=START,
+            )
+        )
+        await session.flush()
+        session.add(
+            Film(
+                clinic_id=cast.clinic.id,
+                id=film_id,
+                recording_id=recording_id,
+                encounter_id=cast.encounter_id,
+                state="ready",
+                path=path,
+                size_bytes=len(FILM),
+                duration_s=1.0,
+                wrapped_key=wrapped,
+                created_at=START,
+            )
+        )
+        await session.flush()
+        grant = FilmGrant(
+            clinic_id=cast.clinic.id, film_id=film_id, patient_id=cast.patient, granted_by=cast.doctor, granted_at=START
+        )
+        session.add(grant)
+    return film_id
+
+
+async def _add_guests(house: House, encounter_id: str) -> dict[str, str]:
+    places = {}
+    browser = await house.browser_of("doctor")
+    for who in ("guest", "interpreter"):
+        url = f"/c/{house.cast.clinic.slug}/visits/{encounter_id}/guests"
+        answer = await browser.request(
+            "POST", url, json={"name": who.title(), "role": who}, headers={"Accept": "application/json"}
+        )
+        assert answer.status == 201
+        places[who] = (await answer.json())["participant_id"]
+    return places
+
+
+async def _cookies(house: House, guests: dict[str, str]) -> dict[str, dict[str, str]]:
+    cast = house.cast
+    found: dict[str, dict[str, str]] = {"nobody": {}}
+    async with cast.database.writing() as session:
+        officer = await add_staff(session, cast.clinic, "Lea Privacy", StaffRole.PRIVACY_OFFICER, START)
+        nowhere = await add_clinic(session, "west", START)
+        alone = await add_staff(session, nowhere, "Nobody Known", StaffRole.SCHEDULER, START)
+        staff = {
+            "doctor": cast.doctor,
+            "colleague": cast.colleague,
+            "scheduler": cast.scheduler,
+            "administrator": cast.administrator,
+            "privacy officer": officer,
+            "doctor elsewhere": cast.stranger,
+            "stranger": alone,
+        }
+        for who, person in staff.items():
+            found[who] = await _staff(session, house, person)
+        for who, patient in (("patient", cast.patient), ("other patient", cast.other_patient)):
+            opened = await sessions.open_page(
+                session, {}, clinic_id=cast.clinic.id, patient_id=patient, now=house.clock()
+            )
+            found[who] = {COOKIES[SessionKind.PAGE]: str(opened.token)}
+        for who, place in guests.items():
+            opened = await sessions.open_visits(
+                session, {}, clinic_id=cast.clinic.id, participation_id=place, now=START
+            )
+            found[who] = {COOKIES[SessionKind.VISITS]: str(opened.token)}
+    # The patient also holds their place in the visit that goes on; whoever enters by the link gets it.
+    browser = house.browser()
+    browser.cookies = found["patient"]
+    async with cast.database.reading() as session:
+        next_one = await session.scalar(
+            select(Encounter.appointment_id).where(
+                Encounter.id != cast.encounter_id, Encounter.patient_id == cast.patient
+            )
+        )
+    await browser.post(f"/v/{await cast.link(subject_id=next_one)}", {"identity": "self"})
+    return found
+
+
+async def _staff(session: AsyncSession, house: House, person_id: str) -> dict[str, str]:
+    opened = await sessions.open_session(session, SessionKind.STAFF, house.clock(), person_id=person_id)
+    return {COOKIES[SessionKind.STAFF]: str(opened.token)}
