@@ -123,7 +123,8 @@ async def emergency(scene: Scene, event: m.Emergency) -> m.Ok:
     contact = await scene.clinic.emergency(scene.room_id, scene.me.participant_id)
     return m.EmergencyFacts(
         place=contact.place,
-        phone=contact.phone,
+        phone=contact.phones.given,
+        phone_on_file=contact.phones.on_file,
         number=contact.number,
         country=contact.country,
         pressed_at=rfc3339(contact.pressed_at),
@@ -132,9 +133,9 @@ async def emergency(scene: Scene, event: m.Emergency) -> m.Ok:
 
 async def carry_on_by_phone(scene: Scene, event: m.CarryOnByPhone) -> m.Ok:
     await scene.stop_capture("by_phone")
-    phone = await scene.clinic.by_phone(scene.room_id, scene.me.participant_id)
+    phones = await scene.clinic.by_phone(scene.room_id, scene.me.participant_id)
     await scene.apply(c.ByPhone())
-    return m.PhoneFacts(phone=phone)
+    return m.PhoneFacts(phone=phones.given, phone_on_file=phones.on_file)
 
 
 async def end_visit(scene: Scene, event: m.EndVisit) -> m.Ok:

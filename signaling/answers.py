@@ -69,11 +69,19 @@ class EmergencyFacts(Ok):
     """None is shown as "not given"."""
 
     place: str | None
-    phone: str | None
+    phone: str | None = Field(description="as the patient wrote it at the door: perhaps no number at all")
+    phone_on_file: str | None
     number: str = Field(description="the emergency number of that country")
     country: str | None
     pressed_at: str
 
 
 class PhoneFacts(Ok):
-    phone: str | None
+    phone: str | None = Field(description="as the patient wrote it at the door: perhaps no number at all")
+    phone_on_file: str | None
+
+
+class WithdrawnChosen(Ok):
+    """`asked`: the note is signed, or something keeps the recording, so that a named person answers the wish."""
+
+    result: Literal["done", "asked"]

@@ -105,6 +105,8 @@ class RecordingFacts:
     answer_by: datetime | None
     segment: int
     consents: Mapping[ParticipantId, bool] = field(default_factory=dict)
+    code: str | None = None
+    """Why it is paused or ended: a pause that a person ordered outlives the room's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,17 @@ class StoredChat:
 
 
 @dataclass(frozen=True, slots=True)
+class PatientPhones:
+    """What the patient wrote at the door, as they wrote it, and the number on file; None when there is none."""
+
+    given: str | None
+    on_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EmergencyContact:
     place: str | None
-    phone: str | None
+    phones: PatientPhones
     number: str
     country: str | None
     pressed_at: datetime
@@ -230,6 +240,21 @@ class Clinic(Protocol):
         """Somebody came in while it runs: the same question with a new answer_by."""
         ...
 
+    async def ask_again(
+        self, room_id: RoomId, recording_id: RecordingId, participant_id: ParticipantId
+    ) -> RecordingFacts:
+        """Somebody came in beside this person: their answer counts no longer, and they are asked anew."""
+        ...
+
+    async def choose_withdrawn(
+        self, room_id: RoomId, recording_id: RecordingId, participant_id: ParticipantId, choice: str
+    ) -> Literal["done", "asked"]:
+        """What somebody who withdrew wants done: `keep`, `delete_mine` or `delete_all`.
+
+        `asked` when a named person has to answer it. Raises not_found, wrong_phase (no withdrawal, or chosen already).
+        """
+        ...
+
     async def record_consent(self, room_id: RoomId, given: ConsentGiven) -> None:
         """Appends the answer with wording, version, language and time."""
         ...
@@ -258,8 +283,8 @@ class Clinic(Protocol):
 
     async def emergency(self, room_id: RoomId, by: ParticipantId) -> EmergencyContact: ...
 
-    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> str | None:
-        """The phone number to ring, or None when not given."""
+    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> PatientPhones:
+        """The visit goes on by phone; answers the numbers to ring."""
         ...
 
     async def ended(self, room_id: RoomId, by: ParticipantId, outcome: Outcome) -> None: ...

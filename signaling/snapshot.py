@@ -122,6 +122,8 @@ class RecordingView(Wire):
     answer_by: str | None = Field(default=None, description="RFC 3339; no answer by then is No")
     answers: dict[OpaqueId, RecordingAnswer] = Field(default_factory=dict)
     code: str | None = None
+    paused_by: str | None = Field(default=None, description="who pressed Pause for examination")
+    may_resume: bool = False
     may_ask_again: bool = False
 
 
@@ -135,6 +137,9 @@ class YouView(Wire):
     second_device: bool = False
     device: OpaqueId
     waiting_since: str | None = None
+    may_speak_for_patient: bool = Field(
+        default=False, description="somebody helping, or a guest: their yes to a recording says for whom it is given"
+    )
 
 
 class Snapshot(Wire):

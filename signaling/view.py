@@ -29,7 +29,7 @@ from signaling.messages import (
 from signaling.people import needs_agreement
 from signaling.recording import ASKS_MAX, is_active
 from signaling.state import Person, RoomState
-from signaling.words import Departure, ParticipantId, Right
+from signaling.words import Departure, ParticipantId, Right, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,7 @@ def _you(person: Person, viewer: Viewer) -> YouView:
         second_device=viewer.second,
         device=viewer.device,
         waiting_since=rfc3339(person.waiting_since) if person.waiting_since else None,
+        may_speak_for_patient=person.role in ("proxy", "guest") or person.identity == "helping",
     )
 
 
@@ -216,6 +217,16 @@ def _direct(state: RoomState, person: Person) -> DirectView | None:
     return DirectView(peer=peer, offerer=offerer)
 
 
+def may_resume(person: Person) -> bool:
+    """A pause for an examination is between the doctor and the patient's side."""
+    return person.role in (Role.DOCTOR, Role.PATIENT, Role.PROXY)
+
+
+def _name_of(state: RoomState, participant_id: ParticipantId | None) -> str | None:
+    person = state.people.get(participant_id) if participant_id is not None else None
+    return person.name if person is not None else None
+
+
 def _recording(state: RoomState, person: Person) -> RecordingView:
     recording = state.recording
     if recording is None:
@@ -238,5 +249,7 @@ def _recording(state: RoomState, person: Person) -> RecordingView:
         answer_by=rfc3339(recording.answer_by) if recording.answer_by and is_active(recording) else None,
         answers=answers,
         code=recording.code,
+        paused_by=_name_of(state, recording.paused_by),
+        may_resume=recording.paused_for is not None and may_resume(person),
         may_ask_again=recording.phase == RecordingPhase.DECLINED and recording.asks < ASKS_MAX,
     )

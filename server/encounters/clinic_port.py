@@ -23,7 +23,16 @@ from server.encounters.service import Room
 from server.events import Events
 from server.scheduling.service import Act
 from server.vault import ClinicVault, Vault
-from signaling.ports import ConsentGiven, EmergencyContact, RecordingFacts, RoomFacts, Seat, StaffSeat, StoredChat
+from signaling.ports import (
+    ConsentGiven,
+    EmergencyContact,
+    PatientPhones,
+    RecordingFacts,
+    RoomFacts,
+    Seat,
+    StaffSeat,
+    StoredChat,
+)
 from signaling.words import Clock, Departure, Outcome, ParticipantId, RecordingId, RoomId, SessionId, utc_now
 
 
@@ -145,6 +154,16 @@ class ClinicPort:
             await recordings.ask_newcomer(change.session, recording, change.room.now)
             return await recordings.facts_of(change.session, recording)
 
+    async def ask_again(
+        self, room_id: RoomId, recording_id: RecordingId, participant_id: ParticipantId
+    ) -> RecordingFacts:
+        async with self._change(room_id) as change:
+            recording = await change.recording(recording_id)
+            await recordings.ask_again(
+                change.session, recording, await change.person(participant_id), change.room.now
+            )
+            return await recordings.facts_of(change.session, recording)
+
     async def record_consent(self, room_id: RoomId, given: ConsentGiven) -> None:
         async with self._change(room_id) as change:
             recording = await change.recording(given.recording_id)
@@ -185,7 +204,7 @@ class ClinicPort:
         async with self._change(room_id, by) as change:
             return await emergency.press(change.session, change.room)
 
-    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> str | None:
+    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> PatientPhones:
         async with self._change(room_id, by) as change:
             return await service.by_phone(change.session, change.room)
 

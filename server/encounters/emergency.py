@@ -20,7 +20,6 @@ from server.encounters.models import EmergencyPress
 from server.encounters.service import Room
 from server.errors import not_found
 from signaling.ports import EmergencyContact
-from signaling.words import Role
 
 EVERYWHERE = "112"
 """Answered by mobile networks in most of the world."""
@@ -76,12 +75,9 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
     if by is None:
         raise not_found()
     clinic = await get_clinic(session, encounter.clinic_id)
-    place = phone = None
-    for person in await visits.load_participants(session, encounter):
-        if person.role == Role.PATIENT and not person.is_closed:
-            card = await visits.load_card(session, person)
-            place, phone = (card.place, card.phone) if card else (None, None)
-    country = country_of(place, phone, otherwise=clinic.country, language=clinic.language)
+    whereabouts = await visits.load_whereabouts(session, encounter)
+    given = whereabouts.phones.given
+    country = country_of(whereabouts.place, given, otherwise=clinic.country, language=clinic.language)
     last = await _load_last(session, room)
     if last is None or room.now - last.pressed_at > rules.SAME_PRESS:
         last = EmergencyPress(
@@ -104,7 +100,7 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
             detail={"country": country},
             now=room.now,
         )
-    return EmergencyContact(place, phone, last.number, last.country, last.pressed_at)
+    return EmergencyContact(whereabouts.place, whereabouts.phones, last.number, last.country, last.pressed_at)
 
 
 async def _load_last(session: AsyncSession, room: Room) -> EmergencyPress | None:

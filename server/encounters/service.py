@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.accounts import links
-from server.accounts.models import Patient
 from server.audit import AuditAction
 from server.encounters import planning, recordings, rules, visits
 from server.encounters.models import Encounter, Participant
 from server.errors import DomainError
 from server.scheduling import service as scheduling
 from server.scheduling.rules import Status
+from signaling.ports import PatientPhones
 from signaling.words import Code, Departure, Outcome, Role
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,18 +220,12 @@ def _was_in(person: Participant) -> bool:
     return person.waiting_since is None or person.admitted_at >= person.waiting_since
 
 
-async def by_phone(session: AsyncSession, room: Room) -> str | None:
-    """Goes on by phone; answers the number the patient gave at the door, else the one on file."""
+async def by_phone(session: AsyncSession, room: Room) -> PatientPhones:
+    """Goes on by phone; answers the numbers to ring."""
     if not room.encounter.by_phone:
         room.encounter.by_phone = True
         await _enter(session, room, AuditAction.BY_PHONE, None)
-    for person in await visits.load_participants(session, room.encounter):
-        if person.role == Role.PATIENT and not person.is_closed:
-            card = await visits.load_card(session, person)
-            if card is not None and card.phone:
-                return card.phone
-    patient = await session.get(Patient, (room.encounter.clinic_id, room.encounter.patient_id))
-    return patient.phone if patient else None
+    return (await visits.load_whereabouts(session, room.encounter)).phones
 
 
 async def mark_seen(session: AsyncSession, clinic_id: str, participants: Sequence[str], now: datetime) -> None:

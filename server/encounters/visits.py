@@ -18,7 +18,7 @@ from server.encounters.models import Encounter, Participant, VisitCard
 from server.errors import not_found
 from server.permissions import VisitFacts, rights_in_room
 from server.scheduling.models import Appointment
-from signaling.ports import ParticipantFacts, RoomFacts
+from signaling.ports import ParticipantFacts, PatientPhones, RoomFacts
 from signaling.words import ClinicId, Departure, Outcome, ParticipantId, PersonId, Redacted, Role, RoomId, SessionId
 
 GUESTS = (Role.GUEST, Role.INTERPRETER)
@@ -118,6 +118,24 @@ async def load_card(session: AsyncSession, participant: Participant) -> VisitCar
     cards = list(await session.scalars(query.order_by(VisitCard.at.desc())))
     own = [card for card in cards if card.session_id is not None and card.session_id == participant.session_id]
     return next(iter(own or cards), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where the patient says they are, and how to reach them when the picture is gone."""
+
+    place: str | None
+    phones: PatientPhones
+
+
+async def load_whereabouts(session: AsyncSession, encounter: Encounter) -> Whereabouts:
+    card = None
+    for person in await load_participants(session, encounter):
+        if person.role == Role.PATIENT and not person.is_closed:
+            card = await load_card(session, person)
+    patient = await session.get(Patient, (encounter.clinic_id, encounter.patient_id))
+    phones = PatientPhones(given=card.phone if card else None, on_file=patient.phone if patient else None)
+    return Whereabouts(card.place if card else None, phones)
 
 
 async def load_room_facts(session: AsyncSession, room_id: str) -> RoomFacts:

@@ -7,12 +7,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from media.api import SealingKey, StoredLog
 from signaling.ports import (
     ConsentGiven,
     EmergencyContact,
     ParticipantFacts,
+    PatientPhones,
     RecordingFacts,
     RoomFacts,
     Seat,
@@ -40,6 +42,7 @@ CLINIC_ID = ClinicId("clinic1")
 DOCTOR_RIGHTS = frozenset(Right)
 GUEST_RIGHTS = frozenset({Right.TAKE_PART})
 COOKIE = "__Host-visits"
+PHONES = PatientPhones("+44 20 7946 0000", "+44 20 7946 0001")
 STAFF_COOKIE = "__Host-staff"
 
 
@@ -54,6 +57,7 @@ class Room:
     admitted_at: dict[ParticipantId, int] = field(default_factory=dict)
     """How many chat lines there were when they were let in."""
     logs: list[StoredLog] = field(default_factory=list)
+    choices: list[tuple[str, str]] = field(default_factory=list)
 
 
 class MemoryClinic:
@@ -262,6 +266,23 @@ class MemoryClinic:
         self._set_recording(room_id, asked)
         return asked
 
+    async def ask_again(
+        self, room_id: RoomId, recording_id: RecordingId, participant_id: ParticipantId
+    ) -> RecordingFacts:
+        facts = await self.ask_newcomer(room_id, recording_id)
+        consents = {one: yes for one, yes in facts.consents.items() if one != participant_id}
+        self._set_recording(room_id, replace(facts, consents=consents))
+        return replace(facts, consents=consents)
+
+    async def choose_withdrawn(
+        self, room_id: RoomId, recording_id: RecordingId, participant_id: ParticipantId, choice: str
+    ) -> Literal["done", "asked"]:
+        facts = self._recording(room_id, recording_id)
+        if facts.consents.get(participant_id) is not False:
+            raise Refused(Code.WRONG_PHASE)
+        self._room(room_id).choices.append((participant_id, choice))
+        return "done"
+
     async def record_consent(self, room_id: RoomId, given: ConsentGiven) -> None:
         facts = self._recording(room_id, given.recording_id)
         self._room(room_id).consents.append(given)
@@ -284,7 +305,7 @@ class MemoryClinic:
     ) -> None:
         facts = self._recording(room_id, recording_id)
         self._room(room_id).phases.append((recording_id, phase, segment, code))
-        self._set_recording(room_id, replace(facts, phase=phase, segment=segment))  # type: ignore[arg-type]
+        self._set_recording(room_id, replace(facts, phase=phase, segment=segment, code=code))  # type: ignore[arg-type]
 
     async def log_stored(self, log: StoredLog) -> None:
         for room in self.rooms.values():
@@ -293,12 +314,12 @@ class MemoryClinic:
                 room.logs.append(log)
 
     async def emergency(self, room_id: RoomId, by: ParticipantId) -> EmergencyContact:
-        return EmergencyContact("12 Hill Road", "+44 20 7946 0000", "999", "GB", self.clock())
+        return EmergencyContact("12 Hill Road", PHONES, "999", "GB", self.clock())
 
-    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> str | None:
+    async def by_phone(self, room_id: RoomId, by: ParticipantId) -> PatientPhones:
         room = self._room(room_id)
         room.facts = replace(room.facts, by_phone=True)
-        return "+44 20 7946 0000"
+        return PHONES
 
     async def ended(self, room_id: RoomId, by: ParticipantId, outcome: Outcome) -> None:
         room = self._room(room_id)

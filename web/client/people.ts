@@ -4,7 +4,7 @@ import { type Context, may } from "./context";
 import { Dialog } from "./dialog";
 import { button, h, icon, keyed, setNodes, setText } from "./dom";
 import type { GuestView, PersonView, Snapshot, WaitingView } from "./protocol.gen";
-import { roleWords } from "./roles";
+import { isGuest, roleWords } from "./roles";
 import { hourMinute, t, tn } from "./words";
 
 export class People {
@@ -141,7 +141,7 @@ export class People {
     const facts: [string, string][] = [
       [t("Waiting since"), hourMinute(view.waiting_since) + (view.late ? ` – ${t("late")}` : "")],
     ];
-    if (view.role === "patient" || view.role === "proxy")
+    if (!isGuest(view.role))
       facts.unshift([t("Birth date"), view.birth_date ? dateWords(view.birth_date) : t("not given")]);
     else facts.unshift([t("Comes as"), roleWords(view.role)]);
     facts.push([t("Link opened by"), view.opened_by ?? t("not given")]);
@@ -151,7 +151,7 @@ export class People {
       denied: t("said: I am not this person"),
       not_given: t("not answered"),
     }[view.identity];
-    if (identity) facts.push([t("Who they say they are"), identity]);
+    if (identity && !isGuest(view.role)) facts.push([t("Who they say they are"), identity]);
     const agreement = {
       not_needed: "",
       asked: t("is being asked"),

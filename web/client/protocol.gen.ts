@@ -180,6 +180,13 @@ export interface ChatStored {
   at: string;
 }
 
+/** What becomes of what was recorded, said by somebody who has withdrawn; the acknowledgement is `WithdrawnChosen`. */
+export interface ChooseWithdrawn {
+  id: string;
+  recording_id: string;
+  choice: KeepWhat;
+}
+
 /** The `/clinic` namespace: a staff member's open page. */
 export interface ClinicAuth {
   v: number;
@@ -251,7 +258,9 @@ export interface Emergency {
 export interface EmergencyFacts {
   ok: true;
   place: string | null;
+  /** as the patient wrote it at the door: perhaps no number at all */
   phone: string | null;
+  phone_on_file: string | null;
   /** the emergency number of that country */
   number: string;
   country: string | null;
@@ -271,6 +280,8 @@ export interface GuestView {
   name: string;
   role: Role;
 }
+
+export type KeepWhat = "keep" | "delete_mine" | "delete_all";
 
 /** By the person's own button; keeps the link, so that they may come back to the waiting room. */
 export interface Leave {
@@ -313,6 +324,15 @@ export interface Ok {
 /** How a visit ended: the one tap of the doctor. */
 export type Outcome = "seen" | "finished_by_phone" | "not_reached" | "left" | "sent_elsewhere" | "wrong_person";
 
+/** Capture stops at once. After an examination a person resumes it; who isn't alone any more is asked again. */
+export interface PauseRecording {
+  id: string;
+  recording_id: string;
+  why: PauseWhy;
+}
+
+export type PauseWhy = "examination" | "someone_came_in";
+
 export type PersonState = "waiting" | "admitted" | "left";
 
 export interface PersonView {
@@ -332,7 +352,9 @@ export type Phase = "waiting" | "open" | "ended";
 
 export interface PhoneFacts {
   ok: true;
+  /** as the patient wrote it at the door: perhaps no number at all */
   phone: string | null;
+  phone_on_file: string | null;
 }
 
 export type RecordingAnswer = "asked" | "yes" | "no";
@@ -355,6 +377,9 @@ export interface RecordingView {
   answer_by: string | null;
   answers: Record<string, RecordingAnswer>;
   code: string | null;
+  /** who pressed Pause for examination */
+  paused_by: string | null;
+  may_resume: boolean;
   may_ask_again: boolean;
 }
 
@@ -363,6 +388,12 @@ export interface Remove {
   id: string;
   participant_id: string;
   block?: boolean;
+}
+
+/** After a pause for an examination, by the doctor or on the patient's side. */
+export interface ResumeRecording {
+  id: string;
+  recording_id: string;
 }
 
 /** What a seat may do in its room; given by the clinic's permissions, checked for every event. */
@@ -472,6 +503,12 @@ export interface WaitingView {
   agreement: "not_needed" | "asked" | "yes" | "no";
 }
 
+/** `asked`: the note is signed, or something keeps the recording, so that a named person answers the wish. */
+export interface WithdrawnChosen {
+  ok: true;
+  result: "done" | "asked";
+}
+
 /** Not the right person: cut off at once, link closed, appointment put back, incident filed. */
 export interface WrongPerson {
   id: string;
@@ -488,6 +525,8 @@ export interface YouView {
   second_device: boolean;
   device: string;
   waiting_since: string | null;
+  /** somebody helping, or a guest: their yes to a recording says for whom it is given */
+  may_speak_for_patient: boolean;
 }
 
 /** What the browser sends by name, and what a yes to it holds; a no is always NotOk. */
@@ -513,6 +552,9 @@ export interface VisitEvents {
   ask_recording: { send: AskRecording; ok: Ok };
   answer_recording: { send: AnswerRecording; ok: Ok };
   stop_recording: { send: StopRecording; ok: Ok };
+  pause_recording: { send: PauseRecording; ok: Ok };
+  resume_recording: { send: ResumeRecording; ok: Ok };
+  choose_withdrawn: { send: ChooseWithdrawn; ok: WithdrawnChosen };
   emergency: { send: Emergency; ok: EmergencyFacts };
   carry_on_by_phone: { send: CarryOnByPhone; ok: PhoneFacts };
   end_visit: { send: EndVisit; ok: Ok };

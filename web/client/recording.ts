@@ -4,7 +4,7 @@ import { type Context, may, secondsUntil } from "./context";
 import { Dialog } from "./dialog";
 import { button, h, keyed, setNodes, setText } from "./dom";
 import type { AnswerRecording, RecordingView, Snapshot } from "./protocol.gen";
-import { t, tn } from "./words";
+import { t, tn, tp } from "./words";
 
 const LIVE = new Set(["starting", "running", "paused"]);
 
@@ -57,7 +57,10 @@ export class Recording {
   tick(): void {
     if (!this.question.isOpen || !this.deadline) return;
     const left = Math.max(0, Math.ceil(secondsUntil(this.deadline, this.skewMs())));
-    setText(this.left, t("{seconds} seconds left. No answer counts as No.", { seconds: left }));
+    setText(
+      this.left,
+      tp("{count} second left. No answer counts as No.", "{count} seconds left. No answer counts as No.", left),
+    );
   }
 
   /** The doctor's question: for which purpose. Nothing is preselected. */
@@ -213,7 +216,7 @@ export class Recording {
         ),
       ),
     );
-    const forWhom = room.you.role === "proxy" || room.you.role === "guest";
+    const forWhom = room.you.may_speak_for_patient;
     const problem = h("p", { class: "nhsuk-error-message", role: "alert", hidden: true });
     const send = (event: Event) => {
       event.preventDefault();

@@ -12,6 +12,11 @@ export function roleWords(role: Role): string {
   }[role];
 }
 
+/** Somebody who was invited to the patient's visit: neither the patient nor who acts for them, nor the doctor. */
+export function isGuest(role: Role): boolean {
+  return role === "guest" || role === "interpreter";
+}
+
 export function outcomeWords(outcome: Outcome): string {
   return {
     seen: t("Seen"),

@@ -209,7 +209,7 @@ export class RoomView {
     );
     const names = others.map((each) => each.name);
     if (names.length === 0) setText(this.title, t("Your visit"));
-    else setNodes(this.title, tn("With {names}", { names: names.join(", ") }));
+    else setNodes(this.title, tn("With {names}", { names }));
   }
 
   private renderBanners(room: Snapshot): void {

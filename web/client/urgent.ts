@@ -7,7 +7,27 @@ import type { EmergencyFacts } from "./protocol.gen";
 import { hourMinute, t } from "./words";
 
 function dial(number: string): HTMLElement {
-  return h("a", { class: "dial", href: `tel:${number.replace(/[^+\d*#]/g, "")}` }, h("bdi", {}, number));
+  return h("a", { class: "dial", href: `tel:${dialled(number)}` }, h("bdi", {}, number));
+}
+
+/** What a telephone is told to dial, of whatever somebody wrote. */
+function dialled(words: string): string {
+  return words.replace(/[^+\d*#]/g, "");
+}
+
+/** The door takes any words for a phone ("the usual one"); only what has digits can be rung. */
+function canRing(words: string): boolean {
+  return words.replace(/\D/g, "").length >= 3;
+}
+
+/** What was given at the door, and the number on file where it is another: both, since either may be the wrong one. */
+function phoneFacts(reply: { phone: string | null; phone_on_file: string | null }): HTMLElement[] {
+  const { phone, phone_on_file } = reply;
+  const given = !phone ? t("not given") : canRing(phone) ? dial(phone) : h("bdi", { class: "bs-name" }, phone);
+  const facts = [fact(t("Phone given at the door"), given)];
+  if (phone_on_file && dialled(phone_on_file) !== dialled(phone ?? ""))
+    facts.push(fact(t("Phone on file"), dial(phone_on_file)));
+  return facts;
 }
 
 /** A country's code as its name in the page's language; anything else as it is. */
@@ -61,8 +81,8 @@ export class Urgent {
     const reply = await this.context.send("carry_on_by_phone", {});
     if (!reply) return;
     this.phone.body.replaceChildren(
-      reply.phone
-        ? h("dl", { class: "facts" }, fact(t("Ring the patient at"), dial(reply.phone)))
+      reply.phone || reply.phone_on_file
+        ? h("dl", { class: "facts" }, ...phoneFacts(reply))
         : h("p", {}, t("The patient gave no phone number. The clinic's desk may have one.")),
       h("p", {}, t("The patient's page says that you are ringing.")),
       h("div", { class: "bs-actions" }, button(t("Close"), { on: { click: () => this.phone.close() } }, "secondary")),
@@ -85,7 +105,7 @@ export class Urgent {
                 dial(facts.number),
               ),
               fact(t("Where the patient is"), facts.place ? h("bdi", { class: "bs-name" }, facts.place) : missing),
-              fact(t("The patient's phone"), facts.phone ? dial(facts.phone) : missing),
+              ...phoneFacts(facts),
             ),
             h(
               "p",

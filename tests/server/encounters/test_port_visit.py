@@ -12,6 +12,7 @@ from server.accounts import links
 from server.audit import AuditAction
 from server.encounters.models import EmergencyPress, Encounter, VisitCard
 from server.jobs.models import Job
+from signaling.ports import PatientPhones
 from signaling.words import (
     Code,
     Outcome,
@@ -27,7 +28,8 @@ TABLET = SessionId("another-browser")
 async def test_emergency_shows_place_and_number_and_writes_the_time_once(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     nothing = await cast.port.emergency(cast.room, doctor)
-    assert (nothing.place, nothing.phone, nothing.number, nothing.country) == (None, None, "112", "DE")
+    assert (nothing.place, nothing.number, nothing.country) == (None, "112", "DE")
+    assert nothing.phones == PatientPhones(given=None, on_file="+493023125101")
     async with cast.database.writing() as session:
         session.add(
             VisitCard(
@@ -43,17 +45,17 @@ async def test_emergency_shows_place_and_number_and_writes_the_time_once(cast: V
     assert await count(cast, EmergencyPress) == 2
 
 
-async def test_by_phone_shows_the_number_given_at_the_door_first(cast: VisitCast) -> None:
+async def test_by_phone_answers_what_was_given_at_the_door_and_the_number_on_file(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
-    assert await cast.port.by_phone(cast.room, doctor) == "+493023125101"
+    assert await cast.port.by_phone(cast.room, doctor) == PatientPhones(given=None, on_file="+493023125101")
     async with cast.database.writing() as session:
         session.add(
             VisitCard(
                 clinic_id=cast.clinic.id, encounter_id=cast.encounter_id, participant_id=patient, identity="self",
-                phone="020 7946 0001", at=START,
+                phone="the usual one", at=START,
             )
         )  # fmt: skip
-    assert await cast.port.by_phone(cast.room, doctor) == "020 7946 0001"
+    assert await cast.port.by_phone(cast.room, doctor) == PatientPhones("the usual one", "+493023125101")
     assert (await cast.port.load_room(cast.room)).by_phone
     assert await entries(cast, AuditAction.BY_PHONE) == 1
     assert await refusal(cast.port.ask_recording(cast.room, doctor, "teaching")) is Code.WRONG_PHASE
