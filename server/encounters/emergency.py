@@ -1,12 +1,12 @@
-"""The Emergency button: which number is rung in that country, and the press written into the visit."""
+"""The Emergency button: which number is rung in a country, and the press written into the visit.
+
+Which country somebody is in is `places.py`.
+"""
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
-import phonenumbers
-from babel import Locale, UnknownLocaleError
 from phonenumbers import PhoneMetadata, shortnumberinfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +17,7 @@ from server.audit import AuditAction
 from server.db import new_id
 from server.encounters import rules, visits
 from server.encounters.models import EmergencyPress
+from server.encounters.places import guess_country
 from server.encounters.service import Room
 from server.errors import not_found
 from signaling.ports import EmergencyContact
@@ -42,33 +43,6 @@ def number_of(country: str) -> str:
     return str(number) if number else EVERYWHERE
 
 
-def country_of(place: str | None, phone: str | None, *, otherwise: str, language: str) -> str:
-    """The country that a place ends with ("…, Lyon, France"), else a "+…" phone's, else the clinic's own."""
-    return _country_of_place(place or "", language) or _country_of_phone(phone or "") or otherwise
-
-
-def _country_of_phone(phone: str) -> str | None:
-    """Only of a number written with its country code: any other could be anywhere."""
-    try:
-        region = str(phonenumbers.region_code_for_number(phonenumbers.parse(phone)))
-    except phonenumbers.NumberParseException:
-        return None
-    return region if region.isalpha() and len(region) == 2 else None
-
-
-def _country_of_place(place: str, language: str) -> str | None:
-    last = re.split(r"[,;\n]", place.strip().rstrip("."))[-1].strip().casefold()
-    for code in (language, "en"):
-        try:
-            names = Locale.parse(code.replace("-", "_")).territories
-        except (UnknownLocaleError, ValueError):
-            continue
-        for region, name in names.items():
-            if len(region) == 2 and region.isalpha() and name.casefold() == last:
-                return str(region)
-    return None
-
-
 async def press(session: AsyncSession, room: Room) -> EmergencyContact:
     """Place, phone and number, the time written into the visit; a press within half a minute is the same one."""
     encounter, by = room.encounter, room.by
@@ -76,8 +50,8 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
         raise not_found()
     clinic = await get_clinic(session, encounter.clinic_id)
     whereabouts = await visits.load_whereabouts(session, encounter)
-    given = whereabouts.phones.given
-    country = country_of(whereabouts.place, given, otherwise=clinic.country, language=clinic.language)
+    phones = (whereabouts.phones.given, whereabouts.phones.on_file)
+    guess = guess_country(whereabouts.place, phones, clinic.country)
     last = await _load_last(session, room)
     if last is None or room.now - last.pressed_at > rules.SAME_PRESS:
         last = EmergencyPress(
@@ -85,8 +59,8 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
             id=new_id(),
             encounter_id=encounter.id,
             participant_id=by.id,
-            number=number_of(country),
-            country=country,
+            number=number_of(guess.country),
+            country=guess.country,
             pressed_at=room.now,
         )
         session.add(last)
@@ -97,10 +71,17 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
             actor_participation_id=by.id,
             action=AuditAction.EMERGENCY,
             subject=("encounter", encounter.id),
-            detail={"country": country},
+            detail={"country": guess.country},
             now=room.now,
         )
-    return EmergencyContact(whereabouts.place, whereabouts.phones, last.number, last.country, last.pressed_at)
+    return EmergencyContact(
+        place=whereabouts.place,
+        phones=whereabouts.phones,
+        number=number_of(guess.country),
+        country=guess.country,
+        country_from=guess.source,
+        pressed_at=last.pressed_at,
+    )
 
 
 async def _load_last(session: AsyncSession, room: Room) -> EmergencyPress | None:

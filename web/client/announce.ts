@@ -3,6 +3,9 @@
 import { button, h } from "./dom";
 import { t } from "./words";
 
+/** Long enough for a screen reader to have read a sentence. */
+const SAID_MS = 10_000;
+
 export class Announcer {
   readonly notices = h("ul", { class: "notices", id: "notices" });
   private readonly polite = h("div", { class: "nhsuk-u-visually-hidden", role: "status", "aria-live": "polite" });
@@ -13,15 +16,20 @@ export class Announcer {
     id: "urgent",
   });
 
+  private said: ReturnType<typeof setTimeout> | undefined;
+
   constructor(page: Element) {
     page.append(this.polite, this.urgent);
   }
 
+  /** What was said before is taken back: read later, by somebody who browses the page, it would no longer be true. */
   say(text: string, urgent = false): void {
     const region = urgent ? this.urgent : this.polite;
+    for (const each of [this.polite, this.urgent]) each.replaceChildren();
     // The same sentence twice is said twice.
-    region.replaceChildren();
     setTimeout(() => region.replaceChildren(text), 50);
+    clearTimeout(this.said);
+    this.said = setTimeout(() => region.replaceChildren(), SAID_MS);
   }
 
   /** One notice of a kind at a time; `act` adds a button beside the words. */

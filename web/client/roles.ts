@@ -41,7 +41,7 @@ export function departureWords(reason: Departure | null): { title: string; text:
     case "link_closed":
       return {
         title: t("This link is closed"),
-        text: t("Nothing was recorded or kept from this page. Please ring the clinic; they will send you a new link."),
+        text: t("Please ring the clinic; they will send you a new link."),
         mayReturn: false,
       };
     case "replaced":

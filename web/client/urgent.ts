@@ -36,6 +36,15 @@ function countryWords(country: string): string {
   return new Intl.DisplayNames([document.documentElement.lang || "en"], { type: "region" }).of(country) ?? country;
 }
 
+/** Why this country: a guess is called one. */
+function countryFrom(facts: EmergencyFacts): string {
+  return {
+    place: t("by where the patient says they are"),
+    phone: t("by the patient's phone: ask where they are"),
+    clinic: t("the clinic's own country: ask where they are"),
+  }[facts.country_from];
+}
+
 function fact(label: string, value: Node | string): HTMLElement {
   return h("div", { class: "fact" }, h("dt", {}, label), h("dd", {}, value));
 }
@@ -99,10 +108,8 @@ export class Urgent {
               "dl",
               { class: "facts", id: "emergency-facts" },
               fact(
-                facts.country
-                  ? t("Emergency number ({country})", { country: countryWords(facts.country) })
-                  : t("Emergency number"),
-                dial(facts.number),
+                t("Emergency number ({country})", { country: countryWords(facts.country) }),
+                h("span", {}, dial(facts.number), h("span", { class: "fact__why" }, countryFrom(facts))),
               ),
               fact(t("Where the patient is"), facts.place ? h("bdi", { class: "bs-name" }, facts.place) : missing),
               ...phoneFacts(facts),

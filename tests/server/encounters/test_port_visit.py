@@ -41,6 +41,7 @@ async def test_emergency_shows_place_and_number_and_writes_the_time_once(cast: V
     contact = await cast.port.emergency(cast.room, doctor)
     again = await cast.port.emergency(cast.room, doctor)
     assert contact == again
+    assert contact.country_from == "place"
     assert (contact.number, contact.country, contact.pressed_at) == ("15", "FR", START + timedelta(minutes=5))
     assert await count(cast, EmergencyPress) == 2
 
