@@ -10,11 +10,11 @@ UV := uv==0.13.9
 WEB_SOURCES := $(shell find web/client web/styles web/assets web/words -type f 2>/dev/null) web/build.mjs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench soak messages clean lock web webtest
+.PHONY: help run test lint bench bench-relay soak messages clean lock web webtest
 
 help: ## say what each target does
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
-	  || sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1  \2/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed web/dist/manifest.json ## start everything with a demo clinic under var/; Ctrl-C ends it
 	@BEDSIDE_ENV=development exec $(BIN)/bedside serve
@@ -35,6 +35,9 @@ lint: $(VENV)/.installed web/node_modules/.installed ## every check that runs no
 
 bench: $(VENV)/.installed web/dist/manifest.json ## measure; one table of figures with must and aim
 	@$(BIN)/python -m tests.bench
+
+bench-relay: $(VENV)/.installed ## the relay beside Janus and aiortc; BENCH_ARGS="--calls 8 --seconds 20 --record --loss 2"
+	@$(BIN)/python -m tests.bench.bench_relay $(BENCH_ARGS)
 
 soak: $(VENV)/.installed web/dist/manifest.json ## the tests that need minutes by their nature
 	@.ci/machine tests
