@@ -175,12 +175,14 @@ class CaptureGrant(Call):
     """Everybody whose consent stands. The node refuses a grant that leaves an admitted participant out.
 
     `running` false is a pause: the log stays open and nothing is stored. An `Admit` of somebody whom the
-    grant does not name pauses by itself until a fuller grant arrives.
+    grant does not name pauses by itself until a fuller grant arrives. `reason` is the code of a pause: the log keeps
+    it, so that the film can say why.
     """
 
     recording_id: OpaqueId
     segment: int = Field(ge=1)
     running: bool
+    reason: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")] | None = None
     keys: dict[OpaqueId, SealingKey] = Field(min_length=1, max_length=16)
 
 

@@ -114,9 +114,10 @@ class CaptureSession:
 
     # ---- what the room tells us
 
-    def set_grant(self, running: bool, keys: Mapping[str, SealingKey]) -> None:
+    def set_grant(self, running: bool, keys: Mapping[str, SealingKey], reason: str | None = None) -> None:
         """Store from this moment the packets of just these participants, under these keys; nothing while not running.
 
+        `reason` is the code of a pause.
         Idempotent. Raises ValueError for a key that is not 256 bits of base64, before anything changes.
         """
         if self._phase in (CapturePhase.STOPPED, CapturePhase.FAILED):
@@ -134,7 +135,8 @@ class CaptureSession:
         self._running = running
         self._phase = CapturePhase.RUNNING if running else CapturePhase.PAUSED
         self._reason = None
-        self._mark("running" if running else "paused", None, {"participants": sorted(keys)})
+        detail = {"participants": sorted(keys)}
+        self._mark("running" if running else "paused", None, {**detail, "code": reason} if reason else detail)
         self._want_key_frames()
         self._refresh()
         self._changed(self)

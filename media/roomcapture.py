@@ -65,7 +65,7 @@ class RoomCapture:
             session = self._open(grant)
         try:
             self._paused_for_newcomer = False
-            session.set_grant(grant.running, grant.keys)
+            session.set_grant(grant.running, grant.keys, grant.reason)
         except ValueError:
             if opened:  # nothing was written: a grant that can be read may still open this segment
                 before = self._last
@@ -84,7 +84,7 @@ class RoomCapture:
             return
         if self._session.state().phase is CapturePhase.RUNNING:
             self._paused_for_newcomer = True
-            self._session.set_grant(False, self._grant.keys)
+            self._session.set_grant(False, self._grant.keys, "newcomer")
 
     def add(self, layer: Layer, cname: str) -> None:
         """A layer of somebody admitted."""

@@ -72,7 +72,8 @@ class Captures:
         )
         try:
             paused = DesiredCapture(wanted.recording_id, wanted.segment, False, agreed)
-            await self.grant(node, state, paused, running=False)
+            why = recording.paused_for if recording and recording.paused_for else "newcomer"
+            await self.grant(node, state, paused, running=False, reason=why)
         except (Refused, NodeRefused):
             there = (await node.state()).rooms.get(state.room_id)
             if there is None or there.capture.phase != CapturePhase.RUNNING:
@@ -80,7 +81,9 @@ class Captures:
             await node.stop_capture(state.room_id, wanted.recording_id, "paused")
             await self._conductor.apply(state.room_id, c.SegmentClosed(wanted.recording_id, wanted.segment))
 
-    async def grant(self, node: MediaNode, state: RoomState, wanted: DesiredCapture, *, running: bool) -> CaptureState:
+    async def grant(
+        self, node: MediaNode, state: RoomState, wanted: DesiredCapture, *, running: bool, reason: str | None = None
+    ) -> CaptureState:
         if not wanted.participants:
             raise Refused(Code.CONSENT_MISSING)
         keys = await self._conductor.clinic.sealing_keys(
@@ -90,6 +93,7 @@ class Captures:
             recording_id=wanted.recording_id,
             segment=wanted.segment,
             running=running,
+            reason=reason,
             keys={str(one): key for one, key in keys.items()},
         )
         return await node.grant(state.room_id, grant)

@@ -139,6 +139,28 @@ class RecordingStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingPaused:
+    """A person's word: nothing but a person's word takes it up again."""
+
+    recording_id: RecordingId
+    why: str
+    by: ParticipantId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingResumed:
+    recording_id: RecordingId
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """Somebody who had answered is not alone any more: their answer counts no longer."""
+
+    participant_id: ParticipantId
+    question: RecordingFacts
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureReported:
     """What a node says it does for this recording."""
 
@@ -177,6 +199,7 @@ class PhaseStored:
     recording_id: RecordingId
     phase: RecordingPhase
     segment: int
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +275,9 @@ Change = (
     | Asked
     | Answered
     | RecordingStopped
+    | RecordingPaused
+    | RecordingResumed
+    | AskedAgain
     | CaptureReported
     | CaptureRefused
     | SegmentOpened

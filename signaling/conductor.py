@@ -136,7 +136,7 @@ class Conductor:
         except Exception as error:  # the room goes on; the reconciler tells it again
             log_error(Happening.STORE_FAILED, room_id=room_id, code=type(error).__name__)
             return
-        await self.apply(room_id, c.PhaseStored(effect.recording_id, effect.phase, effect.segment))
+        await self.apply(room_id, c.PhaseStored(effect.recording_id, effect.phase, effect.segment, effect.code))
 
     def _log(self, before: RoomState, after: RoomState) -> None:
         if before.mode != after.mode:

@@ -51,7 +51,8 @@ def _capture(state: RoomState) -> DesiredCapture | None:
     if recording is None or recording.phase not in LIVE or state.by_phone or state.mode != MediaMode.RELAY:
         return None
     everybody = tuple(sorted(person.participant_id for person in state.admitted()))
-    running = bool(everybody) and all(recording.answer_of(one) == RecordingAnswer.YES for one in everybody)
+    running = recording.paused_for is None and bool(everybody)
+    running = running and all(recording.answer_of(one) == RecordingAnswer.YES for one in everybody)
     return DesiredCapture(recording.recording_id, recording.segment, running, everybody)
 
 

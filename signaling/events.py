@@ -235,6 +235,40 @@ class StopRecording(Event):
     recording_id: OpaqueId
 
 
+class PauseWhy(StrEnum):
+    EXAMINATION = "examination"
+    SOMEONE_CAME_IN = "someone_came_in"
+
+
+class PauseRecording(Event):
+    """Capture stops at once. After an examination a person resumes it; who isn't alone any more is asked again."""
+
+    NAME = "pause_recording"
+    recording_id: OpaqueId
+    why: PauseWhy
+
+
+class ResumeRecording(Event):
+    """After a pause for an examination, by the doctor or on the patient's side."""
+
+    NAME = "resume_recording"
+    recording_id: OpaqueId
+
+
+class KeepWhat(StrEnum):
+    KEEP = "keep"
+    DELETE_MINE = "delete_mine"
+    DELETE_ALL = "delete_all"
+
+
+class ChooseWithdrawn(Event):
+    """What becomes of what was recorded, by somebody who has withdrawn; answered with `WithdrawnChosen`."""
+
+    NAME = "choose_withdrawn"
+    recording_id: OpaqueId
+    choice: KeepWhat
+
+
 class Emergency(Event):
     """Writes the time into the visit; the acknowledgement holds `EmergencyFacts`."""
 

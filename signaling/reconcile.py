@@ -22,6 +22,7 @@ from signaling.conductor import Conductor
 from signaling.desired import DesiredCapture, DesiredRoom, desired, is_different
 from signaling.logs import Happening, log_error
 from signaling.ports import MediaNode, Nodes
+from signaling.recording import store_phase
 from signaling.state import LIVE, Relay, RoomState
 from signaling.tasks import TaskOwner
 from signaling.words import ParticipantId, Refused, RoomId
@@ -79,13 +80,13 @@ class Reconciler:
         except (Refused, *NodeError) as error:
             log_error(Happening.NODE_CALL_FAILED, room_id=state.room_id, code=type(error).__name__)
 
-    async def pause_capture(self, state: RoomState) -> None:
-        """At the node, before a consent that stood is asked for again."""
+    async def pause_capture(self, state: RoomState, why: str = "newcomer") -> None:
+        """At the node, before a consent that stood is asked for again, or before everybody is shown a pause."""
         wanted, relay = desired(state), state.relay
         if wanted is None or relay is None or wanted.capture is None or not wanted.capture.running:
             return
         try:
-            await self._captures.grant(self._nodes.get(relay.node), state, wanted.capture, running=False)
+            await self._captures.grant(self._nodes.get(relay.node), state, wanted.capture, running=False, reason=why)
         except (Refused, *NodeError):
             await self.stop_capture(state, "paused")
 
@@ -182,8 +183,7 @@ class Reconciler:
         recording = state.recording
         if recording is None or recording.is_told:
             return state
-        effect = c.StorePhase(recording.recording_id, recording.phase, recording.segment, recording.code)
-        await self._conductor.store_phase(state.room_id, effect)
+        await self._conductor.store_phase(state.room_id, store_phase(recording))
         return await self._conductor.get(state.room_id)
 
     async def _open(self, room_id: RoomId) -> None:

@@ -20,6 +20,8 @@ from signaling.words import ParticipantId
 CONSENT_S = 60.0
 START_S = 5.0
 ASKS_MAX = 2
+PERSONS_PAUSES = frozenset({"examination"})
+"""Codes of a pause that only a person ends."""
 
 Outcome = tuple[RoomState, list[c.Effect]]
 
@@ -31,6 +33,7 @@ def recording_of(facts: RecordingFacts) -> Recording:
         one: Answer(facts.question, RecordingAnswer.YES if yes else RecordingAnswer.NO)
         for one, yes in facts.consents.items()
     }
+    paused_for = facts.code if phase == RecordingPhase.PAUSED and facts.code in PERSONS_PAUSES else None
     return Recording(
         recording_id=facts.recording_id,
         phase=phase,
@@ -46,6 +49,9 @@ def recording_of(facts: RecordingFacts) -> Recording:
         answers=answers,
         opened=0 if phase in (RecordingPhase.ASKING, RecordingPhase.DECLINED) else facts.segment,
         stored=(phase, facts.segment),
+        code=paused_for,
+        paused_for=paused_for,
+        stored_pause=paused_for,
     )
 
 
@@ -57,6 +63,12 @@ def may_ask(state: RoomState) -> bool:
     if recording is None or recording.phase in (RecordingPhase.STOPPED, RecordingPhase.FAILED):
         return True
     return recording.phase == RecordingPhase.DECLINED and recording.asks < ASKS_MAX
+
+
+def store_phase(recording: Recording) -> c.StorePhase:
+    """What the database is to hear; a person's pause before any other, so that a room rebuilt from it stays paused."""
+    code = recording.paused_for or recording.code
+    return c.StorePhase(recording.recording_id, recording.phase, recording.segment, code)
 
 
 def is_active(recording: Recording | None) -> bool:
@@ -101,7 +113,7 @@ def failed(state: RoomState, code: str) -> RoomState:
 
 
 def _over(recording: Recording, phase: RecordingPhase, code: str | None) -> Recording:
-    return replace(recording, phase=phase, code=code, answer_by=None, start_by=None)
+    return replace(recording, phase=phase, code=code, answer_by=None, start_by=None, paused_for=None, paused_by=None)
 
 
 def handle_asked(state: RoomState, change: c.Asked, now: datetime) -> Outcome:
@@ -146,6 +158,26 @@ def handle_stopped(state: RoomState, change: c.RecordingStopped, now: datetime) 
     return stopped(state, change.code), []
 
 
+def handle_paused(state: RoomState, change: c.RecordingPaused, now: datetime) -> Outcome:
+    recording = state.recording
+    if recording is None or recording.recording_id != change.recording_id:
+        return state, []
+    if recording.phase not in LIVE or state.mode != MediaMode.RELAY or recording.paused_for is not None:
+        return state, []
+    return replace(state, recording=replace(recording, paused_for=change.why, paused_by=change.by)), []
+
+
+def handle_resumed(state: RoomState, change: c.RecordingResumed, now: datetime) -> Outcome:
+    recording = state.recording
+    if recording is None or recording.recording_id != change.recording_id or recording.paused_for is None:
+        return state, []
+    return replace(state, recording=replace(recording, paused_for=None, paused_by=None)), []
+
+
+def handle_asked_again(state: RoomState, change: c.AskedAgain, now: datetime) -> Outcome:
+    return ask_person(state, change.participant_id, change.question), []
+
+
 def handle_capture_reported(state: RoomState, change: c.CaptureReported, now: datetime) -> Outcome:
     recording = state.recording
     if recording is None or (recording.recording_id, recording.segment) != (change.recording_id, change.segment):
@@ -154,7 +186,7 @@ def handle_capture_reported(state: RoomState, change: c.CaptureReported, now: da
         return state, []
     if change.phase == CapturePhase.FAILED:
         return failed(state, change.reason or "capture_failed"), []
-    if change.phase == CapturePhase.RUNNING and _everybody_agreed(state, recording):
+    if change.phase == CapturePhase.RUNNING and recording.paused_for is None and _everybody_agreed(state, recording):
         running = replace(recording, phase=RecordingPhase.RUNNING, code=None, start_by=None)
         return replace(state, recording=running), []
     return state, []
@@ -189,7 +221,8 @@ def handle_phase_stored(state: RoomState, change: c.PhaseStored, now: datetime) 
         return state, []
     if (recording.phase, recording.segment) != (change.phase, change.segment):
         return state, []
-    return replace(state, recording=replace(recording, stored=(change.phase, change.segment))), []
+    pause = change.code if change.code in PERSONS_PAUSES else None
+    return replace(state, recording=replace(recording, stored=(change.phase, change.segment), stored_pause=pause)), []
 
 
 def settle_recording(state: RoomState, now: datetime) -> RoomState:
@@ -237,7 +270,10 @@ def _settle_live(state: RoomState, recording: Recording, here: list[RecordingAns
         answer_by = recording.answer_by or now + timedelta(seconds=CONSENT_S)
         paused = replace(recording, phase=RecordingPhase.PAUSED, code="newcomer", answer_by=answer_by, start_by=None)
         return replace(state, recording=paused)
-    if recording.phase == RecordingPhase.PAUSED and recording.code == "newcomer":
+    if recording.paused_for is not None:
+        held = replace(recording, phase=RecordingPhase.PAUSED, code=recording.paused_for, answer_by=None, start_by=None)
+        return replace(state, recording=held)
+    if recording.phase == RecordingPhase.PAUSED and recording.code in ("newcomer", *PERSONS_PAUSES):
         return replace(state, recording=_starting(recording, now))
     recording = replace(recording, answer_by=None)
     if recording.phase != RecordingPhase.STARTING or state.mode == MediaMode.SWITCHING:

@@ -32,15 +32,19 @@ from signaling.ports import RoomFacts
 from signaling.recording import (
     handle_answered,
     handle_asked,
+    handle_asked_again,
     handle_capture_refused,
     handle_capture_reported,
+    handle_paused,
     handle_phase_stored,
+    handle_resumed,
     handle_segment_closed,
     handle_segment_opened,
     handle_stopped,
     recording_of,
     settle_recording,
     stopped,
+    store_phase,
 )
 from signaling.state import LIVE, Device, Place, Relay, RoomState
 from signaling.words import Departure
@@ -115,7 +119,7 @@ def _following(before: RoomState, after: RoomState) -> list[c.Effect]:
     effects: list[c.Effect] = []
     recording = after.recording
     if recording is not None and not recording.is_told:
-        effects.append(c.StorePhase(recording.recording_id, recording.phase, recording.segment, recording.code))
+        effects.append(store_phase(recording))
     if desired(before) != desired(after) or (before.relay is not None and after.relay is None):
         effects.append(c.SyncNode())
     return effects
@@ -270,6 +274,9 @@ _HANDLERS: dict[type, Handler] = {
     c.Asked: handle_asked,
     c.Answered: handle_answered,
     c.RecordingStopped: handle_stopped,
+    c.RecordingPaused: handle_paused,
+    c.RecordingResumed: handle_resumed,
+    c.AskedAgain: handle_asked_again,
     c.CaptureReported: handle_capture_reported,
     c.CaptureRefused: handle_capture_refused,
     c.SegmentOpened: handle_segment_opened,

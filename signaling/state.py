@@ -123,10 +123,18 @@ class Recording:
     """The newest segment a grant may have been given for: its keys are never used for another log."""
     stored: tuple[RecordingPhase, int] | None = None
     """Phase and segment the database was last told; no grant is given for a segment it has not heard of."""
+    paused_for: str | None = None
+    """Set by a person, and taken away by a person alone: nothing is captured meanwhile."""
+    paused_by: ParticipantId | None = None
+    stored_pause: str | None = None
+    """What the database was last told of that: a room that is rebuilt stays paused."""
 
     @property
     def is_told(self) -> bool:
-        return self.phase == RecordingPhase.ASKING or self.stored == (self.phase, self.segment)
+        if self.phase == RecordingPhase.ASKING:
+            return True
+        is_pause_told = self.phase != RecordingPhase.PAUSED or self.stored_pause == self.paused_for
+        return self.stored == (self.phase, self.segment) and is_pause_told
 
     def answer_of(self, participant_id: ParticipantId) -> RecordingAnswer | None:
         given = self.answers.get(participant_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from signaling import acts_media, acts_people, acts_visit
+from signaling import acts_media, acts_pause, acts_people, acts_visit
 from signaling import messages as m
 from signaling.scene import Scene
 
@@ -50,6 +50,9 @@ _ROWS = (
     Row(m.AskRecording, acts_visit.ask_recording),
     Row(m.AnswerRecording, acts_visit.answer_recording),
     Row(m.StopRecording, acts_visit.stop_recording),
+    Row(m.PauseRecording, acts_pause.pause_recording),
+    Row(m.ResumeRecording, acts_pause.resume_recording),
+    Row(m.ChooseWithdrawn, acts_pause.choose_withdrawn, after_end=True),
     Row(m.Emergency, acts_visit.emergency),
     Row(m.CarryOnByPhone, acts_visit.carry_on_by_phone),
     Row(m.EndVisit, acts_visit.end_visit, after_end=True),

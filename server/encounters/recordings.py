@@ -82,6 +82,12 @@ async def ask_newcomer(session: AsyncSession, recording: Recording, now: datetim
         recording.answer_by = now + rules.ANSWER_WITHIN
 
 
+async def ask_again(session: AsyncSession, recording: Recording, person: Participant, now: datetime) -> None:
+    """Somebody came in beside this person: what they said before counts no longer."""
+    await ask_newcomer(session, recording, now)
+    await _lapse(session, recording, person, now)
+
+
 async def record_consent(
     session: AsyncSession, recording: Recording, person: Participant, given: ConsentGiven, now: datetime
 ) -> None:
@@ -110,8 +116,11 @@ async def record_consent(
 async def lapse(session: AsyncSession, encounter: Encounter, person: Participant, now: datetime) -> None:
     """A person's answer counts no longer: another device holds the place and is asked again."""
     recording = await load_newest(session, encounter)
-    if recording is None or recording.phase in rules.FINAL_PHASES:
-        return
+    if recording is not None and recording.phase not in rules.FINAL_PHASES:
+        await _lapse(session, recording, person, now)
+
+
+async def _lapse(session: AsyncSession, recording: Recording, person: Participant, now: datetime) -> None:
     before = (await load_answers(session, recording)).get(person.id)
     if before is None or before.answer == "lapsed":
         return
@@ -196,12 +205,16 @@ async def set_phase(
 ) -> None:
     """How far it is. An ended recording never moves again; ending one asks for its film."""
     recording.segment = max(recording.segment, segment)
+    if phase == recording.phase == "paused":
+        recording.code = code
     if not rules.follows(recording.phase, phase):
         return
     first_run = phase == "running" and recording.phase not in rules.CAPTURED_PHASES
     recording.phase, recording.code = phase, code
     if phase != "asking":
         recording.answer_by = None if phase != "paused" else recording.answer_by
+    if phase == "paused":
+        await _enter(session, recording, AuditAction.RECORDING_PAUSED, None, now=now, detail={"code": code})
     if first_run:
         await _enter(session, recording, STARTED, None, now=now, detail={"segment": segment})
     if phase in ("stopped", "failed"):
@@ -264,6 +277,7 @@ async def facts_of(session: AsyncSession, recording: Recording) -> RecordingFact
         asked_by=ParticipantId(recording.asked_by),
         answer_by=recording.answer_by,
         segment=recording.segment,
+        code=recording.code,
         consents={ParticipantId(person): yes for person, yes in answers.items()},
     )
 

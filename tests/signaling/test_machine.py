@@ -21,7 +21,7 @@ from signaling.messages import (
     RecordingPhase,
 )
 from signaling.recording import may_ask
-from signaling.state import next_deadline
+from signaling.state import LIVE, next_deadline
 from signaling.view import Viewer, view
 from signaling.words import Departure, Outcome
 from tests.signaling.play import DOCTOR, GUEST, NAMES, PATIENT, RECORDING, Play, question
@@ -41,6 +41,7 @@ class Rooms(RuleBasedStateMachine):
         self.agreed: dict[str, bool] = {}
         self.has_been_relay = False
         self.questions = 0
+        self.is_examined = False
 
     def do(self, change: c.Change) -> None:
         before = self.play.state
@@ -113,6 +114,7 @@ class Rooms(RuleBasedStateMachine):
     @rule()
     def ask(self) -> None:
         self.questions += 1
+        self.is_examined = False
         self.agreed = {}
         self.do(c.Asked(question(self.questions, self.play.now)))
 
@@ -130,6 +132,17 @@ class Rooms(RuleBasedStateMachine):
     def stop(self, one: str) -> None:
         self.agreed[one] = False
         self.do(c.RecordingStopped(RECORDING, "withdrawn", one))  # type: ignore[arg-type]
+
+    @rule(one=PEOPLE, is_pause=st.booleans())
+    def examine(self, one: str, is_pause: bool) -> None:
+        was = self.play.state.recording
+        if is_pause:
+            self.do(c.RecordingPaused(RECORDING, "examination", one))  # type: ignore[arg-type]
+            is_running = was is not None and was.phase in LIVE and self.play.state.mode == MediaMode.RELAY
+            self.is_examined = self.is_examined or is_running
+        else:
+            self.is_examined = False
+            self.do(c.RecordingResumed(RECORDING))
 
     @rule(phase=st.sampled_from(CapturePhase), segment=st.integers(1, 3))
     def report(self, phase: CapturePhase, segment: int) -> None:
@@ -183,6 +196,7 @@ class Rooms(RuleBasedStateMachine):
         if wanted is None or wanted.capture is None or not wanted.capture.running:
             return
         event("capture runs")
+        assert not self.is_examined, "only a person resumes it"
         for person in self.play.state.admitted():
             assert self.agreed.get(person.participant_id), person.participant_id
         assert self.play.state.phase == Phase.OPEN

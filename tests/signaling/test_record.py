@@ -113,6 +113,40 @@ async def test_anybody_stops_it_at_the_node_before_anything_is_stored(house: Hou
     assert house.clinic.rooms[ROOM].consents[-1].yes is False
 
 
+async def test_a_pause_stops_capture_at_the_node_and_only_a_person_resumes_it(house: House) -> None:
+    doctor, patient = await recorded(house)
+    about = {"recording_id": patient.snapshot["recording"]["recording_id"]}
+    await patient.ok("pause_recording", why="examination", **about)
+    assert house.node.capture(ROOM).phase == CapturePhase.PAUSED, "before the press was answered"
+    assert house.node.grants[ROOM].reason == "examination"
+    snapshot = await doctor.sees(lambda s: s["recording"]["phase"] == "paused")
+    assert snapshot["recording"]["code"] == "examination"
+    assert snapshot["recording"]["paused_by"] == "Anna Marker"
+    await patient.ok("pause_recording", why="examination", **about)
+    assert house.clinic.rooms[ROOM].phases[-1][1:] == ("paused", 1, "examination")
+    assert await doctor.no("choose_withdrawn", choice="keep", **about) == "wrong_phase"
+    await doctor.ok("resume_recording", **about)
+    await patient.sees(lambda s: s["recording"]["phase"] == "running")
+    await patient.ok("pause_recording", why="someone_came_in", **about)
+    assert house.node.capture(ROOM).phase == CapturePhase.PAUSED
+    await patient.sees(lambda s: s["recording"]["answers"] == {"doctor": "yes", "patient": "asked"})
+    await agree(patient)
+    await doctor.sees(lambda s: s["recording"]["phase"] == "running")
+    assert await doctor.no("pause_recording", recording_id="another", why="examination") == "not_found"
+    assert await doctor.no("pause_recording", why="tea", **about) == "malformed"
+
+
+async def test_who_took_their_yes_back_says_what_becomes_of_it(house: House) -> None:
+    doctor, patient = await recorded(house)
+    about = {"recording_id": patient.snapshot["recording"]["recording_id"]}
+    await patient.ok("stop_recording", **about)
+    await doctor.ok("end_visit", outcome="seen")
+    assert (await patient.ok("choose_withdrawn", choice="delete_mine", **about))["result"] == "done"
+    assert house.clinic.rooms[ROOM].choices == [("patient", "delete_mine")]
+    assert await doctor.no("choose_withdrawn", choice="delete_all", **about) == "wrong_phase", "who agreed still agrees"
+    assert await patient.no("pause_recording", why="examination", **about) in ("wrong_phase", "visit_over")
+
+
 async def admit_guest(house: House, doctor: Page, patient: Page) -> Page:
     guest = await house.page("guest")
     await patient.sees(lambda s: s["guests"])

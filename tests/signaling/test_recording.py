@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from media.api import CapturePhase
 from signaling import changes as c
 from signaling.desired import desired
 from signaling.messages import LinkState, MediaMode, RecordingPhase
-from signaling.recording import may_ask, unanswered
+from signaling.recording import may_ask, recording_of, unanswered
 from signaling.words import Departure, Outcome
 from tests.signaling.play import DOCTOR, GUEST, PATIENT, RECORDING, Play, question
 
@@ -209,6 +211,63 @@ def test_stopping_takes_the_pressers_consent_back() -> None:
     assert play.sees(DOCTOR).recording.answers[PATIENT] == "no"
     play.report(CapturePhase.RUNNING)
     assert phase(play) == RecordingPhase.STOPPED
+
+
+def test_only_a_person_ends_a_pause_for_an_examination() -> None:
+    play = Play()
+    play.record()
+    play.do(c.RecordingPaused(RECORDING, "examination", PATIENT))
+    assert (phase(play), is_captured(play)) == (RecordingPhase.PAUSED, False)
+    seen = play.sees(DOCTOR).recording
+    assert (seen.code, seen.paused_by, seen.may_resume) == ("examination", "Anna Marker", True)
+    play.report(CapturePhase.RUNNING)
+    play.later(3600)
+    play.do(c.RelayLost("node-a", "epoch1"))
+    play.do(c.RelayMade("node-b", "epoch2", ()))
+    play.connect(GUEST)
+    play.admit(GUEST, question(1, play.now))
+    assert not is_captured(play)
+    play.answer(GUEST)
+    assert (phase(play), is_captured(play)) == (RecordingPhase.PAUSED, False)
+    assert not play.sees(GUEST).recording.may_resume
+    play.do(c.RecordingPaused(RECORDING, "examination", DOCTOR))
+    assert play.sees(DOCTOR).recording.paused_by == "Anna Marker", "the first word stands"
+    play.do(c.RecordingResumed(RECORDING))
+    assert (phase(play), is_captured(play)) == (RecordingPhase.STARTING, True)
+    play.report(CapturePhase.RUNNING, segment=2)
+    assert (phase(play), play.sees(DOCTOR).recording.code) == (RecordingPhase.RUNNING, None)
+
+
+def test_a_room_rebuilt_from_the_database_stays_paused() -> None:
+    play = Play()
+    play.record()
+    play.do(c.RecordingPaused(RECORDING, "examination", DOCTOR))
+    told = [one for one in play.effects if isinstance(one, c.StorePhase)][-1]
+    assert (told.phase, told.code) == (RecordingPhase.PAUSED, "examination")
+    facts = replace(question(1, play.now), phase="paused", code=told.code, consents={DOCTOR: True, PATIENT: True})
+    built = recording_of(facts)
+    assert (built.paused_for, built.code, built.is_told) == ("examination", "examination", True)
+    assert recording_of(replace(facts, code="newcomer")).paused_for is None
+
+
+def test_stopping_ends_a_pause_too() -> None:
+    play = Play()
+    play.record()
+    play.do(c.RecordingPaused(RECORDING, "examination", PATIENT))
+    play.do(c.RecordingStopped(RECORDING, "withdrawn", PATIENT))
+    assert phase(play) == RecordingPhase.STOPPED
+    play.do(c.RecordingResumed(RECORDING))
+    assert not is_captured(play)
+
+
+def test_who_is_not_alone_any_more_is_asked_again() -> None:
+    play = Play()
+    play.record()
+    play.do(c.AskedAgain(PATIENT, question(2, play.now)))
+    assert (phase(play), is_captured(play)) == (RecordingPhase.PAUSED, False)
+    assert play.sees(PATIENT).recording.answers == {DOCTOR: "yes", PATIENT: "asked"}
+    play.answer(PATIENT)
+    assert is_captured(play)
 
 
 def test_the_phone_and_the_end_stop_it() -> None:

@@ -51,7 +51,7 @@ def recording(**more: Any) -> dict[str, Any]:
     return {
         "recording_id": None, "phase": "off", "question": 0, "purpose": None, "who_may_watch": None, "kept": None,
         "consent_text": None, "asked_by": None, "answer_by": None, "answers": {}, "code": None,
-        "may_ask_again": False,
+        "may_ask_again": False, "paused_by": None, "may_resume": False,
     } | more  # fmt: skip
 
 

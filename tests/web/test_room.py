@@ -235,9 +235,40 @@ async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRo
     await page.click("#leave")
     await page.click("#stop-recording")
     await until(lambda: fake.sent("stop_recording"))
+    await page.wait_for_selector("#withdrawn[open]")
     await fake.push("patient", open_room(recording=recording(phase="stopped", recording_id="r1"), mode="relay"))
     await page.wait_for_selector('.notice:has-text("stopped")')
     assert await page.is_hidden("#recording-banner")
+    assert await page.locator("#withdrawn :checked").count() == 0
+    fake.answers["choose_withdrawn"] = {"ok": True, "result": "done"}
+    await page.click("#withdrawn-delete_mine")
+    await page.wait_for_selector('.notice:has-text("being deleted")')
+    assert fake.sent("choose_withdrawn")[0]["choice"] == "delete_mine"
+
+
+async def test_a_pause_for_an_examination_is_one_press_and_only_a_press_ends_it(
+    fake: FakeRoom, open_page: OpenPage
+) -> None:
+    page = await enter(fake, open_page, open_room())
+    answers = {"doctor": "yes", "patient": "yes"}
+    await fake.push("patient", open_room(recording=asked("running", answers), mode="relay"))
+    await page.wait_for_selector("#someone-came-in")
+    await page.focus("#pause-recording")
+    await page.keyboard.press("Enter")
+    await until(lambda: fake.sent("pause_recording"))
+    assert fake.sent("pause_recording")[0]["why"] == "examination"
+    paused = asked("paused", answers, code="examination", paused_by=EVIL, may_resume=True)
+    await fake.push("patient", open_room(recording=paused, mode="relay"))
+    await page.wait_for_selector('#urgent:has-text("paused for an examination")', state="attached")
+    assert await page.is_hidden("#pause-recording")
+    assert await page.evaluate("document.activeElement.id") == "resume-recording"
+    assert EVIL in await page.inner_text("#recording-banner")
+    await page.click("#resume-recording")
+    await until(lambda: fake.sent("resume_recording"))
+    await fake.push("patient", open_room(recording=asked("running", answers), mode="relay"))
+    await page.click("#someone-came-in")
+    await until(lambda: len(fake.sent("pause_recording")) == 2)
+    assert fake.sent("pause_recording")[1]["why"] == "someone_came_in"
 
 
 # ── chat and names as text (C118), too long (C07) ──

@@ -48,6 +48,12 @@ def patient_states() -> dict[str, dict[str, Any]]:
         "in": room(PATIENT, [DOCTOR | OFF, PATIENT]),
         "asked": room(PATIENT, two, recording=asked()),
         "recorded": room(PATIENT, [DOCTOR | OFF, PATIENT], mode="relay", recording=asked("running", answered)),
+        "examined": room(
+            PATIENT,
+            [DOCTOR | OFF, PATIENT],
+            mode="relay",
+            recording=asked("paused", answered, code="examination", paused_by=DOCTOR["name"], may_resume=True),
+        ),
         "by-phone": room(PATIENT, [DOCTOR | OFF, PATIENT], by_phone=True),
         "guest-asks": room(PATIENT, two, guests=[guest], devices=[device]),
         "ended": room(PATIENT, [], phase="ended"),
@@ -137,7 +143,7 @@ async def test_the_patients_page(fake: FakeRoom, sized: OpenPage, look: Look) ->
     await page.click("#open-devices")
     await page.click("#enter")
     await page.wait_for_selector("#door[data-state=waiting]")
-    for name in ("waiting", "second-device", "in", "asked", "recorded", "by-phone", "guest-asks", "ended"):
+    for name in ("waiting", "second-device", "in", "asked", "recorded", "examined", "by-phone", "guest-asks", "ended"):
         await fake.push("patient", states[name])
         await look(page, f"patient-{name}")
     await fake.push("patient", states["in"])
@@ -147,6 +153,11 @@ async def test_the_patients_page(fake: FakeRoom, sized: OpenPage, look: Look) ->
     await page.click("#close-panel")
     await control(page, "#leave")
     await look(page, "patient-leave")
+    await fake.push("patient", states["recorded"])
+    await page.click("#stop-recording")
+    await page.wait_for_selector("#withdrawn[open]")
+    await look(page, "patient-withdrawn")
+    await page.click("#withdrawn .dialog__close")
     await fake.push("patient", states["asked"])
     await page.click("#answer-yes")
     await page.fill("#others-present", "my sister")

@@ -30,6 +30,11 @@ export class Chime {
     this.ring();
   }
 
+  /** A short tone of these notes, softer than the ring: something changed that everybody should hear. */
+  tell(hertz: readonly number[]): void {
+    this.ring(hertz, 0.12);
+  }
+
   /** From a tap. */
   async allow(): Promise<void> {
     this.context ??= new AudioContext();
@@ -37,19 +42,19 @@ export class Chime {
     if (this.timer !== undefined) this.ring();
   }
 
-  private ring(): void {
+  private ring(hertz: readonly number[] = [659, 880], loudest = 0.25): void {
     if (!this.context && navigator.userActivation?.hasBeenActive !== false) this.context = new AudioContext();
     const { context } = this;
     if (!context) return;
     void context.resume().catch(() => undefined);
     if (context.state !== "running") return;
-    for (const [index, hertz] of [659, 880].entries()) {
+    for (const [index, each] of hertz.entries()) {
       const at = context.currentTime + index * 0.22;
       const note = context.createOscillator();
       const loudness = context.createGain();
-      note.frequency.value = hertz;
+      note.frequency.value = each;
       loudness.gain.setValueAtTime(0, at);
-      loudness.gain.linearRampToValueAtTime(0.25, at + 0.02);
+      loudness.gain.linearRampToValueAtTime(loudest, at + 0.02);
       loudness.gain.exponentialRampToValueAtTime(0.001, at + 0.5);
       note.connect(loudness).connect(context.destination);
       note.start(at);

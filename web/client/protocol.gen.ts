@@ -180,7 +180,7 @@ export interface ChatStored {
   at: string;
 }
 
-/** What becomes of what was recorded, said by somebody who has withdrawn; the acknowledgement is `WithdrawnChosen`. */
+/** What becomes of what was recorded, by somebody who has withdrawn; answered with `WithdrawnChosen`. */
 export interface ChooseWithdrawn {
   id: string;
   recording_id: string;
@@ -263,7 +263,9 @@ export interface EmergencyFacts {
   phone_on_file: string | null;
   /** the emergency number of that country */
   number: string;
-  country: string | null;
+  country: string;
+  /** what told it; 'clinic': nothing did */
+  country_from: "place" | "phone" | "clinic";
   pressed_at: string;
 }
 

@@ -1,9 +1,12 @@
 // Asking for a recording, answering, the banner that is on every screen while one runs, and its stop button.
 // Consent is decided by the server; here a person only sees the question and gives an answer.
+import { Chime } from "./chime";
 import { type Context, may, secondsUntil } from "./context";
 import { Dialog } from "./dialog";
 import { button, h, keyed, setNodes, setText } from "./dom";
+import { Pause } from "./pause";
 import type { AnswerRecording, RecordingView, Snapshot } from "./protocol.gen";
+import { Withdrawn } from "./withdrawn";
 import { t, tn, tp } from "./words";
 
 const LIVE = new Set(["starting", "running", "paused"]);
@@ -16,6 +19,9 @@ export class Recording {
   readonly banner: HTMLElement;
   readonly question = new Dialog("recording-question", t("May this visit be recorded?"), "question", false);
   readonly ask = new Dialog("recording-ask", t("Ask to record"));
+  readonly withdrawn: Withdrawn;
+  private readonly pause: Pause;
+  private readonly tone = new Chime();
   private readonly bannerText = h("p", { class: "recording__text" });
   private readonly answers = h("ul", { class: "recording__answers", hidden: true });
   private readonly stop: HTMLButtonElement;
@@ -29,6 +35,8 @@ export class Recording {
     private readonly context: Context,
     private readonly skewMs: () => number,
   ) {
+    this.pause = new Pause(context);
+    this.withdrawn = new Withdrawn(context);
     this.stop = button(
       t("Stop recording"),
       { id: "stop-recording", on: { click: () => void this.handleStop() } },
@@ -40,6 +48,7 @@ export class Recording {
       h("span", { class: "recording__dot", "aria-hidden": "true" }),
       this.bannerText,
       this.answers,
+      this.pause.buttons,
       this.stop,
     );
   }
@@ -118,7 +127,8 @@ export class Recording {
     this.banner.dataset.state = recording.phase;
     this.stop.hidden = !recording.recording_id;
     setText(this.stop, asking ? t("Don't record") : t("Stop recording"));
-    setText(this.bannerText, bannerWords(recording));
+    setNodes(this.bannerText, bannerNodes(recording));
+    this.pause.render(room, recording);
     const showAnswers = isAsker && (asking || recording.phase === "paused");
     this.answers.hidden = !showAnswers;
     keyed(
@@ -312,8 +322,11 @@ export class Recording {
   }
 
   private async handleStop(): Promise<void> {
-    const id = this.context.room()?.recording.recording_id;
-    if (id) await this.context.send("stop_recording", { recording_id: id });
+    const recording = this.context.room()?.recording;
+    const id = recording?.recording_id;
+    if (!id || !recording) return;
+    const wasLive = recording.phase === "running" || recording.phase === "paused";
+    if ((await this.context.send("stop_recording", { recording_id: id })) && wasLive) this.withdrawn.open(id);
   }
 
   private tell(room: Snapshot, recording: RecordingView): void {
@@ -321,6 +334,8 @@ export class Recording {
     const was = LIVE.has(this.lastPhase);
     // What was said about the last answer is no longer true.
     announcer.dismiss("recording");
+    const tone = TONES[was || recording.phase === "running" ? recording.phase : ""];
+    if (tone) this.tone.tell(tone);
     if (recording.phase === "running") announcer.say(t("This visit is being recorded."), true);
     else if (recording.phase === "paused") announcer.say(bannerWords(recording), true);
     else if (recording.phase === "stopped" && was)
@@ -340,6 +355,20 @@ export class Recording {
   }
 }
 
+/** Rising when it runs, level when it pauses, falling when it is over. */
+const TONES: Record<string, readonly number[] | undefined> = {
+  running: [523, 784],
+  paused: [523, 523],
+  stopped: [784, 523],
+  failed: [784, 523],
+};
+
+function bannerNodes(recording: RecordingView): Node[] {
+  if (recording.phase === "paused" && recording.code === "examination" && recording.paused_by)
+    return tn("Recording is paused for an examination, by {name}", { name: recording.paused_by });
+  return tn(bannerWords(recording), {});
+}
+
 function bannerWords(recording: RecordingView): string {
   switch (recording.phase) {
     case "asking":
@@ -347,6 +376,7 @@ function bannerWords(recording: RecordingView): string {
     case "starting":
       return t("Recording is about to start");
     case "paused":
+      if (recording.code === "examination") return t("Recording is paused for an examination");
       return recording.code === "newcomer" || recording.code === "asking"
         ? t("Recording is paused until everybody has answered")
         : t("Recording is paused");

@@ -297,6 +297,7 @@ export class RoomView {
     const dialogs = [
       this.recording.question,
       this.recording.ask,
+      this.recording.withdrawn.dialog,
       this.people.confirm,
       this.urgent.emergency,
       this.urgent.phone,
