@@ -74,6 +74,8 @@ CLINIC = web.RequestKey("clinic", ClinicScope)
 VIEWER = web.RequestKey("viewer", Viewer)
 LANGUAGE_ON_FILE = web.RequestKey("language_on_file", str)
 """The language of the patient whom this page is for, where the address alone has said who that is."""
+NAMES_HIDDEN = web.RequestKey("names_hidden", bool)
+"""Whether a screen is shared in a visit of the doctor who asks: then no page of theirs shows a patient's name."""
 REQUEST_ID = web.RequestKey("request_id", str)
 NONCE = web.RequestKey("csp_nonce", str)
 

@@ -17,10 +17,10 @@ from server import context, logs
 from server.error_pages import answer_to, code_of_status
 from server.errors import DomainError
 from server.logs import Event
-from server.permissions import Actor
+from server.permissions import Actor, StaffRole
 from server.routing import Handler, Route, route_of
 from server.security import new_nonce
-from signaling.words import Code, Refused
+from signaling.words import Code, PersonId, Refused
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 QUIET = frozenset({"livez", "readyz", "static", "socket"})
@@ -87,10 +87,18 @@ async def check_permission(request: web.Request, handler: Handler) -> web.Stream
             request[context.VIEWER] = identity.viewer
     if not route.may(context.actor(request)):
         raise DomainError(refusal_for(context.actor(request)))
+    await _note_shared_screen(request)
     return await handler(request)
 
 
 MIDDLEWARES = (observe, refuse_cross_site, check_permission)
+
+
+async def _note_shared_screen(request: web.Request) -> None:
+    """A page that a doctor opens while a screen is shared hides the names from its first byte, before any script."""
+    actor = context.actor(request)
+    if request.method == "GET" and StaffRole.DOCTOR in actor.roles and actor.person_id is not None:
+        request[context.NAMES_HIDDEN] = await context.signaling(request).hides_names(PersonId(actor.person_id))
 
 
 def refusal_for(actor: Actor) -> Code:

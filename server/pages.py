@@ -137,6 +137,7 @@ def _frame(request: web.Request) -> dict[str, Any]:
         "user": _user(request),
         "nav": _navigation(request),
         "clinic_live": _live(request),
+        "names_hidden": request.get(context.NAMES_HIDDEN, False),
         "errors": {},
     }
 

@@ -37,7 +37,7 @@ def arrivals_view(
 ) -> Arrivals:
     """Everybody who waits for this doctor, longest first. Pure."""
     own = [state for state in rooms if doctor in state.doctor_ids]
-    names_hidden = any(_shares_screen(state) for state in own)
+    names_hidden = any(shares_screen(state) for state in own)
     waiting = [(state, person) for state in own for person in state.people.values() if is_waiting_for(state, person)]
     waiting.sort(key=lambda pair: (_since(*pair), pair[1].participant_id))
     return Arrivals(
@@ -69,7 +69,7 @@ def _is_in(state: RoomState, doctor: PersonId) -> bool:
     return any(one.person_id == doctor and one.is_admitted and one.place for one in state.people.values())
 
 
-def _shares_screen(state: RoomState) -> bool:
+def shares_screen(state: RoomState) -> bool:
     return any(one.screen and one.is_admitted and one.place is not None for one in state.people.values())
 
 
@@ -146,6 +146,10 @@ class ClinicPages:
                 if again:
                     socket.sent = None
                 await self._show(socket)
+
+    async def hides_names(self, doctor: PersonId) -> bool:
+        """The same rule as for an open page, for one that is being made."""
+        return any(shares_screen(state) for state in await self._rooms(doctor))
 
     async def _greet(self, socket: ClinicSocket) -> None:
         socket.is_greeted = True

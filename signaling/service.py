@@ -150,6 +150,10 @@ class Signaling:
         """The clinic's facts changed: a guest link made, a link closed, a visit cancelled or put back, a new name."""
         await self._conductor.refresh(room_id)
 
+    async def hides_names(self, doctor: PersonId) -> bool:
+        """Whether a screen is shared in a visit of this doctor: no page of theirs shows a patient's name meanwhile."""
+        return await self._pages.hides_names(doctor)
+
     # ── What repeats ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _rebuild(self) -> None:

@@ -123,9 +123,13 @@ def _columns(doctors: list[Practitioner], lines: list[Line]) -> list[tuple[Pract
 
 
 def _day_values(request: web.Request, shown: date, today: date, in_visit: str | None) -> Mapping[str, Any]:
-    """`hushed`: the visit beside which no other patient's name is shown, until the doctor asks for them."""
+    """`hushed`: the visit beside which no other patient's name is shown, until the doctor asks for them.
+
+    While a screen is shared nobody can ask.
+    """
     clinic = context.clinic(request)
-    wants_names = request.query.get("names") == "shown"
+    is_shared = request.get(context.NAMES_HIDDEN, False)
+    wants_names = request.query.get("names") == "shown" and not is_shared
     noon = local_instant(shown, 720, ZoneInfo(clinic.zone))
     return {
         "day": shown,

@@ -112,7 +112,7 @@ TABLE: dict[str, Row] = {
     "appointment.no_show": Row(BOOKING, APPOINTMENT + "/no-show", ok=(303, 409)),
     "appointment.put_back": Row(BOOKING, APPOINTMENT + "/put-back", ok=(303, 409)),
     "appointment.send_again": Row(BOOKING, APPOINTMENT + "/send-again"),
-    "page_link.read_out": Row(BOOKING, C + "/patients/{patient}/page-code"),
+    "page_link.read_out": Row("scheduler", C + "/patients/{patient}/page-code"),
     "door_denied_seen": Row(BOOKING, C + "/denied/{denied}/seen"),
     # The patient's own page.
     "mine": Row("patient other_patient", C + "/my"),

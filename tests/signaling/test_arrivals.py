@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from socketio.exceptions import ConnectionError as SocketError
 
+from signaling.words import PersonId
 from tests.signaling.clinic import STAFF_COOKIE
 from tests.signaling.house import House, Page
 from tests.signaling.test_visit import met
@@ -58,9 +59,13 @@ async def test_during_a_visit_it_is_a_silent_count_and_no_name_while_a_screen_is
     await page.until(lambda: page.all("arrivals") and waiting(page) == ["guest"] and newest(page)["names_hidden"])
     assert newest(page)["silent"]
     assert "Gus Marker" not in str(newest(page))
+    signaling = house.servers[0].signaling
+    assert await signaling.hides_names(PersonId("doctor1"))
+    assert not await signaling.hides_names(PersonId("doctor2"))
     await doctor.ok("devices", microphone="on", camera="on", screen=False)
     await page.until(lambda: not newest(page)["names_hidden"])
     assert "Gus Marker" in str(newest(page))
+    assert not await signaling.hides_names(PersonId("doctor1"))
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from sqlalchemy import select, update
 
 from server.accounts import links, pagecodes
 from server.accounts.links import TRIES_MAX, LinkKind
-from server.accounts.models import Membership, Person
+from server.accounts.models import Clinic, Membership, Person
 from server.accounts.models import Session as SessionRow
 from server.accounts.passwords import PASSWORDS, Passwords
 from server.accounts.views import WRONG_SIGN_IN
 from server.audit import AuditAction, AuditEntry, Incident
 from server.db import new_id
+from server.permissions import StaffRole
 from tests.server.cast import PATIENTS, Browser, Site
 
 EMAIL, PASSWORD = "ida.weiss@north.example", "a long and calm password"
@@ -225,6 +226,10 @@ async def test_the_desk_reads_out_a_code_and_only_for_its_own_patients(door: Sit
     opened = await door.browser().post(f"/p/{token}", {"birth_date": born, "code": "".join(code)})
     assert opened.status == 303
     assert (await scheduler.post("/c/north/patients/somebody/page-code")).status == 404
+    async with door.database.writing() as session:
+        clinic = await session.scalar(select(Clinic.id).where(Clinic.slug == "south"))
+        role = StaffRole.SCHEDULER.value
+        session.add(Membership(clinic_id=clinic, person_id=door.cast.stranger, role=role, created_at=door.clock()))
     stranger = await door.signed_in(door.cast.stranger)
     assert (await stranger.post(f"/c/south/patients/{door.cast.patient}/page-code")).status == 404
 

@@ -15,6 +15,8 @@ from server.records.events import NoteReleased
 from server.records.models import Note
 from server.scheduling.rules import Status
 from server.scheduling.views import ROUTES as BOOKING
+from signaling import changes
+from signaling.words import ParticipantId, Role, RoomId
 from tests.server.cast import Site
 from tests.server.desk.conftest import SQUEEZED, TEN, Desk
 
@@ -262,7 +264,9 @@ async def test_the_desk_reads_out_a_code_from_the_appointment_s_page(desk: Desk)
     scheduler = await site.signed_in(cast.scheduler)
     assert f'action="{act}"' in await (await scheduler.get(page)).text()
     assert "A code to read out" in await (await scheduler.post(act)).text()
-    assert "page-code" not in await (await (await site.signed_in(cast.doctor)).get(page)).text()
+    doctor = await site.signed_in(cast.doctor)
+    assert "page-code" not in await (await doctor.get(page)).text()
+    assert (await doctor.post(act)).status == 403
 
 
 async def test_in_a_visit_a_doctor_s_pages_hide_every_other_patient_s_name(desk: Desk) -> None:
@@ -279,8 +283,26 @@ async def test_in_a_visit_a_doctor_s_pages_hide_every_other_patient_s_name(desk:
         assert "Boris" not in text, path
         assert "1975-01-02" not in text, path
         assert "names=shown" in text, path
-        assert "Boris Ivanov" in await (await doctor.get(f"{desk.root}/{path}?names=shown")).text(), path
-    assert "Boris Ivanov" in await (await colleague.get(f"{desk.root}/board")).text()
+        shown = await (await doctor.get(f"{desk.root}/{path}?names=shown")).text()
+        assert "Boris Ivanov" in shown, path
+        assert "data-names" not in shown, path
+    await _share_a_screen(site, encounter)
+    for path in ("clinic", "clinic/list", "board", "board/list"):
+        assert "Boris" not in await (await doctor.get(f"{desk.root}/{path}?names=shown")).text(), path
+    assert 'data-names="hidden"' in await (await doctor.get(f"{desk.root}/appointments/{desk.appointment}")).text()
+    board = await (await colleague.get(f"{desk.root}/board")).text()
+    assert "Boris Ivanov" in board
+    assert "data-names" not in board
+
+
+async def _share_a_screen(site: Site, encounter: Encounter) -> None:
+    """The doctor's page in the room sends its screen, as their socket would tell."""
+    async with site.database.reading() as session:
+        place = next(one for one in await load_participants(session, encounter) if one.role == Role.DOCTOR)
+    room, doctor, signaling = RoomId(encounter.id), ParticipantId(place.id), site.app[context.SIGNALING]
+    came = changes.Connected(doctor, "sid", signaling._server_id, "session", "tab", "device", site.clock())
+    await signaling._conductor.apply(room, came)
+    await signaling._conductor.apply(room, changes.DevicesChanged(doctor, "on", "on", screen=True))
 
 
 async def test_a_note_left_unsigned_stays_on_its_doctor_s_page_until_it_is_signed(desk: Desk) -> None:
