@@ -133,6 +133,7 @@ def _frame(request: web.Request) -> dict[str, Any]:
         "clinic_phone": scope.phone if scope else None,
         "clinic_slug": scope.slug if scope else "",
         "clinic_zone": scope.zone if scope else "",
+        "revisitable": _is_revisitable(request),
         "home_url": f"/c/{scope.slug}/" if scope else "/",
         "user": _user(request),
         "nav": _navigation(request),
@@ -140,6 +141,12 @@ def _frame(request: web.Request) -> dict[str, Any]:
         "names_hidden": request.get(context.NAMES_HIDDEN, False),
         "errors": {},
     }
+
+
+def _is_revisitable(request: web.Request) -> bool:
+    """Whether the page's own address can be asked for again, as Back does: not where a form's address only takes forms."""
+    resource = request.match_info.route.resource
+    return resource is not None and any(route.method in ("GET", "*") for route in resource)
 
 
 def _user(request: web.Request) -> dict[str, str] | None:

@@ -127,6 +127,7 @@ async def emergency(scene: Scene, event: m.Emergency) -> m.Ok:
         phone_on_file=contact.phones.on_file,
         number=contact.number,
         country=contact.country,
+        country_from=contact.country_from,
         pressed_at=rfc3339(contact.pressed_at),
     )
 

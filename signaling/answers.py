@@ -72,7 +72,8 @@ class EmergencyFacts(Ok):
     phone: str | None = Field(description="as the patient wrote it at the door: perhaps no number at all")
     phone_on_file: str | None
     number: str = Field(description="the emergency number of that country")
-    country: str | None
+    country: str
+    country_from: Literal["place", "phone", "clinic"] = Field(description="what told it; 'clinic': nothing did")
     pressed_at: str
 
 

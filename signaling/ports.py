@@ -155,7 +155,8 @@ class EmergencyContact:
     place: str | None
     phones: PatientPhones
     number: str
-    country: str | None
+    country: str
+    country_from: Literal["place", "phone", "clinic"]
     pressed_at: datetime
 
 

@@ -5,6 +5,7 @@ Says nothing itself: what a call means is in `service.py`, `recordings.py`, `cha
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from server.context import ClinicScope
 from server.db import Database
 from server.encounters import chat, emergency, recordings, seats, service, visits
 from server.encounters.models import Participant
+from server.encounters.places import country_names
 from server.encounters.recording_models import Recording
 from server.encounters.service import Room
 from server.events import Events
@@ -201,6 +203,7 @@ class ClinicPort:
     # ── The visit ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def emergency(self, room_id: RoomId, by: ParticipantId) -> EmergencyContact:
+        await asyncio.to_thread(country_names)
         async with self._change(room_id, by) as change:
             return await emergency.press(change.session, change.room)
 

@@ -314,7 +314,7 @@ class MemoryClinic:
                 room.logs.append(log)
 
     async def emergency(self, room_id: RoomId, by: ParticipantId) -> EmergencyContact:
-        return EmergencyContact("12 Hill Road", PHONES, "999", "GB", self.clock())
+        return EmergencyContact("12 Hill Road", PHONES, "999", "GB", "phone", self.clock())
 
     async def by_phone(self, room_id: RoomId, by: ParticipantId) -> PatientPhones:
         room = self._room(room_id)

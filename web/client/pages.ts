@@ -18,7 +18,7 @@ import {
 
 // The answer to a form takes the form's own entry in the history: Back then asks for the page again,
 // where the browser would otherwise ask whether to send the form once more.
-history.replaceState(history.state, "", location.href);
+if ("revisitable" in document.documentElement.dataset) history.replaceState(history.state, "", location.href);
 document.body.classList.add("js-enabled", "nhsuk-frontend-supported");
 for (const part of [
   Button,
