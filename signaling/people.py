@@ -11,9 +11,9 @@ from typing import Literal
 
 from signaling import changes as c
 from signaling.messages import MicrophoneState, Phase
-from signaling.ports import ParticipantFacts
+from signaling.ports import CardFacts, ParticipantFacts
 from signaling.recording import ask_person
-from signaling.state import Device, Person, Place, RoomState
+from signaling.state import Card, Device, Person, Place, RoomState
 from signaling.words import Departure, Right
 
 Outcome = tuple[RoomState, list[c.Effect]]
@@ -37,6 +37,7 @@ def person_of(facts: ParticipantFacts) -> Person:
         birth_date=facts.birth_date.reveal() if facts.birth_date else None,
         opened_by=facts.opened_by,
         identity=facts.identity,
+        card=_card_of(facts.card) if facts.card else None,
         waiting_since=facts.waiting_since,
         was_admitted=standing == "admitted",
         blocked=facts.blocked,
@@ -46,6 +47,11 @@ def person_of(facts: ParticipantFacts) -> Person:
         session=facts.session_id,
         away_reason="not_connected" if standing in ("admitted", "waiting") else None,
     )
+
+
+def _card_of(facts: CardFacts) -> Card:
+    place, phone, others = (part.reveal() if part else None for part in (facts.place, facts.phone, facts.others))
+    return Card(place, phone, others, facts.agrees)
 
 
 def placement(person: Person, session: str) -> Literal["place", "second"]:

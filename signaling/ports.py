@@ -67,6 +67,16 @@ class StaffSeat:
 
 
 @dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What the patient answered at the door; None where they left a part out."""
+
+    place: Redacted[str] | None = None
+    phone: Redacted[str] | None = None
+    others: Redacted[str] | None = None
+    agrees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantFacts:
     """What the database knows of one participation; the room is rebuilt from these."""
 
@@ -80,6 +90,7 @@ class ParticipantFacts:
     birth_date: Redacted[str] | None = None
     opened_by: str | None = None
     identity: Literal["self", "helping", "denied", "not_given"] = "not_given"
+    card: CardFacts | None = None
     waiting_since: datetime | None = None
     blocked: bool = False
     link_closed: bool = False

@@ -216,6 +216,7 @@ def _handle_refreshed(state: RoomState, change: c.Refreshed, now: datetime) -> t
             birth_date=fresh.birth_date,
             opened_by=fresh.opened_by,
             identity=fresh.identity,
+            card=fresh.card,
             picture_first=fresh.picture_first,
             agreed=fresh.agreed,
             blocked=fresh.blocked,

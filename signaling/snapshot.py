@@ -64,6 +64,16 @@ class WaitingView(Wire):
     )
 
 
+class CardView(Wire):
+    """Only the doctor's snapshot has these: what the patient answered at the door. None is shown as "not given"."""
+
+    participant_id: OpaqueId
+    place: str | None
+    phone: str | None = Field(description="as the patient wrote it: perhaps no number at all")
+    others: str | None = Field(description="who is with them")
+    agrees: bool = Field(description="to a video visit, by the clinic's text")
+
+
 class GuestView(Wire):
     """Only the patient's snapshot has these: a guest who asks to come in; answered with `agree_guest`."""
 
@@ -156,6 +166,7 @@ class Snapshot(Wire):
     doctor_name: str
     people: list[PersonView] = Field(default_factory=list)
     waiting: list[WaitingView] = Field(default_factory=list)
+    cards: list[CardView] = Field(default_factory=list)
     guests: list[GuestView] = Field(default_factory=list)
     devices: list[DeviceView] = Field(default_factory=list)
     blocked: list[BlockedView] = Field(default_factory=list)

@@ -43,6 +43,16 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """What the patient answered at the door, for the doctor."""
+
+    place: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+    others: str | None = field(default=None, repr=False)
+    agrees: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     participant_id: ParticipantId
     role: Role
@@ -54,6 +64,7 @@ class Person:
     birth_date: str | None = field(default=None, repr=False)
     opened_by: str | None = field(default=None, repr=False)
     identity: Literal["self", "helping", "denied", "not_given"] = "not_given"
+    card: Card | None = None
     waiting_since: datetime | None = None
     was_admitted: bool = False
     blocked: bool = False

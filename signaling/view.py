@@ -12,6 +12,7 @@ from typing import Literal
 
 from signaling.messages import (
     BlockedView,
+    CardView,
     DeviceView,
     DirectView,
     GuestView,
@@ -28,7 +29,7 @@ from signaling.messages import (
 )
 from signaling.people import needs_agreement
 from signaling.recording import ASKS_MAX, is_active
-from signaling.state import Person, RoomState
+from signaling.state import Card, Person, RoomState
 from signaling.words import Departure, ParticipantId, Right, Role
 
 
@@ -119,6 +120,11 @@ def _host(state: RoomState, person: Person) -> dict[str, object]:
         return {}
     return {
         "waiting": [_waiting(state, one) for one in state.people.values() if one.standing == "waiting"],
+        "cards": [
+            _card(one.participant_id, one.card or Card())
+            for one in state.people.values()
+            if one.role in ("patient", "proxy") and one.standing in ("waiting", "admitted")
+        ],
         "blocked": [
             BlockedView(participant_id=one.participant_id, name=one.name)
             for one in state.people.values()
@@ -188,6 +194,12 @@ def _waiting(state: RoomState, person: Person) -> WaitingView:
         away=person.place is None,
         identity=person.identity,
         agreement=_agreement(state, person),
+    )
+
+
+def _card(participant_id: str, card: Card) -> CardView:
+    return CardView(
+        participant_id=participant_id, place=card.place, phone=card.phone, others=card.others, agrees=card.agrees
     )
 
 

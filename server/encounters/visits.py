@@ -18,7 +18,7 @@ from server.encounters.models import Encounter, Participant, VisitCard
 from server.errors import not_found
 from server.permissions import VisitFacts, rights_in_room
 from server.scheduling.models import Appointment
-from signaling.ports import ParticipantFacts, PatientPhones, RoomFacts
+from signaling.ports import CardFacts, ParticipantFacts, PatientPhones, RoomFacts
 from signaling.words import ClinicId, Departure, Outcome, ParticipantId, PersonId, Redacted, Role, RoomId, SessionId
 
 GUESTS = (Role.GUEST, Role.INTERPRETER)
@@ -200,6 +200,7 @@ async def _participant_facts(session: AsyncSession, one: Participant, patient: P
         birth_date=Redacted(patient.birth_date.isoformat()) if role is Role.PATIENT else None,
         opened_by=one.relation or role.value if is_guest else OPENED_BY.get(identity),
         identity=identity,  # type: ignore[arg-type]
+        card=_card_facts(card) if card is not None else None,
         waiting_since=one.waiting_since,
         blocked=one.is_blocked,
         link_closed=one.is_closed,
@@ -207,6 +208,11 @@ async def _participant_facts(session: AsyncSession, one: Participant, patient: P
         agreed=_agreed(one) if is_guest else None,
         session_id=SessionId(one.session_id) if one.session_id else None,
     )
+
+
+def _card_facts(card: VisitCard) -> CardFacts:
+    place, phone, others = (Redacted(part) if part else None for part in (card.place, card.phone, card.others))
+    return CardFacts(place, phone, others, agrees=card.agreed_text_id is not None)
 
 
 def _agreed(guest: Participant) -> bool | None:

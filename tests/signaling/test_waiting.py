@@ -9,8 +9,9 @@ import pytest
 from socketio.exceptions import ConnectionError as SocketError
 
 from signaling import messages as m
+from signaling.ports import CardFacts
 from signaling.table import TABLE
-from signaling.words import Right, RoomId
+from signaling.words import Redacted, Right, RoomId
 from tests.signaling.house import House, Page
 from tests.signaling.test_record import agree, asked, connected, recorded
 from tests.signaling.test_visit import met
@@ -167,6 +168,20 @@ async def test_an_answer_counts_only_from_whom_it_was_asked(house: House) -> Non
     assert await patient.no("answer_recording", answer="yes", **late) == "stale_revision"
     await patient.ok("answer_recording", answer="yes", **answer)
     assert await patient.no("answer_recording", answer="no", **answer) == "already_answered"
+
+
+async def test_what_was_answered_at_the_door_reaches_the_doctor_alone(house: House) -> None:
+    card = CardFacts(place=Redacted("12 Mill Lane"), others=Redacted("my sister"), agrees=True)
+    room = house.clinic.rooms[RoomId("room1")]
+    facts = [replace(one, card=card) if one.participant_id == "patient" else one for one in room.facts.participants]
+    room.facts = replace(room.facts, participants=facts)
+    doctor, patient = await house.page("doctor"), await house.page("patient")
+    await house.servers[0].signaling.refresh_room(RoomId("room1"))
+    told = {"participant_id": "patient", "place": "12 Mill Lane", "phone": None, "others": "my sister", "agrees": True}
+    await doctor.sees(lambda s: s["waiting"] and s["cards"] == [told])
+    await doctor.ok("admit", participant_id="patient")
+    assert (await doctor.sees(lambda s: not s["waiting"]))["cards"] == [told]
+    assert (await patient.sees(lambda s: s["people"]))["cards"] == []
 
 
 @pytest.mark.parametrize("first_is_gone", [False, True])

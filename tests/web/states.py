@@ -34,7 +34,7 @@ def room(who: dict[str, Any], people: list[dict[str, Any]], **more: Any) -> dict
     you |= {"rights": RIGHTS.get(who["role"], ["take_part"]), "second_device": False, "device": "d1"}
     return {
         "v": 1, "revision": 0, "sent_at": at(), "phase": "open", "you": you, "doctor_name": DOCTOR["name"],
-        "people": people, "waiting": [], "devices": [], "guests": [], "blocked": [], "mode": "direct", "attempt": 0,
+        "people": people, "waiting": [], "devices": [], "guests": [], "cards": [], "blocked": [], "mode": "direct", "attempt": 0,
         "relay_only": False, "direct": None, "relay_up": False, "relay_room": None, "node_down": False,
         "simulcast": False, "ice_servers": [], "recording": recording(), "by_phone": False, "chat_count": 0,
         "started_at": at(-125), "outcome": None, "undo_until": None,

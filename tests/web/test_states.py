@@ -69,13 +69,18 @@ def doctor_states() -> dict[str, dict[str, Any]]:
         waiting(late, late=True, identity="helping", opened_by="somebody helping"),
         waiting(GUEST, agreement="asked", opened_by="interpreter", birth_date=None),
     ]
+    cards = [
+        {"participant_id": PATIENT["participant_id"], "place": "12 Mill Lane, Leeds, United Kingdom", "others": None,
+         "phone": "the usual one", "agrees": True},
+        {"participant_id": "p2", "place": None, "others": "my sister Ruth", "phone": None, "agrees": False},
+    ]  # fmt: skip
     running = asked("running", {"doctor": "yes"})
     blocked = [{"participant_id": "b", "name": "Tomas"}]
     return {
         "alone": room(DOCTOR, [DOCTOR]),
         "second-device": bare(DOCTOR) | {"you": room(DOCTOR, [])["you"] | {"state": "waiting", "second_device": True}},
-        "lobby": room(DOCTOR, [DOCTOR], waiting=door),
-        "three": room(DOCTOR, [DOCTOR, PATIENT, GUEST | OFF, away], mode="relay", recording=running),
+        "lobby": room(DOCTOR, [DOCTOR], waiting=door, cards=cards),
+        "three": room(DOCTOR, [DOCTOR, PATIENT, GUEST | OFF, away], mode="relay", recording=running, cards=cards),
         "asking": room(DOCTOR, [DOCTOR, PATIENT, GUEST], recording=asked("asking", answers)),
         "node-down": room(DOCTOR, [DOCTOR, PATIENT], node_down=True, by_phone=True, blocked=blocked),
         "ended": room(DOCTOR, [], phase="ended", outcome="seen", undo_until=at(90)),
@@ -170,10 +175,10 @@ async def test_the_doctors_page(fake: FakeRoom, sized: OpenPage, look: Look) -> 
     one = {"room_id": "other", "participant_id": "a", "name": None, "role": "patient", "waiting_since": at(-200)}
     fake.arrivals = {"waiting": [one | {"late": False, "seen": False}], "silent": True, "names_hidden": False}
     fake.answers["emergency"] = {
-        "ok": True, "place": "14 Harbour Street, flat 3, Whitby", "phone": "+44 7700 900123", "number": "999",
-        "country": "United Kingdom", "pressed_at": at(),
+        "ok": True, "place": "14 Harbour Street, flat 3, Whitby", "phone": "the usual one",
+        "phone_on_file": "+44 7700 900123", "number": "999", "country": "GB", "country_from": "phone", "pressed_at": at(),
     }  # fmt: skip
-    fake.answers["carry_on_by_phone"] = {"ok": True, "phone": "+44 7700 900123"}
+    fake.answers["carry_on_by_phone"] = {"ok": True, "phone": "+44 7700 900123", "phone_on_file": None}
     fake.answers["chat_history"] = {"ok": True, "lines": chat_lines()}
     states = doctor_states()
     fake.snapshots["doctor"] = states["alone"]

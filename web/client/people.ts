@@ -3,7 +3,7 @@
 import { type Context, may } from "./context";
 import { Dialog } from "./dialog";
 import { button, h, icon, keyed, setNodes, setText } from "./dom";
-import type { GuestView, PersonView, Snapshot, WaitingView } from "./protocol.gen";
+import type { CardView, GuestView, PersonView, Snapshot, WaitingView } from "./protocol.gen";
 import { isGuest, roleWords } from "./roles";
 import { hourMinute, t, tn } from "./words";
 
@@ -47,7 +47,7 @@ export class People {
       room.waiting,
       (each) => each.participant_id,
       (each) => this.makeWaiting(each),
-      (item, each) => this.refreshWaiting(item, each),
+      (item, each) => this.refreshWaiting(item, each, room.cards),
     );
     keyed(
       this.devices,
@@ -62,7 +62,7 @@ export class People {
       others,
       (each) => each.participant_id,
       (each) => this.makeInside(room, each),
-      refreshInside,
+      (item, each) => refreshInside(item, each, room.cards),
     );
     this.blockedPart.hidden = room.blocked.length === 0;
     keyed(
@@ -135,7 +135,7 @@ export class People {
     );
   }
 
-  private refreshWaiting(item: HTMLElement, view: WaitingView): void {
+  private refreshWaiting(item: HTMLElement, view: WaitingView, cards: readonly CardView[]): void {
     setText(item.querySelector("bdi") as Element, view.name);
     item.dataset.state = view.away ? "away" : view.late ? "late" : "here";
     const facts: [string, string][] = [
@@ -152,6 +152,8 @@ export class People {
       not_given: t("not answered"),
     }[view.identity];
     if (identity && !isGuest(view.role)) facts.push([t("Who they say they are"), identity]);
+    const card = cards.find((each) => each.participant_id === view.participant_id);
+    if (card) facts.push(...cardFacts(card));
     const agreement = {
       not_needed: "",
       asked: t("is being asked"),
@@ -163,12 +165,7 @@ export class People {
     if (admit) admit.disabled = view.agreement === "asked" || view.agreement === "no";
     if (view.away) facts.push([t("Connection"), t("lost – coming back")]);
     const list = item.querySelector("dl") as Element;
-    const key = JSON.stringify(facts);
-    if ((list as HTMLElement).dataset.facts === key) return;
-    (list as HTMLElement).dataset.facts = key;
-    list.replaceChildren(
-      ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("bdi", {}, value)))),
-    );
+    showFacts(list as HTMLElement, facts);
   }
 
   /** The patient's word on a guest, by name and role, before the doctor can let them in. */
@@ -260,6 +257,7 @@ export class People {
       { class: "people__item" },
       h("p", { class: "people__name" }, h("bdi", { class: "bs-name" }, name), ` ${isYou ? t("(you)") : ""}`),
       h("p", { class: "bs-muted people__state" }),
+      h("dl", { class: "lobby__facts people__card", hidden: true }),
       actions.length > 0 && h("div", { class: "bs-actions" }, actions),
     );
   }
@@ -360,7 +358,31 @@ export class People {
   }
 }
 
-function refreshInside(item: HTMLElement, view: PersonView): void {
+function cardFacts(card: CardView): [string, string][] {
+  const missing = t("not given");
+  return [
+    [t("Where they are"), card.place ?? missing],
+    [t("Who is with them"), card.others ?? missing],
+    [t("Agreed to a video visit"), card.agrees ? t("yes") : missing],
+  ];
+}
+
+function showFacts(list: HTMLElement, facts: readonly [string, string][]): void {
+  const key = JSON.stringify(facts);
+  if (list.dataset.facts === key) return;
+  list.dataset.facts = key;
+  list.replaceChildren(
+    ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("bdi", {}, value)))),
+  );
+}
+
+function refreshInside(item: HTMLElement, view: PersonView, cards: readonly CardView[]): void {
+  const card = cards.find((each) => each.participant_id === view.participant_id);
+  const list = item.querySelector<HTMLElement>(".people__card");
+  if (list) {
+    list.hidden = !card;
+    if (card) showFacts(list, [...cardFacts(card), [t("Phone given at the door"), card.phone ?? t("not given")]]);
+  }
   const parts = [roleWords(view.role)];
   if (view.away) parts.push(t("connection lost"));
   else {

@@ -140,6 +140,18 @@ export interface Candidate {
   line?: number | null;
 }
 
+/** Only the doctor's snapshot has these: what the patient answered at the door. None is shown as "not given". */
+export interface CardView {
+  participant_id: string;
+  place: string | null;
+  /** as the patient wrote it: perhaps no number at all */
+  phone: string | null;
+  /** who is with them */
+  others: string | null;
+  /** to a video visit, by the clinic's text */
+  agrees: boolean;
+}
+
 /** Keeps visit, note and clock open and stops capture; the acknowledgement holds `PhoneFacts`. */
 export interface CarryOnByPhone {
   id: string;
@@ -424,6 +436,7 @@ export interface Snapshot {
   doctor_name: string;
   people: Array<PersonView>;
   waiting: Array<WaitingView>;
+  cards: Array<CardView>;
   guests: Array<GuestView>;
   devices: Array<DeviceView>;
   blocked: Array<BlockedView>;
