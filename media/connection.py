@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from media.api import Leg
 from media.counts import Counts
-from media.dtls import Certificate, DtlsSession, SrtpError, SrtpSession
+from media.dtls import Certificate, DtlsSession
 from media.ice import Credentials
 from media.negotiate import Remote
 from media.paths import Path
-from media.rtcp import is_rtcp
 from media.rtp import LONGEST_TO_PROTECT
 from media.sdpwrite import Local
+from media.srtp import Scratch, Srtp, SrtpError
 from media.tasks import Tasks
 
 PATHS_MAX = 8
@@ -56,6 +56,7 @@ class Shared:
     certificate: Certificate
     tasks: Tasks
     handshakes: asyncio.Semaphore
+    scratch: Scratch = field(default_factory=Scratch)
 
 
 class Connection:
@@ -79,9 +80,9 @@ class Connection:
         self._credentials = [Credentials.new()]
         self._paths: list[Path] = []
         self._udp_heard_ns = 0
-        self._dtls = DtlsSession(shared.certificate, self._send_dtls, self._handle_dtls_closed)
-        self._inbound: SrtpSession | None = None
-        self._outbound: SrtpSession | None = None
+        self._dtls = DtlsSession(shared.certificate, self._send_dtls, self._handle_dtls_closed, shared.scratch)
+        self._inbound: Srtp | None = None
+        self._outbound: Srtp | None = None
         self._handshake: asyncio.Task[None] | None = None
         self._greeted = False
         shared.registry.register(self._credentials[0].ufrag, self)
@@ -152,18 +153,20 @@ class Connection:
             inbound = self._inbound
             if inbound is None or len(datagram) < 12:
                 return
-            if is_rtcp(datagram):
+            if 192 <= datagram[1] <= 223:  # RFC 5761 §4
                 self._receive_rtcp(inbound, datagram, path, now_ns)
                 return
             ssrc = int.from_bytes(datagram[8:12], "big")
-            if ssrc not in self.ssrcs and len(self.ssrcs) >= SSRCS_MAX:
+            ssrcs = self.ssrcs
+            if ssrc not in ssrcs and len(ssrcs) >= SSRCS_MAX:
                 return
             packet = inbound.unprotect(datagram)
-            self._heard(path, now_ns)
-            self.rtp_heard_ns = now_ns
+            self.heard_ns = path.heard_ns = self.rtp_heard_ns = now_ns
+            if not path.is_tcp:
+                self._udp_heard_ns = now_ns
             self.counts.rtp_in += 1
             self._owner.handle_rtp(packet, now_ns)
-            if ssrc not in self.ssrcs:
+            if ssrc not in ssrcs:
                 inbound.remove_stream(ssrc)
         elif 19 < first < 64:
             self.counts.dtls_in += 1
@@ -253,7 +256,7 @@ class Connection:
         self.is_connected = True
         self._owner.handle_connected(self)
 
-    def _receive_rtcp(self, inbound: SrtpSession, datagram: bytes, path: Path, now_ns: int) -> None:
+    def _receive_rtcp(self, inbound: Srtp, datagram: bytes, path: Path, now_ns: int) -> None:
         reporter = int.from_bytes(datagram[4:8], "big")
         if reporter not in self._reporters and len(self._reporters) >= REPORTERS_MAX:
             return

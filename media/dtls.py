@@ -10,28 +10,16 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-import pylibsrtp
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 from OpenSSL import SSL
 
+from media.srtp import Scratch, Srtp
+
 HANDSHAKE_LIMIT_S = 10.0
 QUEUED_DATAGRAMS_MAX = 16
-
-SrtpError = pylibsrtp.Error
-
-
-class SrtpSession(Protocol):
-    """What is used of pylibsrtp.Session; every call takes and gives `bytes` and may raise SrtpError or ValueError."""
-
-    def protect(self, packet: bytes) -> bytes: ...
-    def protect_rtcp(self, packet: bytes) -> bytes: ...
-    def unprotect(self, packet: bytes) -> bytes: ...
-    def unprotect_rtcp(self, packet: bytes) -> bytes: ...
-    def remove_stream(self, ssrc: int) -> None: ...
-
 
 class Certificate:
     """The node's certificate, made at start and again when it nears its end."""
@@ -51,13 +39,20 @@ class Certificate:
 class DtlsSession:
     """One handshake and the SRTP keys it gives; `on_closed` is called once the other side has ended it."""
 
-    def __init__(self, certificate: Certificate, send: Callable[[bytes], None], on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        certificate: Certificate,
+        send: Callable[[bytes], None],
+        on_closed: Callable[[], None],
+        scratch: Scratch | None = None,
+    ) -> None:
         self._link = _Link(send)
         self._transport: Any = RTCDtlsTransport(cast(Any, self._link), [certificate.inner])
         self._on_closed = on_closed
+        self._scratch = scratch or Scratch()
         self._transport.on("statechange", self._handle_state)
-        self.inbound: SrtpSession | None = None
-        self.outbound: SrtpSession | None = None
+        self.inbound: Srtp | None = None
+        self.outbound: Srtp | None = None
 
     def feed(self, datagram: bytes) -> None:
         self._link.feed(datagram)
@@ -74,8 +69,8 @@ class DtlsSession:
             return False
         if self._transport.state != "connected":
             return False
-        self.inbound = self._transport._rx_srtp
-        self.outbound = self._transport._tx_srtp
+        self.inbound = Srtp(self._transport._rx_srtp, self._scratch)
+        self.outbound = Srtp(self._transport._tx_srtp, self._scratch)
         return True
 
     async def close(self) -> None:

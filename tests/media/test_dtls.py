@@ -9,7 +9,8 @@ import aiortc
 import pylibsrtp
 import pytest
 
-from media.dtls import Certificate, DtlsSession, SrtpError
+from media.dtls import Certificate, DtlsSession
+from media.srtp import SrtpError
 
 PACKET = bytes.fromhex("8060000100000000000000ff") + b"payload"
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 from aioice import stun
 
-from media.dtls import Certificate, DtlsSession, SrtpSession
+from media.dtls import Certificate, DtlsSession
+from media.srtp import Srtp
 
 SOCKET_BUFFER_BYTES = 4 << 20
 CHECK_FAST_S = 0.05
@@ -34,8 +35,8 @@ class Leg:
         self.ufrag, self.password = secrets.token_hex(4), secrets.token_hex(16)
         self.certificate = certificate
         self.is_up = asyncio.Event()
-        self.inbound: SrtpSession | None = None
-        self.outbound: SrtpSession | None = None
+        self.inbound: Srtp | None = None
+        self.outbound: Srtp | None = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         with contextlib.suppress(PermissionError):
