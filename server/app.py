@@ -15,6 +15,7 @@ from types import ModuleType
 from aiohttp import web
 
 from server import assets, context, health, keys
+from server.accounts.again import ask_again
 from server.accounts.demo import is_demo_allowed
 from server.accounts.identify import identify
 from server.accounts.passwords import PASSWORDS, Passwords
@@ -22,6 +23,7 @@ from server.accounts.throttle import THROTTLE, Throttle
 from server.config import Settings
 from server.db import Database
 from server.encounters.clinic_port import ClinicPort
+from server.encounters.presence import last_in_visit
 from server.events import Events
 from server.jobs import Handler, Handlers
 from server.middleware import MIDDLEWARES
@@ -89,6 +91,8 @@ async def build_app(parts: Parts) -> web.Application:
     app[context.CLOCK] = parts.clock
     app[context.EVENTS] = events = Events()
     app[context.IDENTIFY] = identify
+    app[context.SIGN_IN_AGAIN] = ask_again
+    app[context.LAST_BUSY] = last_in_visit
     app[context.DEMO] = await is_demo_allowed(parts.settings, parts.database)
     app[context.STOPPING] = asyncio.Event()
     app[PASSWORDS] = Passwords()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.config import Settings
 from server.db import Database
@@ -63,11 +64,19 @@ class Identity:
     clinic: ClinicScope | None
     actor: Actor
     viewer: Viewer | None
+    is_signed_off: bool = False
+    """Staff whose session was idle or came to its end: asked to sign in again in place."""
 
 
 Identify = Callable[[web.Request], Awaitable[Identity]]
 IDENTIFY: web.AppKey[Identify] = web.AppKey("identify")
 """How `middleware.py` learns who asks; `accounts.identify` knows."""
+
+SIGN_IN_AGAIN: web.AppKey[Callable[[web.Request], Awaitable[web.StreamResponse]]] = web.AppKey("sign_in_again")
+"""What somebody who was signed off is answered instead of a refusal."""
+LastBusy = Callable[[AsyncSession, str, datetime], Awaitable[datetime | None]]
+LAST_BUSY: web.AppKey[LastBusy] = web.AppKey("last_busy")
+"""When a person was last in a visit (now, while they are): nobody is signed off for being idle there."""
 
 ACTOR = web.RequestKey("actor", Actor)
 CLINIC = web.RequestKey("clinic", ClinicScope)

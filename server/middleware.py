@@ -17,7 +17,7 @@ from server import context, logs
 from server.error_pages import answer_to, code_of_status
 from server.errors import DomainError
 from server.logs import Event
-from server.permissions import Actor, StaffRole
+from server.permissions import Actor, StaffRole, is_somebody
 from server.routing import Handler, Route, route_of
 from server.security import new_nonce
 from signaling.words import Code, PersonId, Refused
@@ -85,10 +85,17 @@ async def check_permission(request: web.Request, handler: Handler) -> web.Stream
             request[context.CLINIC] = identity.clinic
         if identity.viewer is not None:
             request[context.VIEWER] = identity.viewer
+        if identity.is_signed_off and _needs_staff(route, identity.actor):
+            return await request.app[context.SIGN_IN_AGAIN](request)
     if not route.may(context.actor(request)):
         raise DomainError(refusal_for(context.actor(request)))
     await _note_shared_screen(request)
     return await handler(request)
+
+
+def _needs_staff(route: Route, actor: Actor) -> bool:
+    """Whether the session that was signed off could have made the difference."""
+    return route.may is is_somebody or not route.may(actor)
 
 
 MIDDLEWARES = (observe, refuse_cross_site, check_permission)

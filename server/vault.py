@@ -14,6 +14,7 @@ from tink import aead, secret_key_access
 from server.files import written_once
 
 KEY_BYTES = 32
+INSTALLATION = "installation"
 
 
 class VaultError(Exception):
@@ -77,6 +78,10 @@ class Vault:
         if clinic_id not in self._clinics:
             self._clinics[clinic_id] = ClinicVault(clinic_id, self._load(clinic_id).primitive(aead.Aead))
         return self._clinics[clinic_id]
+
+    def installation(self) -> ClinicVault:
+        """What belongs to persons and to no clinic: second factors, browsers known from before, forms put aside."""
+        return self.clinic(INSTALLATION)
 
     def _load(self, clinic_id: str) -> tink.KeysetHandle:
         path = self._folder / f"{clinic_id}.keyset"

@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
+from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
+from server.names import Name
+from server.permissions import StaffRole
 from signaling.words import N_
 
 ShortText = Annotated[str, StringConstraints(max_length=320)]
 
 
+Password = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class JoinForm(BaseModel):
+    password: Password = Field(title=N_("the password"))
+    password_again: Password = Field("", title=N_("the password again"))
+    code: Annotated[str, StringConstraints(max_length=40)] = Field(title=N_("the code from your app"))
+
+
+class PasswordForm(BaseModel):
+    password: Password = Field(title=N_("your password"))
+    new_password: Password = Field(title=N_("the new password"))
+
+
+class RolesForm(BaseModel):
+    """Nothing chosen takes every role away."""
+
+    roles: list[StaffRole] = Field(default_factory=list, title=N_("the roles"))
+
+
+class MemberForm(BaseModel):
+    name: Name = Field(title=N_("the name"))
+    email: Annotated[str, StringConstraints(max_length=320, to_lower=True)] = Field(title=N_("the e-mail address"))
+    roles: list[StaffRole] = Field(min_length=1, title=N_("a role"))
+
+    @field_validator("email")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        try:
+            return validate_email(value, check_deliverability=False).normalized.lower()
+        except EmailNotValidError:
+            raise ValueError("Enter an e-mail address, such as ada@clinic.example") from None
+
+
+class IdentityForm(BaseModel):
+    check: Literal["in_person", "video", "called_back", "other_administrator"] = Field(
+        title=N_("how you know who asked")
+    )
+
+
 class SignInForm(BaseModel):
     email: ShortText = Field(title=N_("your e-mail address"))
-    password: Annotated[str, StringConstraints(max_length=1000)] = Field(title=N_("your password"))
+    password: Password = Field(title=N_("your password"))
+    code: Annotated[str, StringConstraints(max_length=40)] = Field("", title=N_("the code from your app"))
     next: ShortText = ""
 
 

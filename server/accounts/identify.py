@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
-from server.accounts import sessions
+from server.accounts import idle, sessions
 from server.accounts.models import Person
 from server.accounts.service import load_clinic
+from server.accounts.sessions import SessionKind
 from server.context import ClinicScope, Identity, Viewer
 from server.errors import not_found
 from server.permissions import NOBODY, Actor
@@ -22,9 +25,18 @@ async def identify(request: web.Request) -> Identity:
     now = context.now(request)
     async with context.database(request).reading() as session:
         clinic = await _clinic(session, slug)
-        actor = await sessions.load_actor(session, request.cookies, clinic.id if clinic else None, now)
-        viewer = await _viewer(session, actor)
-    return Identity(clinic, actor, viewer)
+        clinic_id = clinic.id if clinic else None
+        row = await sessions.load_session(session, request.cookies, SessionKind.STAFF, now)
+        is_idle = row is not None and await idle.is_idle(request, session, row, clinic_id)
+        actor = await sessions.load_actor(session, request.cookies, clinic_id, now)
+        was_signed_off = row is None and await sessions.load_signed_off(session, request.cookies, now) is not None
+        viewer = None if is_idle else await _viewer(session, actor)
+    if row is not None and is_idle:
+        await idle.sign_off(request, row, clinic_id)
+        actor = replace(actor, person_id=None, session_id=None, roles=frozenset())
+    elif row is not None:
+        await idle.touch(request, row)
+    return Identity(clinic, actor, viewer, is_idle or was_signed_off)
 
 
 def _has_session(request: web.Request) -> bool:

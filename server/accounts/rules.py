@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import phonenumbers
+from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
 PASSWORD_MIN = 12
 PASSWORD_MAX = 200
+STRENGTH_MIN = 3
+"""Of zxcvbn's 0 to 4: out of reach of a million tries a second."""
+STRENGTH_LOOKED_AT = 64
 
 
 def clean_phone(text: str, country: str) -> str:
@@ -19,13 +27,21 @@ def clean_phone(text: str, country: str) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def check_password(text: str) -> str:
-    """Raises ValueError in plain words."""
+def check_password(text: str, known: Sequence[str] = ()) -> str:
+    """Raises ValueError in plain words; `known` is what a guesser would try first (name, address, clinic)."""
     if len(text) < PASSWORD_MIN:
         raise ValueError(f"The password needs {PASSWORD_MIN} characters or more")
     if len(text) > PASSWORD_MAX:
         raise ValueError(f"The password may have {PASSWORD_MAX} characters at most")
+    score = zxcvbn(text[:STRENGTH_LOOKED_AT], user_inputs=[*known, *" ".join(known).split(), "bedside"])["score"]
+    if score < STRENGTH_MIN:
+        raise ValueError("This password is easy to guess. Take several words that have nothing to do with each other")
     return text
+
+
+def local_words(moment: datetime, zone: str) -> str:
+    """A moment on the clinic's clocks, short, for tables."""
+    return moment.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M")
 
 
 def way_back(wanted: str, slug: str) -> str:

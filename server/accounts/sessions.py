@@ -22,6 +22,9 @@ from server.permissions import Actor, StaffRole
 from signaling.words import SessionId
 
 TOKEN_BYTES = 32
+DEVICE_MAX = 100
+TAKEN_UP_WITHIN = timedelta(hours=1)
+"""So long after its end a session's browser is still asked to go on where it was."""
 
 
 class SessionKind(StrEnum):
@@ -77,19 +80,35 @@ def clear_cookie(response: web.StreamResponse, kind: SessionKind) -> None:
 async def load_session(
     session: AsyncSession, cookies: Mapping[str, str], kind: SessionKind, now: datetime
 ) -> Session | None:
-    """The live session that the browser's cookie of this kind names."""
+    """The live session that the browser's cookie of this kind names; one that was signed off isn't."""
+    found = await _named(session, cookies, kind)
+    return None if found is None or found.locked_at is not None or found.expires_at <= now else found
+
+
+async def load_signed_off(session: AsyncSession, cookies: Mapping[str, str], now: datetime) -> Session | None:
+    """The staff session that was signed off for being idle, or ended with its time a moment ago."""
+    found = await _named(session, cookies, SessionKind.STAFF)
+    if found is None or now >= found.expires_at + TAKEN_UP_WITHIN:
+        return None
+    return found if found.locked_at is not None or found.expires_at <= now else None
+
+
+async def _named(session: AsyncSession, cookies: Mapping[str, str], kind: SessionKind) -> Session | None:
     token = token_of(cookies, kind)
     if not token:
         return None
     query = select(Session).where(Session.token_hash == _hash(token), Session.kind == kind.value)
     found = (await session.scalars(query)).first()
-    if found is None or found.revoked_at is not None or found.expires_at <= now:
-        return None
-    return found
+    return None if found is None or found.revoked_at is not None else found
 
 
 async def open_session(
-    session: AsyncSession, kind: SessionKind, now: datetime, *, person_id: str | None = None
+    session: AsyncSession,
+    kind: SessionKind,
+    now: datetime,
+    *,
+    person_id: str | None = None,
+    device: str | None = None,
 ) -> Opened:
     """A new session under a new id and token (as at every sign-in)."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -101,6 +120,7 @@ async def open_session(
         created_at=now,
         seen_at=now,
         expires_at=now + LIVES[kind],
+        device=device[:DEVICE_MAX] if device else None,
     )
     session.add(row)
     await session.flush()
@@ -126,14 +146,36 @@ async def open_visits(
 async def open_page(
     session: AsyncSession, cookies: Mapping[str, str], *, clinic_id: str, patient_id: str, now: datetime
 ) -> Opened:
-    """Opens a patient's page for this browser, after birth date and code; always under a new session id."""
+    """Opens a patient's page for this browser, after birth date and code; always under a new session id.
+
+    Pages of other patients that it opened within the hour come along: two share a device.
+    """
     found = await load_session(session, cookies, SessionKind.PAGE, now)
-    if found is not None:
-        await revoke(session, found.id, now)
     opened = await open_session(session, SessionKind.PAGE, now)
     session.add(SessionPatient(session_id=opened.id, clinic_id=clinic_id, patient_id=patient_id, opened_at=now))
+    if found is not None:
+        await _bring_along(session, found.id, opened.id, now)
+        await revoke(session, found.id, now)
     await session.flush()
     return opened
+
+
+async def _bring_along(session: AsyncSession, old_id: str, new_id: str, now: datetime) -> None:
+    await session.flush()
+    there = {(row.clinic_id, row.patient_id) for row in await _pages(session, new_id, now)}
+    for row in await _pages(session, old_id, now):
+        if (row.clinic_id, row.patient_id) not in there:
+            copy = SessionPatient(
+                session_id=new_id, clinic_id=row.clinic_id, patient_id=row.patient_id, opened_at=row.opened_at
+            )
+            session.add(copy)
+
+
+async def _pages(session: AsyncSession, session_id: str, now: datetime) -> list[SessionPatient]:
+    query = select(SessionPatient).where(
+        SessionPatient.session_id == session_id, SessionPatient.opened_at > now - LIVES[SessionKind.PAGE]
+    )
+    return list(await session.scalars(query))
 
 
 async def revoke(session: AsyncSession, session_id: str, now: datetime) -> None:
@@ -141,6 +183,27 @@ async def revoke(session: AsyncSession, session_id: str, now: datetime) -> None:
     await session.execute(
         update(Session).where(Session.id == session_id, Session.revoked_at.is_(None)).values(revoked_at=now)
     )
+
+
+async def revoke_all(session: AsyncSession, person_id: str, now: datetime, *, but: str | None = None) -> list[str]:
+    """Ends every staff session of a person (`but` one); answers their ids, for signaling."""
+    query = select(Session.id).where(
+        Session.person_id == person_id, Session.kind == SessionKind.STAFF.value, Session.revoked_at.is_(None)
+    )
+    ended = [found for found in (await session.scalars(query.order_by(Session.id))).all() if found != but]
+    await session.execute(update(Session).where(Session.id.in_(ended)).values(revoked_at=now))
+    return ended
+
+
+async def load_open(session: AsyncSession, person_id: str, now: datetime) -> list[Session]:
+    """A person's staff sessions that could still be used, the newest first."""
+    query = select(Session).where(
+        Session.person_id == person_id,
+        Session.kind == SessionKind.STAFF.value,
+        Session.revoked_at.is_(None),
+        Session.expires_at > now,
+    )
+    return list(await session.scalars(query.order_by(Session.seen_at.desc())))
 
 
 def as_signaling(session_id: str) -> SessionId:
@@ -162,7 +225,7 @@ async def load_actor(session: AsyncSession, cookies: Mapping[str, str], clinic_i
         clinic_id=clinic_id,
         roles=await load_roles(session, clinic_id, person_id),
         participations=await _participations(session, visits.id if visits else None, clinic_id),
-        patients=await _patients(session, page.id if page else None, clinic_id),
+        patients=await _patients(session, page.id if page else None, clinic_id, now),
     )
 
 
@@ -184,13 +247,10 @@ async def _participations(session: AsyncSession, visits_id: str | None, clinic_i
     return frozenset((await session.scalars(query)).all())
 
 
-async def _patients(session: AsyncSession, page_id: str | None, clinic_id: str | None) -> frozenset[str]:
+async def _patients(session: AsyncSession, page_id: str | None, clinic_id: str | None, now: datetime) -> frozenset[str]:
     if page_id is None or clinic_id is None:
         return frozenset()
-    query = select(SessionPatient.patient_id).where(
-        SessionPatient.session_id == page_id, SessionPatient.clinic_id == clinic_id
-    )
-    return frozenset((await session.scalars(query)).all())
+    return frozenset(row.patient_id for row in await _pages(session, page_id, now) if row.clinic_id == clinic_id)
 
 
 def _hash(token: str) -> bytes:

@@ -165,3 +165,14 @@ class BreakGlass(Base):
     reviewed_by: Mapped[str | None] = mapped_column(Id, ForeignKey("person.id"))
     reviewed_at: Mapped[datetime | None]
     verdict: Mapped[str | None] = mapped_column(String(16))
+
+
+class ParkedForm(Base):
+    """What somebody was sending when they were signed off, sealed, until they have signed in again."""
+
+    __tablename__ = "parked_form"
+
+    session_id: Mapped[str] = mapped_column(Id, ForeignKey("session.id"), primary_key=True)
+    person_id: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime]

@@ -15,6 +15,7 @@ from playwright.sync_api import Page
 
 from server import assets, health
 from server.app import area_modules, area_routes
+from server.db import new_id
 from server.routing import Route
 from tests.scenarios import clinic, room
 from tests.scenarios.story import DOCTOR
@@ -77,6 +78,19 @@ class World:
 
     def appointment(self) -> str:
         return self.seek("scheduler", f"{HERE}/board", '#maincontent a[href*="/appointments/"]')
+
+    def colleague(self) -> str:
+        return self.seek("administrator", f"{HERE}/people", f'#maincontent a[href*="{HERE}/people/"]')
+
+    def invitation(self) -> str:
+        """The link that a new member of staff is handed."""
+        page = self.person("administrator").page
+        page.goto(f"{HERE}/people")
+        page.get_by_label("Name, as patients read it").fill("Nora Neu")
+        page.get_by_label("E-mail address").fill(f"nora.{new_id()[:8]}@lindenhof.example")
+        page.get_by_label("Doctor").check()
+        page.get_by_role("button", name="Make the invitation").click()
+        return urlsplit(str(page.locator('a[href*="/join/"]').get_attribute("href"))).path
 
     def patient_to_book(self) -> str:
         return self.seek("scheduler", f"{HERE}/book?search={LONG_NAME}", f'#maincontent li a[href*="{HERE}/book/"]')
@@ -174,6 +188,10 @@ PAGES: dict[str, Row] = {
     "appointment": Row("scheduler", lambda world: world.appointment()),
     "appointment.show_move": Row("scheduler", lambda world: f"{world.appointment()}/move"),
     "incidents": Row("administrator", at(f"{HERE}/incidents")),
+    "people": Row("administrator", at(f"{HERE}/people")),
+    "people.person": Row("administrator", lambda world: world.colleague()),
+    "join.show": Row("stranger", lambda world: world.invitation()),
+    "account": Row("doctor", at(f"{HERE}/account")),
     "clinic": Row("doctor", at(f"{HERE}/clinic")),
     "mine.home": Row("patient", at(f"{HERE}/my")),
     "mine": Row("patient", at(f"{HERE}/my")),
@@ -194,6 +212,7 @@ NO_PAGES = {
     "readyz": "for machines",
     "static": "a file",
     "demo.calendar": "a file",
+    "sign_in.again": "leads on at once where nothing was being sent",
     "film_play": "a film",
     "film_state": "a part of the visit's page",
     "clinic.list": "a part of the doctor's list",

@@ -27,6 +27,7 @@ from tests.server.world import WHO, World, make_world
 
 EVERYBODY = " ".join(name.replace(" ", "_") for name in WHO)
 BOOKING = "scheduler doctor colleague"
+STAFF = "doctor colleague scheduler administrator privacy_officer"
 TREATING = "doctor"
 REFUSED = (401, 403, 404)
 JSON = {"Accept": "application/json"}
@@ -66,6 +67,8 @@ TABLE: dict[str, Row] = {
     "page_link.show": Row(EVERYBODY, "/p/{page_token}"),
     "page_link.code": Row(EVERYBODY, "/p/{page_token}/code"),
     "page_link.open": Row(EVERYBODY, "/p/{page_token}", {"birth_date": "1900-01-01", "code": "000000"}, ok=(422,)),
+    "join.show": Row("", "/join/{next_token}"),
+    "join": Row("", "/join/{next_token}", {"password": "x", "code": "000000"}),
     "door": Row(EVERYBODY, "/v/{next_token}"),
     "door_enter": Row(EVERYBODY, "/v/{next_token}", {"identity": "self"}),
     "door_countdown": Row(EVERYBODY, "/v/{next_token}/countdown"),
@@ -118,6 +121,22 @@ TABLE: dict[str, Row] = {
     "mine": Row("patient other_patient", C + "/my"),
     "mine.home": Row("patient", HOME),
     "mine.open_visit": Row("patient", HOME + "/visits/{next_appointment}"),
+    # Every member of the clinic's staff, for themselves.
+    "sign_in.again": Row(STAFF, C + "/again"),
+    "account": Row(STAFF, C + "/account"),
+    "account.end_session": Row(STAFF, C + "/account/sessions/others/end"),
+    "account.password": Row(STAFF, C + "/account/password", {"password": "x", "new_password": "y"}, ok=(422,)),
+    "account.recovery_codes": Row(STAFF, C + "/account/recovery-codes"),
+    # People: the administrator alone.
+    "people": Row("administrator", C + "/people"),
+    "people.invite": Row(
+        "administrator", C + "/people", {"name": "New One", "email": "new@north.example", "roles": "doctor"}, ok=(201,)
+    ),
+    "people.person": Row("administrator", C + "/people/{doctor}"),
+    "people.roles": Row("administrator", C + "/people/{doctor}/roles", {"roles": "doctor"}),
+    "people.invite_again": Row("administrator", C + "/people/{doctor}/invitation", ok=(201,)),
+    "people.second_factor": Row("administrator", C + "/people/{doctor}/second-factor", {"check": "video"}, ok=(409,)),
+    "people.sign_out": Row("administrator", C + "/people/{doctor}/sign-out"),
     # Incidents.
     "incidents": Row("administrator privacy_officer", C + "/incidents"),
     "incidents.close": Row("administrator privacy_officer", C + "/incidents/{incident}/close"),

@@ -37,11 +37,13 @@ ANYBODY = frozenset(ROLE)
 SOMEBODY = ANYBODY - {"nobody"}
 BOOKS, DESK = frozenset({"doctor", "scheduler"}), frozenset({"scheduler"})
 DOCTOR, ADMINISTRATOR = frozenset({"doctor"}), frozenset({"administrator"})
+STAFF = frozenset({"doctor", "scheduler", "administrator", "privacy officer"})
 TRUST = frozenset({"administrator", "privacy officer"})
 VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
 
 WHO_MAY = {
-    ANYBODY: "livez readyz static front sign_in.show sign_in sign_out page_link.show page_link.code page_link.open "
+    ANYBODY: "livez readyz static front sign_in.show sign_in sign_out join.show join "
+    "page_link.show page_link.code page_link.open "
     "door door_enter door_countdown door_not_me home "
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
     SOMEBODY: "film_play film_state film_grant film_retry doctor_room visit_summary note note_draft "
@@ -53,6 +55,9 @@ WHO_MAY = {
     "appointment.send_again",
     DOCTOR: "guest_invite clinic clinic.list",
     TRUST: "incidents incidents.close",
+    STAFF: "sign_in.again account account.end_session account.password account.recovery_codes",
+    ADMINISTRATOR: "people people.invite people.person people.roles people.invite_again people.second_factor "
+    "people.sign_out",
     VISITOR: "visitor_room visit_closing",
     PATIENT: "mine mine.home mine.open_visit",
 }

@@ -179,3 +179,13 @@ def _the_rest() -> None:
         sa.PrimaryKeyConstraint("clinic_id", "id", name="pk_break_glass"),
     )
     op.create_index("ix_break_glass_patient", "break_glass", ["clinic_id", "patient_id"], unique=False)
+    op.create_table(
+        "parked_form",
+        sa.Column("session_id", sa.String(length=36), nullable=False),
+        sa.Column("person_id", sa.String(length=36), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name="fk_parked_form_person_id"),
+        sa.ForeignKeyConstraint(["session_id"], ["session.id"], name="fk_parked_form_session_id"),
+        sa.PrimaryKeyConstraint("session_id", name="pk_parked_form"),
+    )

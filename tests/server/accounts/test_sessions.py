@@ -108,3 +108,16 @@ async def test_a_page_opened_again_is_a_new_session_and_the_old_one_ends(world: 
         old, jar = jar, {PAGE: str(opened.token)}
     assert (await world.actor(jar)).patients == {world.cast.patient}
     assert (await world.actor(old)).patients == frozenset()
+
+
+async def test_a_browser_holds_the_pages_of_two_who_share_it_each_for_its_hour(world: World) -> None:
+    jar: dict[str, str] = {}
+    at = NOW
+    for patient in (world.cast.patient, world.cast.other_patient):
+        async with world.database.writing() as session:
+            opened = await sessions.open_page(session, jar, clinic_id=world.cast.clinic.id, patient_id=patient, now=at)
+        jar, at = {PAGE: str(opened.token)}, at + LIVES[SessionKind.PAGE] / 2
+    assert (await world.actor(jar)).patients == {world.cast.patient, world.cast.other_patient}
+    async with world.database.reading() as session:
+        later = await sessions.load_actor(session, jar, world.cast.clinic.id, at + LIVES[SessionKind.PAGE] / 4)
+    assert later.patients == {world.cast.other_patient}

@@ -7,23 +7,27 @@ import statistics
 import time
 from typing import Any
 
+import pyotp
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from markupsafe import escape
 from sqlalchemy import select, update
 
-from server.accounts import links, pagecodes
+from server import context
+from server.accounts import links, pagecodes, secondfactor
 from server.accounts.links import TRIES_MAX, LinkKind
 from server.accounts.models import Clinic, Membership, Person
 from server.accounts.models import Session as SessionRow
 from server.accounts.passwords import PASSWORDS, Passwords
-from server.accounts.views import WRONG_SIGN_IN
+from server.accounts.signin import WRONG_SIGN_IN
+from server.accounts.trust_models import SecondFactor
 from server.audit import AuditAction, AuditEntry, Incident
 from server.db import new_id
 from server.permissions import StaffRole
 from tests.server.cast import PATIENTS, Browser, Site
 
 EMAIL, PASSWORD = "ida.weiss@north.example", "a long and calm password"
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -33,7 +37,9 @@ async def door(site: Site) -> Site:
     passwords = Passwords(FAST)
     site.app._state[PASSWORDS] = passwords
     hashed = await passwords.hash(PASSWORD)
+    sealed = secondfactor.seal_secret(site.app[context.VAULT].installation(), site.cast.doctor, SECRET)
     async with site.database.writing() as session:
+        session.add(SecondFactor(person_id=site.cast.doctor, sealed_secret=sealed, set_up_at=site.clock()))
         await session.execute(
             update(Person).where(Person.id == site.cast.doctor).values(email=EMAIL, password_hash=hashed)
         )
@@ -42,8 +48,13 @@ async def door(site: Site) -> Site:
 
 async def sign_in(site: Site, email: str = EMAIL, password: str = PASSWORD, **more: str) -> tuple[Browser, Any]:
     browser = site.browser()
-    answer = await browser.post("/c/north/sign-in", {"email": email, "password": password, **more})
-    return browser, answer
+    form = {"email": email, "password": password, "code": code_now(site), **more}
+    return browser, await browser.post("/c/north/sign-in", form)
+
+
+def code_now(site: Site) -> str:
+    """What the doctor's app shows."""
+    return pyotp.TOTP(SECRET).at(site.clock())
 
 
 async def test_the_right_password_signs_in(door: Site) -> None:
@@ -54,7 +65,8 @@ async def test_the_right_password_signs_in(door: Site) -> None:
 
 async def test_the_cookie_is_bound_to_this_host_and_hidden_from_scripts(door: Site) -> None:
     _, answer = await sign_in(door)
-    (cookie,) = answer.headers.getall("Set-Cookie")
+    cookie, known = answer.headers.getall("Set-Cookie")
+    assert known.startswith("__Host-known=")
     assert cookie.startswith("__Host-staff=")
     parts = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert {"secure", "httponly", "path=/", "samesite=lax"} <= parts
@@ -63,9 +75,11 @@ async def test_the_cookie_is_bound_to_this_host_and_hidden_from_scripts(door: Si
 
 async def test_each_sign_in_is_a_new_session_whatever_the_browser_brings(door: Site) -> None:
     browser = Browser(door.client, {"__Host-staff": "chosen-by-somebody-else"})
-    await browser.post("/c/north/sign-in", {"email": EMAIL, "password": PASSWORD})
+    form = {"email": EMAIL, "password": PASSWORD}
+    await browser.post("/c/north/sign-in", {**form, "code": code_now(door)})
     first = browser.cookies["__Host-staff"]
-    await browser.post("/c/north/sign-in", {"email": EMAIL, "password": PASSWORD})
+    door.clock.forward(seconds=30)
+    await browser.post("/c/north/sign-in", {**form, "code": code_now(door)})
     assert len({"chosen-by-somebody-else", first, browser.cookies["__Host-staff"]}) == 3
 
 
@@ -159,7 +173,7 @@ async def test_signing_out_ends_the_session_itself(door: Site) -> None:
     kept = dict(browser.cookies)
     answer = await browser.post("/c/north/sign-out")
     assert answer.status == 303
-    assert browser.cookies == {}
+    assert set(browser.cookies) == {"__Host-known"}
     stolen = Browser(door.client, kept)
     assert (await stolen.get("/c/north/clinic")).status == 401
 
