@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +18,7 @@ from media.api import SealingKey, StoredLog
 from server.accounts.service import get_clinic
 from server.context import ClinicScope
 from server.db import Database
-from server.encounters import chat, emergency, recordings, seats, service, visits
+from server.encounters import chat, emergency, keeping, recordings, seats, service, visits
 from server.encounters.models import Participant
 from server.encounters.places import country_names
 from server.encounters.recording_models import Recording
@@ -161,10 +162,17 @@ class ClinicPort:
     ) -> RecordingFacts:
         async with self._change(room_id) as change:
             recording = await change.recording(recording_id)
-            await recordings.ask_again(
-                change.session, recording, await change.person(participant_id), change.room.now
-            )
+            await recordings.ask_again(change.session, recording, await change.person(participant_id), change.room.now)
             return await recordings.facts_of(change.session, recording)
+
+    async def choose_withdrawn(
+        self, room_id: RoomId, recording_id: RecordingId, participant_id: ParticipantId, choice: str
+    ) -> Literal["done", "asked"]:
+        async with self._change(room_id) as change:
+            recording, person = await change.recording(recording_id), await change.person(participant_id)
+            before = (await recordings.load_answers(change.session, recording)).get(person.id)
+            now = change.room.now
+            return await keeping.choose(change.session, recording, person, choice, before=before, now=now)
 
     async def record_consent(self, room_id: RoomId, given: ConsentGiven) -> None:
         async with self._change(room_id) as change:

@@ -5,6 +5,7 @@ Making it is `jobs.py`, its sealed form `filmstore.py`, sending it `playback.py`
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -13,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import jobs
 from server.db import new_id
 from server.encounters.models import Encounter
-from server.encounters.recording_models import Film, FilmGrant, Recording, StoredLog
+from server.encounters.recording_models import Film, FilmGrant, Recording, SegmentKey, StoredLog
 from server.errors import not_found
 
 JOB = "film"
+DELETED = "deleted"
+"""The code of a film that is gone on somebody's word or at its date."""
 LOG_EXPECTED_WITHIN = timedelta(seconds=3)
 """A node stores its log when capture stops; none by then means that nothing was recorded, until one comes after all."""
 
@@ -37,6 +40,9 @@ async def expect(session: AsyncSession, recording: Recording, now: datetime) -> 
         )
         session.add(film)
         await session.flush()
+    if recording.deleted_at is not None:
+        film.state, film.code = "empty", DELETED
+        return film
     if film.state in ("empty", "failed"):
         film.state, film.code = "queued", None
     has_log = bool(await load_logs(session, recording))
@@ -59,6 +65,18 @@ async def load_logs(session: AsyncSession, recording: Recording) -> list[StoredL
     """In the order they are played."""
     query = select(StoredLog).where(StoredLog.clinic_id == recording.clinic_id, StoredLog.recording_id == recording.id)
     return list(await session.scalars(query.order_by(StoredLog.segment, StoredLog.path)))
+
+
+async def load_keys(session: AsyncSession, recording: Recording) -> list[SegmentKey]:
+    query = select(SegmentKey).where(
+        SegmentKey.clinic_id == recording.clinic_id, SegmentKey.recording_id == recording.id
+    )
+    return list(await session.scalars(query))
+
+
+def label_of(key: SegmentKey) -> bytes:
+    """How a log names this key: by the form it was wrapped in when the log was begun."""
+    return key.label or hashlib.sha256(key.wrapped).digest()
 
 
 async def load_films(session: AsyncSession, encounter: Encounter) -> list[Film]:

@@ -6,6 +6,7 @@ the vault's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,14 @@ async def read_film(store: ObjectStore, film: SealedFilm, start: int, end: int) 
         base = index * BLOCK_BYTES
         yield plain[max(0, start - base) : end - base]
         index += count
+
+
+async def fetch_object(store: ObjectStore, path: str, target: Path) -> None:
+    """An object as a file. Raises FileNotFoundError, obstore's BaseError."""
+    found = await obstore.get_async(store, path)
+    with target.open("wb") as file:
+        async for piece in found.stream():
+            await asyncio.to_thread(file.write, piece)
 
 
 async def delete_others(store: ObjectStore, film_id: str, keep: str | None) -> None:

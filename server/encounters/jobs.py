@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import multiprocessing
 import os
@@ -25,10 +26,17 @@ from sqlalchemy import select
 from media.compose import FilmOptions, FilmReport, LogDamagedError, compose_film
 from server.accounts.service import get_clinic
 from server.db import new_id
-from server.encounters import films, filmwords
-from server.encounters.filmstore import SealedFilm, delete_others, film_path, open_recordings, put_film
+from server.encounters import alarms, erasing, films, filmwords, keeping
+from server.encounters.filmstore import (
+    SealedFilm,
+    delete_others,
+    fetch_object,
+    film_path,
+    open_recordings,
+    put_film,
+)
 from server.encounters.models import Encounter, Participant
-from server.encounters.recording_models import Film, Recording, SegmentKey
+from server.encounters.recording_models import Film, Recording
 from server.encounters.recordings import get_recording, key_name
 from server.encounters.rules import FINAL_PHASES
 from server.jobs import Handlers, JobContext, JobFailed
@@ -37,13 +45,14 @@ from signaling.words import Refused
 
 NICENESS = 10
 LOG_DAMAGED = "log_damaged"
+KEYS_CHANGED = "keys_changed"
 POLL_S = 0.1
 STOP_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the composing process is told; the keys live in memory alone."""
+    """What the composing process is told; the keys live in memory alone, by the SHA-256 of their wrapped form."""
 
     logs: tuple[Path, ...]
     output: Path
@@ -59,6 +68,8 @@ class Made:
     file: Path
     report: FilmReport
     paths: list[str]
+    labels: frozenset[bytes]
+    """Of the keys it was made with."""
 
 
 async def make_film(job: JobContext) -> None:
@@ -68,7 +79,7 @@ async def make_film(job: JobContext) -> None:
         return
     recording, film, paths = found
     if not paths:
-        await _finish(job, film.id, state="empty", composed_from="[]")
+        await _finish(job, film.id, frozenset(), state="empty", composed_from="[]")
         return
     folder = job.settings.var / "run" / f"film-{film.id}"
     await asyncio.to_thread(_fresh_folder, folder)
@@ -87,7 +98,7 @@ async def _make(job: JobContext, recording: Recording, film_id: str, paths: list
     work = await _prepare(job, recording, store, paths, folder)
     report = await _compose(job, work)
     if report is not None:
-        await _keep(job, film_id, store, Made(work.output, report, paths))
+        await _keep(job, film_id, store, Made(work.output, report, paths, frozenset(work.keys)))
 
 
 async def _load(job: JobContext) -> tuple[Recording, Film, list[str]] | None:
@@ -99,7 +110,7 @@ async def _load(job: JobContext) -> tuple[Recording, Film, list[str]] | None:
             raise JobFailed("recording_gone", for_good=True) from None
         film = await films.load_film(session, recording)
         paths = [log.path for log in await films.load_logs(session, recording)]
-    if film is None or recording.phase not in FINAL_PHASES:
+    if film is None or recording.phase not in FINAL_PHASES or recording.deleted_at is not None:
         return None
     if film.state == "ready" and film.composed_from == json.dumps(paths):
         return None
@@ -110,10 +121,7 @@ async def _prepare(job: JobContext, recording: Recording, store: ObjectStore, pa
     """The logs as files, every key that still exists, and whom each tile shows."""
     vault = job.vault.clinic(recording.clinic_id)
     async with job.database.reading() as session:
-        kept = select(SegmentKey).where(
-            SegmentKey.clinic_id == recording.clinic_id, SegmentKey.recording_id == recording.id
-        )
-        rows = list(await session.scalars(kept))
+        rows = await films.load_keys(session, recording)
         people = select(Participant).where(
             Participant.clinic_id == recording.clinic_id, Participant.encounter_id == recording.encounter_id
         )
@@ -121,30 +129,31 @@ async def _prepare(job: JobContext, recording: Recording, store: ObjectStore, pa
         clinic = await get_clinic(session, recording.clinic_id)
         encounter = await session.get(Encounter, (recording.clinic_id, recording.encounter_id))
         zone = encounter.zone if encounter is not None else clinic.zone
+        film = await films.load_film(session, recording)
     keys = {}
     for row in rows:
         with contextlib.suppress(VaultError):
             name = key_name(recording.id, row.segment, row.participant_id)
-            keys[row.wrapped] = vault.unwrap_key(name, row.wrapped)
+            keys[films.label_of(row)] = vault.unwrap_key(name, row.wrapped)
     logs = []
     for n, path in enumerate(paths):
         target = folder / f"{n:04d}.log"
         await _fetch(store, path, target)
         logs.append(target)
-    options = FilmOptions(zone=zone, words=filmwords.cards(clinic.language))
+    if film is not None and not film.with_names:
+        names = {}
+    with_clock = film is not None and film.with_clock
+    options = FilmOptions(zone=zone, show_clock=with_clock, words=filmwords.cards(clinic.language))
     return Work(tuple(logs), folder / "film.mp4", keys, names, options)
 
 
 async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
     try:
-        found = await obstore.get_async(store, path)
+        await fetch_object(store, path, target)
     except FileNotFoundError:
         raise JobFailed("log_missing") from None
     except obstore.exceptions.BaseError:
         raise JobFailed("store_unreachable") from None
-    with target.open("wb") as file:
-        async for piece in found.stream():
-            await asyncio.to_thread(file.write, piece)
 
 
 async def _compose(job: JobContext, work: Work) -> FilmReport | None:
@@ -190,7 +199,7 @@ def compose_in_process(work: Work, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def unwrap(participant_id: str, wrapped: bytes) -> bytes:
-        return work.keys[wrapped]
+        return work.keys[hashlib.sha256(wrapped).digest()]
 
     try:
         report = compose_film(
@@ -210,7 +219,7 @@ async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -
     """Seals and stores the film, then says so in one transaction; older versions go last."""
     said = {"report": json.dumps(made.report.to_json()), "composed_from": json.dumps(made.paths)}
     if made.report.empty:
-        await _finish(job, film_id, state="empty", **said)
+        await _finish(job, film_id, made.labels, state="empty", **said)
         await delete_others(store, film_id, None)
         return
     key = os.urandom(KEY_BYTES)
@@ -220,6 +229,7 @@ async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -
     await _finish(
         job,
         film_id,
+        made.labels,
         state="ready",
         code=None if made.report.passed else "check_failed",
         path=sealed.path,
@@ -238,12 +248,19 @@ async def _mark_composing(job: JobContext, film_id: str) -> None:
             film.state, film.progress = "composing", 0.0
 
 
-async def _finish(job: JobContext, film_id: str, **values: Any) -> None:
+async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **values: Any) -> None:
+    """Unless a key it was made with was destroyed meanwhile: then this film must not be."""
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
+        recording = await get_recording(session, film.recording_id)
+        if labels - {films.label_of(row) for row in await films.load_keys(session, recording)}:
+            raise JobFailed(KEYS_CHANGED)
+        was_known = film.made_at is not None and film.code == "check_failed"
         cleared = {"code": None, "path": None, "size_bytes": None, "duration_s": None, "wrapped_key": None}
         for name, value in {**cleared, "progress": 1.0, "made_at": job.now(), **values}.items():
             setattr(film, name, value)
+        if film.code == "check_failed" and not was_known:
+            await alarms.check_failed(session, film, job.now())
 
 
 async def _say_failed(job: JobContext, film_id: str, code: str) -> None:
@@ -260,4 +277,5 @@ def _fresh_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True)
 
 
-HANDLERS: Handlers = {films.JOB: make_film}
+HANDLERS: Handlers = {films.JOB: make_film, keeping.JOB: erasing.erase}
+STANDING: Handlers = {"recordings.keep": erasing.keep}

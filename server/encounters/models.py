@@ -69,6 +69,8 @@ class Encounter(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None] = mapped_column(Id)
+    note_signed_at: Mapped[datetime | None]
+    """Told by the record: what it decides about the recording is `keeping.py`'s."""
     chat_count: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
 

@@ -18,6 +18,8 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,6 +40,8 @@ class RecordingPurpose(Base):
     words: Mapped[str] = mapped_column(String(300))
     who_may_watch: Mapped[str] = mapped_column(String(300))
     kept_days: Mapped[int]
+    is_record: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """Part of the record: what the law says of the record decides, so that a wish to delete is answered by a person."""
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime]
 
@@ -72,6 +76,8 @@ class Recording(Base):
     answer_by: Mapped[datetime | None]
     segment: Mapped[int] = mapped_column(default=1)
     delete_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+    logs_deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -121,6 +127,8 @@ class SegmentKey(Base):
     segment: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     participant_id: Mapped[str] = mapped_column(Id, primary_key=True)
     wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    label: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """SHA-256 of the wrapped form that the log names, where the one here was wrapped anew since."""
     created_at: Mapped[datetime]
 
 
@@ -170,6 +178,8 @@ class Film(Base):
     duration_s: Mapped[float | None]
     wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     composed_from: Mapped[str] = mapped_column(Text, default="[]")
+    with_names: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
+    with_clock: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     made_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

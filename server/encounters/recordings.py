@@ -17,7 +17,7 @@ from media.api import SealingKey, StoredLog
 from server import audit
 from server.audit import AuditAction, DeletionKind
 from server.db import new_id
-from server.encounters import films, rules, texts
+from server.encounters import films, keeping, rules, texts
 from server.encounters.models import ClinicText, Encounter, Participant
 from server.encounters.recording_models import ConsentAnswer, Recording, RecordingPurpose, SegmentKey
 from server.encounters.recording_models import StoredLog as StoredLogRow
@@ -245,6 +245,7 @@ async def log_stored(
         )
     )
     await session.flush()
+    await keeping.log_came(session, recording, now)
     if recording.phase in rules.FINAL_PHASES:
         await films.expect(session, recording, now)
     elif rules.room_phase(encounter.status) == "ended":

@@ -157,6 +157,26 @@ def all_said_yes(newest: Mapping[str, Answered], question: int, people: Sequence
     return bool(people) and all(answers.get(person, False) for person in people)
 
 
+KEPT_FOR_THE_CHECK = timedelta(days=30)
+"""How long the log of a film that failed its own check stays, for somebody to look at."""
+
+
+def why_wish_is_asked(*, is_signed: bool, is_held: bool, is_record: bool) -> str | None:
+    """What stands against deleting at a person's word alone: then a named person answers."""
+    if is_held:
+        return "held"
+    if is_signed:
+        return "note_signed"
+    return "record" if is_record else None
+
+
+def is_log_done(*, passed: bool, made_at: datetime | None, is_signed: bool, now: datetime) -> bool:
+    """Whether the packet log is no longer needed beside its film."""
+    if made_at is None:
+        return False
+    return is_signed if passed else now >= made_at + KEPT_FOR_THE_CHECK
+
+
 def days_in_words(days: int) -> tuple[int, Literal["days", "months", "years"]]:
     """A number and its unit, for the sentence that says how long a recording is kept."""
     if days % 365 == 0:

@@ -18,7 +18,7 @@ from server.accounts.models import Person
 from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
-from server.encounters import visits
+from server.encounters import keeping, visits
 from server.encounters.models import Encounter
 from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
@@ -141,6 +141,7 @@ async def sign(
     await _append(session, writing, note, Kind.SIGNED, text=note.draft, reason=None)
     note.draft = ""
     note.signed_at = note.released_at = writing.now
+    await keeping.note_signed(session, visit.encounter, writing.now)
     await session.flush()
     return note
 

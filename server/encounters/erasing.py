@@ -1,0 +1,133 @@
+"""The job that takes a recording's bytes away: a person out of every log, or all of it; and writes down the proof.
+
+The order and the keys' end are `keeping.py`'s. It may run again at any point: what is gone stays gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore.store import ObjectStore
+from sqlalchemy import delete, select
+
+from media.compose import LogDamagedError
+from media.vault import delete_participant, participants_of
+from server.encounters import films, keeping
+from server.encounters.filmstore import fetch_object, open_recordings
+from server.encounters.keeping_models import RecordingDeletion
+from server.encounters.recording_models import Recording, StoredLog
+from server.jobs import JobContext, JobFailed
+
+LOOK_EVERY_S = 60.0
+
+
+async def erase(job: JobContext) -> None:
+    """The job `erase`: its subject is the order to delete."""
+    async with job.database.reading() as session:
+        query = select(RecordingDeletion).where(RecordingDeletion.id == job.subject)
+        ordered = (await session.scalars(query)).one_or_none()
+        if ordered is None or ordered.done_at is not None:
+            return
+        recording = await keeping.get_recording(session, ordered.clinic_id, ordered.recording_id)
+        film = await films.load_film(session, recording)
+        logs = [one.path for one in await films.load_logs(session, recording)]
+    store = open_recordings(job.settings)
+    try:
+        proof: dict[str, Any] = {}
+        if ordered.cause != "log_done" and film is not None:
+            proof["films"] = await _empty(store, f"films/{film.id}/")
+        if ordered.participant_id is None:
+            proof["logs"] = await _empty(store, f"logs/{recording.id}/")
+        else:
+            folder = job.settings.var / "run" / f"erase-{ordered.id}"
+            proof["copies"] = await _without(store, logs, ordered.participant_id, folder, int(job.now().timestamp()))
+    except obstore.exceptions.BaseError:
+        raise JobFailed("store_unreachable") from None
+    except LogDamagedError:
+        raise JobFailed("log_damaged", for_good=True) from None
+    await _write_down(job, ordered, proof)
+
+
+async def _empty(store: ObjectStore, prefix: str) -> dict[str, Any]:
+    """Deletes everything under the prefix and looks again: what is said to be gone was looked for."""
+    gone = await _paths(store, prefix)
+    for path in gone:
+        await obstore.delete_async(store, path)
+    left = await _paths(store, prefix)
+    if left:
+        raise JobFailed("store_keeps_it")
+    return {"deleted": gone, "left": 0}
+
+
+async def _paths(store: ObjectStore, prefix: str) -> list[str]:
+    found: list[str] = []
+    async for page in obstore.list(store, prefix=prefix):
+        found += [one["path"] for one in page]
+    return sorted(found)
+
+
+async def _without(
+    store: ObjectStore, logs: list[str], participant_id: str, folder: Path, utc_s: int
+) -> list[dict[str, Any]]:
+    """Each log replaced by a copy without this person, and read back from the store."""
+    proofs: list[dict[str, Any]] = []
+    await asyncio.to_thread(folder.mkdir, 0o700, True, True)
+    try:
+        for path in logs:
+            before, after, again = folder / "before", folder / "after", folder / "again"
+            await fetch_object(store, path, before)
+            await asyncio.to_thread(after.unlink, True)
+            removed = await asyncio.to_thread(_copy, before, after, participant_id, utc_s)
+            if removed is not None:
+                await obstore.put_async(store, path, after)
+                await fetch_object(store, path, again)
+                if participant_id in await asyncio.to_thread(lambda one=again: set(participants_of(one))):
+                    raise JobFailed("store_keeps_it")
+            proofs.append({"path": path, "chunks": removed or 0})
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+    return proofs
+
+
+def _copy(before: Path, after: Path, participant_id: str, utc_s: int) -> int | None:
+    """None when the log holds nothing of them: then it stays as it is."""
+    if participant_id not in set(participants_of(before)):
+        return None
+    return delete_participant(before, after, participant_id, utc_s=utc_s)
+
+
+async def _write_down(job: JobContext, ordered: RecordingDeletion, proof: dict[str, Any]) -> None:
+    now = job.now()
+    async with job.database.writing() as session:
+        row = await session.get(RecordingDeletion, (ordered.clinic_id, ordered.id))
+        recording = await keeping.get_recording(session, ordered.clinic_id, ordered.recording_id)
+        if row is None:
+            return
+        if ordered.participant_id is None:
+            await session.execute(
+                delete(StoredLog).where(
+                    StoredLog.clinic_id == recording.clinic_id, StoredLog.recording_id == recording.id
+                )
+            )
+        row.done_at, row.proof = now, json.dumps(proof, sort_keys=True)
+        if ordered.participant_id is not None and recording.deleted_at is None:
+            await _make_again(session, recording, now)
+
+
+async def _make_again(session: Any, recording: Recording, now: datetime) -> None:
+    if await films.load_film(session, recording) is not None:
+        await films.expect(session, recording, now)
+
+
+async def keep(job: JobContext) -> None:
+    """The standing job: gives the orders whose date has come."""
+    while not job.cancelled():
+        async with job.database.writing() as session:
+            await keeping.order_due(session, job.now())
+        await job.pause(LOOK_EVERY_S)

@@ -1,0 +1,304 @@
+"""What is kept and what goes: wishes after a withdrawal, holds, dates, deletions with proof; nothing plays on."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select
+
+from media.vault import participants_of
+from server.audit import Deletion, Incident
+from server.encounters import alarms, films, jobs, keeping, rules
+from server.encounters.filmstore import SealedFilm, film_path, open_recordings, put_film
+from server.encounters.keeping_models import RecordingDeletion, RecordingWish
+from server.encounters.models import Encounter
+from server.encounters.recording_models import Film, Recording, SegmentKey, StoredLog
+from server.errors import DomainError
+from signaling.words import Code, ParticipantId
+from tests.server.encounters.recorded import Recorded, context_of
+
+
+async def stopped(recorded: Recorded, folder: Path) -> Path:
+    """A recording with one log in the store that nobody has made a film of; where it lies."""
+    log = await recorded.store_log(folder)
+    await recorded.stop()
+    return recorded.house.settings.var / "recordings" / log.path
+
+
+async def with_film(recorded: Recorded, folder: Path, *, code: str | None = None) -> Path:
+    """As if the film had been made: a sealed object in the store and its row."""
+    cast, path = recorded.house.cast, film_path((await recorded.film()).id, "one")
+    source = folder / "any.mp4"
+    source.write_bytes(b"film" * 1000)
+    await put_film(open_recordings(recorded.house.settings), SealedFilm(path, 4000, bytes(32)), source)
+    async with cast.database.writing() as session:
+        film = (await session.scalars(select(Film))).one()
+        film.state, film.path, film.size_bytes, film.duration_s, film.code = "ready", path, 4000, 2.0, code
+        film.made_at = cast.clock()
+        film.wrapped_key = cast.vault.clinic(cast.clinic.id).wrap_key(films.key_name(path), bytes(32))
+    return recorded.house.settings.var / "recordings" / path
+
+
+async def keys_of(recorded: Recorded) -> set[str]:
+    async with recorded.house.cast.database.reading() as session:
+        return {one.participant_id for one in await session.scalars(select(SegmentKey))}
+
+
+async def choose(recorded: Recorded, who: ParticipantId, choice: str) -> str:
+    return await recorded.house.cast.port.choose_withdrawn(recorded.house.cast.room, recorded.recording, who, choice)
+
+
+async def sign(recorded: Recorded) -> None:
+    cast = recorded.house.cast
+    async with cast.database.writing() as session:
+        encounter = await session.get(Encounter, (cast.clinic.id, cast.encounter_id))
+        assert encounter is not None
+        await keeping.note_signed(session, encounter, cast.clock())
+
+
+async def recording_of(recorded: Recorded) -> Recording:
+    async with recorded.house.cast.database.reading() as session:
+        return (await session.scalars(select(Recording))).one()
+
+
+async def deletions(recorded: Recorded) -> list[RecordingDeletion]:
+    async with recorded.house.cast.database.reading() as session:
+        return list(await session.scalars(select(RecordingDeletion).order_by(RecordingDeletion.ordered_at)))
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+async def test_my_part_goes_from_every_log_and_the_film_is_made_again(recorded: Recorded, tmp_path: Path) -> None:
+    second = await recorded.store_log(tmp_path, 2)
+    log = await stopped(recorded, tmp_path)
+    film = await with_film(recorded, tmp_path)
+    await recorded.withdraw(recorded.patient)
+    assert await choose(recorded, recorded.patient, "delete_mine") == "done"
+    assert await keys_of(recorded) == {recorded.doctor}, "destroyed at once, in every segment"
+    assert (await recorded.film()).wrapped_key is None
+    doctor = await recorded.house.browser_of("doctor")
+    assert (await doctor.get(await recorded.url("play"))).status != 200
+    assert await recorded.erase() == 1
+    for one in (log, log.parent / Path(second.path).name):
+        assert set(participants_of(one)) == {recorded.doctor}
+    assert not film.exists()
+    [ordered] = await deletions(recorded)
+    proof = json.loads(ordered.proof or "")
+    assert [copy["chunks"] > 0 for copy in proof["copies"]] == [True, True]
+    assert (await recorded.film()).state == "queued"
+    await recorded.run_jobs()
+    made = await recorded.film()
+    report = json.loads(made.report or "")
+    assert (made.state, report["removed"], report["participants"]) == ("ready", [recorded.patient], [recorded.doctor])
+
+
+async def test_a_film_of_keys_that_went_meanwhile_is_never_kept(recorded: Recorded, tmp_path: Path) -> None:
+    """Ordered while the film was being made: what was composed with the destroyed key is thrown away."""
+    await stopped(recorded, tmp_path)
+    film = await recorded.film()
+    async with recorded.house.cast.database.reading() as session:
+        labels = frozenset(films.label_of(one) for one in await session.scalars(select(SegmentKey)))
+    await recorded.withdraw(recorded.patient)
+    await choose(recorded, recorded.patient, "delete_mine")
+    with pytest.raises(jobs.JobFailed, match=jobs.KEYS_CHANGED):
+        await jobs._finish(context_of(recorded), film.id, labels, state="empty")
+
+
+async def test_all_of_it_leaves_nothing_and_a_backup_brings_nothing_back(recorded: Recorded, tmp_path: Path) -> None:
+    """The cases of a deletion that came undone: a log that comes late, and a database from before."""
+    log = await stopped(recorded, tmp_path)
+    await with_film(recorded, tmp_path)
+    cast, store = recorded.house.cast, recorded.house.settings.var / "recordings"
+    copy = log.read_bytes()
+    async with cast.database.reading() as session:
+        keys = [(one.segment, one.participant_id, one.wrapped) for one in await session.scalars(select(SegmentKey))]
+    await recorded.withdraw(recorded.patient)
+    assert await choose(recorded, recorded.patient, "delete_all") == "done"
+    assert await choose(recorded, recorded.patient, "keep") == "done", "what is gone can't be kept"
+    await recorded.erase()
+    assert everything_in(store) == []
+    assert await keys_of(recorded) == set()
+    film = await recorded.film()
+    assert (film.state, film.code, film.path) == ("empty", films.DELETED, None)
+    async with cast.database.reading() as session:
+        assert (await session.scalars(select(StoredLog))).all() == []
+        listed = [(one.subject_kind, one.subject_id) for one in await session.scalars(select(Deletion))]
+    name = keeping.listed_name(recorded.recording, None)
+    assert ("recording", name) in listed
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(copy)
+    async with cast.database.writing() as session:
+        recording = await keeping.get_recording(session, cast.clinic.id, recorded.recording)
+        await keeping.log_came(session, recording, cast.clock())
+    await recorded.erase()
+    assert everything_in(store) == [], "a log that a node brought late goes too"
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(copy)
+    async with cast.database.writing() as session:
+        await session.execute(delete(RecordingDeletion))
+        recording = await keeping.get_recording(session, cast.clinic.id, recorded.recording)
+        recording.deleted_at = None
+        for segment, who, wrapped in keys:
+            session.add(
+                SegmentKey(
+                    clinic_id=cast.clinic.id, recording_id=recording.id, segment=segment, participant_id=who,
+                    wrapped=wrapped, created_at=cast.clock(),
+                )
+            )  # fmt: skip
+    async with cast.database.writing() as session:
+        assert await keeping.replay(session, "recording", name, cast.clock())
+        assert not await keeping.replay(session, "recording", "0" * 32, cast.clock())
+        assert not await keeping.replay(session, "visit_link", name, cast.clock())
+    assert await keys_of(recorded) == set()
+    await recorded.erase()
+    assert everything_in(store) == []
+
+
+@pytest.mark.parametrize("against", ["signed", "held"])
+async def test_after_signing_or_under_a_hold_a_named_person_answers(
+    recorded: Recorded, tmp_path: Path, against: str
+) -> None:
+    await stopped(recorded, tmp_path)
+    cast = recorded.house.cast
+    officer = await a_person(recorded)
+    if against == "signed":
+        await sign(recorded)
+    else:
+        async with cast.database.writing() as session:
+            recording = await keeping.get_recording(session, cast.clinic.id, recorded.recording)
+            await keeping.place_hold(session, recording, by=officer, reason="a complaint", now=cast.clock())
+    await recorded.withdraw(recorded.patient)
+    assert await choose(recorded, recorded.patient, "delete_all") == "asked"
+    assert await choose(recorded, recorded.patient, "delete_all") == "asked"
+    assert len(await keys_of(recorded)) == 2
+    async with cast.database.reading() as session:
+        [wish] = await keeping.load_open_wishes(session, cast.clinic.id)
+
+    async def answer(grants: bool, reason: str) -> None:
+        async with cast.database.writing() as session:
+            await keeping.answer_wish(
+                session, cast.clinic.id, wish.id, by=officer, grants=grants, reason=reason, now=cast.clock()
+            )
+
+    with pytest.raises(DomainError) as refused:
+        await answer(True, "  ")
+    assert refused.value.code is Code.MALFORMED
+    if against == "held":
+        with pytest.raises(DomainError) as refused:
+            await answer(True, "the law says so")
+        assert refused.value.code is Code.WRONG_PHASE
+        async with cast.database.writing() as session:
+            recording = await keeping.get_recording(session, cast.clinic.id, recorded.recording)
+            await keeping.lift_hold(session, recording, by=officer, now=cast.clock())
+    await answer(True, "nothing keeps it")
+    with pytest.raises(DomainError):
+        await answer(False, "changed my mind")
+    assert await keys_of(recorded) == set()
+    await recorded.erase()
+    async with cast.database.reading() as session:
+        [kept] = await session.scalars(select(RecordingWish))
+    assert (kept.state, kept.answered_by, kept.reason) == ("granted", officer, "nothing keeps it")
+
+
+async def a_person(recorded: Recorded) -> str:
+    visit = await recorded.house.cast.visit()
+    return sorted(visit.facts.doctor_ids)[0]
+
+
+async def test_only_who_withdrew_may_choose(recorded: Recorded, tmp_path: Path) -> None:
+    await stopped(recorded, tmp_path)
+    for who in (recorded.doctor, recorded.patient):
+        with pytest.raises(DomainError) as refused:
+            await choose(recorded, who, "delete_all")
+        assert refused.value.code is Code.WRONG_PHASE
+    await recorded.withdraw(recorded.patient)
+    assert await choose(recorded, recorded.patient, "keep") == "done"
+    assert await deletions(recorded) == []
+    assert await choose(recorded, recorded.patient, "delete_mine") == "done", "whoever kept it may still delete"
+
+
+async def test_at_its_date_a_recording_goes_unless_it_is_held(recorded: Recorded, tmp_path: Path) -> None:
+    await stopped(recorded, tmp_path)
+    cast, store = recorded.house.cast, recorded.house.settings.var / "recordings"
+    recording = await recording_of(recorded)
+    assert recording.delete_at > recording.created_at, "known from the first second"
+    officer = await a_person(recorded)
+
+    async def orders(now: object) -> int:
+        async with cast.database.writing() as session:
+            return await keeping.order_due(session, now)  # type: ignore[arg-type]
+
+    assert await orders(recording.delete_at - timedelta(seconds=1)) == 0
+    async with cast.database.writing() as session:
+        held = await keeping.get_recording(session, cast.clinic.id, recording.id)
+        await keeping.place_hold(session, held, by=officer, reason="a complaint", now=cast.clock())
+    assert await orders(recording.delete_at) == 0
+    async with cast.database.writing() as session:
+        held = await keeping.get_recording(session, cast.clinic.id, recording.id)
+        await keeping.lift_hold(session, held, by=officer, now=cast.clock())
+    assert await orders(recording.delete_at) == 1
+    assert await orders(recording.delete_at) == 0
+    cast.clock.forward(days=1000)
+    await recorded.erase()
+    assert everything_in(store) == []
+    [ordered] = await deletions(recorded)
+    assert (ordered.cause, json.loads(ordered.proof or "")["logs"]["left"]) == ("due", 0)
+
+
+async def test_the_log_goes_once_the_film_is_good_and_the_note_signed(recorded: Recorded, tmp_path: Path) -> None:
+    log = await stopped(recorded, tmp_path)
+    film = await with_film(recorded, tmp_path)
+    cast = recorded.house.cast
+    async with cast.database.writing() as session:
+        assert await keeping.order_due(session, cast.clock()) == 0
+    await sign(recorded)
+    async with cast.database.writing() as session:
+        assert await keeping.order_due(session, cast.clock()) == 1
+    await recorded.erase()
+    assert (log.exists(), film.exists()) == (False, True)
+    assert (await recorded.film()).state == "ready"
+    await recorded.withdraw(recorded.patient)
+    assert await choose(recorded, recorded.patient, "delete_mine") == "asked"
+    async with cast.database.writing() as session:
+        [wish] = await keeping.load_open_wishes(session, cast.clinic.id)
+        officer = await a_person(recorded)
+        await keeping.answer_wish(
+            session, cast.clinic.id, wish.id, by=officer, grants=True, reason="granted", now=cast.clock()
+        )
+    await recorded.erase()
+    assert not film.exists(), "a part of a film that can't be made again is all of it"
+
+
+async def test_a_failed_check_alarms_doctor_and_clinic_and_keeps_its_log(recorded: Recorded, tmp_path: Path) -> None:
+    await stopped(recorded, tmp_path)
+    await with_film(recorded, tmp_path, code="check_failed")
+    cast = recorded.house.cast
+    async with cast.database.writing() as session:
+        film = (await session.scalars(select(Film))).one()
+        await alarms.check_failed(session, film, cast.clock())
+        owners = {one.owner_person_id for one in await session.scalars(select(Incident))}
+    assert owners == {await a_person(recorded), None}
+    await sign(recorded)
+    for days, orders in ((29, 0), (30, 1)):
+        async with cast.database.writing() as session:
+            assert await keeping.order_due(session, cast.clock() + timedelta(days=days)) == orders
+
+
+@pytest.mark.parametrize(
+    ("is_signed", "is_held", "is_record", "why"),
+    [
+        (False, False, False, None),
+        (True, False, False, "note_signed"),
+        (False, False, True, "record"),
+        (True, True, True, "held"),
+    ],
+)
+def test_what_stands_against_a_wish(is_signed: bool, is_held: bool, is_record: bool, why: str | None) -> None:
+    assert rules.why_wish_is_asked(is_signed=is_signed, is_held=is_held, is_record=is_record) == why
