@@ -48,7 +48,7 @@ class OnePage(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cast() -> Iterator[Cast]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OnePage)
     thread = threading.Thread(target=server.serve_forever)
@@ -112,8 +112,7 @@ def test_a_request_to_another_host_and_a_script_error_are_noticed(cast: Cast) ->
     anna.page.evaluate(
         "() => { setTimeout(() => { throw new Error('odd'); }); fetch('http://127.0.0.2:9/').catch(() => {}); }"
     )
-    anna.page.wait_for_timeout(300)
-    assert anna.foreign
+    anna._wait(lambda: anna.foreign and any("odd" in trouble for trouble in anna.troubles), 10, "both are noticed")
     with pytest.raises(AssertionError, match="odd"):
         anna.assert_untroubled()
 

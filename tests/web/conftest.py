@@ -1,4 +1,7 @@
-"""One Chromium for these tests, and a scripted room behind the visit's page."""
+"""One Chromium for a module's tests, and a scripted room behind the visit's page.
+
+A module says `pytest.mark.asyncio(loop_scope="module")`, so that its tests live where its browser does.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.web.fake_room import WEB, FakeRoom, running
 
 FLAGS = [
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=fps=10",
     "--use-fake-ui-for-media-stream",
     "--no-sandbox",
     "--disable-background-networking",
@@ -25,20 +29,20 @@ AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 OpenPage = Callable[..., Awaitable[Page]]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def built() -> None:
     """The client as it now is: building takes a second, a stale one costs an hour."""
     beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(["node", str(WEB / "build.mjs")], check=True, env={**os.environ, "PATH": beside})
 
 
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeRoom]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def fake(built: None) -> AsyncIterator[FakeRoom]:
     async with running(FakeRoom()) as room:
         yield room
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as play:
         chromium = await play.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
@@ -46,7 +50,7 @@ async def browser() -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def open_page(browser: Browser, fake: FakeRoom) -> AsyncIterator[OpenPage]:
     """A page in a browser context of its own; it fails the test when the page throws or asks another host."""
     contexts: list[BrowserContext] = []

@@ -58,6 +58,8 @@ class FakeRoom:
         self.refuse: dict[str, str] = {}
         self.silent: set[str] = set()
         self.base = ""
+        self.told = 0
+        """The revision of the newest snapshot that anybody was told."""
         self._people: dict[str, str] = {}
         self._revision = 0
         self._register()
@@ -81,6 +83,7 @@ class FakeRoom:
 
     async def _tell(self, sid: str, who: str) -> None:
         self._revision += 1
+        self.told = self._revision
         await self.sio.emit("snapshot", self.snapshots[who] | {"revision": self._revision}, to=sid, namespace="/visit")
 
     async def push(self, who: str, snapshot: dict[str, Any]) -> None:

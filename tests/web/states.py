@@ -5,7 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from playwright.async_api import Page
+
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh de la Cruz y Mendoza de Villanueva"
+
+
+async def settled(page: Page) -> None:
+    """Until the page has drawn what it was told and every transition has come to its end."""
+    await page.evaluate(
+        """async () => {
+          const frame = () => new Promise((done) => requestAnimationFrame(done));
+          await frame();
+          await frame();
+          const ends = (one) => one.effect.getComputedTiming().iterations !== Infinity;
+          await Promise.allSettled(document.getAnimations().filter(ends).map((one) => one.finished));
+        }"""
+    )
 
 
 def at(seconds: float = 0) -> str:
@@ -34,7 +49,8 @@ def room(who: dict[str, Any], people: list[dict[str, Any]], **more: Any) -> dict
     you |= {"rights": RIGHTS.get(who["role"], ["take_part"]), "second_device": False, "device": "d1"}
     return {
         "v": 1, "revision": 0, "sent_at": at(), "phase": "open", "you": you, "doctor_name": DOCTOR["name"],
-        "people": people, "waiting": [], "devices": [], "guests": [], "cards": [], "blocked": [], "mode": "direct", "attempt": 0,
+        "people": people, "waiting": [], "devices": [], "guests": [], "cards": [], "blocked": [],
+        "mode": "direct", "attempt": 0,
         "relay_only": False, "direct": None, "relay_up": False, "relay_room": None, "node_down": False,
         "simulcast": False, "ice_servers": [], "recording": recording(), "by_phone": False, "chat_count": 0,
         "started_at": at(-125), "outcome": None, "undo_until": None,

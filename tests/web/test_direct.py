@@ -12,7 +12,7 @@ from tests.web.conftest import OpenPage
 from tests.web.fake_room import FakeRoom
 from tests.web.states import DOCTOR, PATIENT, room
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 PLAYING = """() => [...document.querySelectorAll('.tile__video[data-kind=person]')]
   .some((video) => getComputedStyle(video).opacity === '1' && !video.muted && video.videoWidth > 0)"""
@@ -28,6 +28,8 @@ SCREEN = """navigator.mediaDevices.getDisplayMedia = async () => {
   setInterval(() => { pen.fillStyle = `hsl(${Date.now() / 20 % 360} 80% 50%)`; pen.fillRect(0, 0, 640, 360); }, 50);
   return canvas.captureStream(20);
 };"""
+ENOUGH_SOUND = 2000
+"""Half a second of Opus, at the least."""
 PLAN = {"direct": {"peer": "patient", "offerer": "doctor"}, "attempt": 1}
 
 
@@ -78,15 +80,23 @@ async def test_camera_off_stops_the_picture_and_keeps_the_sound(fake: FakeRoom, 
     doctor, patient = await two_in(fake, open_page)
     await patient.click("#camera")
     await patient.wait_for_selector("#camera[data-state=off]")
-    await doctor.wait_for_timeout(500)
-    video, audio = await doctor.evaluate(RECEIVED, "video"), await doctor.evaluate(RECEIVED, "audio")
-    await doctor.wait_for_timeout(700)
+    # What was on its way arrives first; then the sound goes on for long enough that a picture would have come too.
+    video = await no_more(doctor, "video")
+    audio = await doctor.evaluate(RECEIVED, "audio")
+    await doctor.wait_for_function(f"async (bytes) => await ({RECEIVED})('audio') > bytes", arg=audio + ENOUGH_SOUND)
     assert await doctor.evaluate(RECEIVED, "video") == video
-    assert await doctor.evaluate(RECEIVED, "audio") > audio
     await patient.click("#camera")
     await patient.wait_for_selector("#camera[data-state=on]")
-    await doctor.wait_for_timeout(700)
-    assert await doctor.evaluate(RECEIVED, "video") > video
+    await doctor.wait_for_function(f"async (bytes) => await ({RECEIVED})('video') > bytes", arg=video)
+
+
+async def no_more(page: Page, kind: str) -> int:
+    """The bytes of this kind once a third of a second brings no more of them."""
+    before = -1
+    while before != (now := await page.evaluate(RECEIVED, kind)):
+        before = now
+        await page.wait_for_timeout(300)
+    return before
 
 
 async def test_a_new_attempt_begins_a_new_connection(fake: FakeRoom, open_page: OpenPage) -> None:

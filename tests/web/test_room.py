@@ -10,9 +10,9 @@ from playwright.async_api import Page
 
 from tests.web.conftest import OpenPage
 from tests.web.fake_room import FakeRoom
-from tests.web.states import DOCTOR, PATIENT, asked, at, bare, recording, room
+from tests.web.states import DOCTOR, PATIENT, asked, at, bare, recording, room, settled
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 FAILS = """
   const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -169,13 +169,16 @@ async def test_an_event_is_sent_again_with_its_id_after_a_lost_connection(fake: 
 
 async def test_a_visit_that_has_not_opened_counts_down_and_opens_by_itself(fake: FakeRoom, open_page: OpenPage) -> None:
     fake.snapshots["patient"] = bare(PATIENT)
-    fake.configs["patient"] = {"opens_at": at(7)}
+    fake.configs["patient"] = {"opens_at": at(3600)}
     page = await open_page("/room/patient")
+    await page.clock.install()
+    await page.reload()
     await page.click("#open-devices")
     await page.click("#enter")
     assert await page.is_visible("#countdown")
     assert fake.events == []
-    await page.wait_for_selector("#door[data-state=waiting]", timeout=15_000)
+    await page.clock.fast_forward("01:00:01")
+    await page.wait_for_selector("#door[data-state=waiting]")
 
 
 async def test_a_closed_link_says_so_and_stays_shut(fake: FakeRoom, open_page: OpenPage) -> None:
@@ -204,7 +207,7 @@ async def test_yes_and_no_look_alike_and_nothing_is_preselected(fake: FakeRoom, 
       document.getElementById(id).getBoundingClientRect();
       return [s.color, s.backgroundColor, s.borderColor, s.fontWeight, s.fontSize, Math.round(b.width), b.height] }"""
     await page.mouse.move(0, 0)
-    await page.wait_for_timeout(300)
+    await settled(page)
     assert await page.evaluate(look, "answer-yes") == await page.evaluate(look, "answer-no")
     assert await page.evaluate("document.activeElement.id") == "recording-question-title"
     assert await page.locator("#recording-question :checked").count() == 0

@@ -6,7 +6,7 @@ BEDSIDE_SHOTS names a folder in which a picture of each is kept, to be looked at
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,19 @@ from playwright.async_api import Page
 
 from tests.web.conftest import OpenPage
 from tests.web.fake_room import FakeRoom
-from tests.web.states import DOCTOR, GUEST, LONG_NAME, PATIENT, asked, at, bare, person, room, waiting
+from tests.web.states import DOCTOR, GUEST, LONG_NAME, PATIENT, asked, at, bare, person, room, settled, waiting
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 SIZES = [(360, 740), (1440, 800), (720, 450)]
 """A phone, a desk, and a desk at 200 % zoom."""
 AXE = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
   .map((one) => one.id + ': ' + one.nodes.slice(0, 3).map((node) => node.target.join(' ')).join(' | '))"""
 SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SHOWS = "(revision) => !window.__bedside?.snapshot || window.__bedside.snapshot.revision >= revision"
 DENIED = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }"
 
-Look = Callable[[Page, str], Awaitable[None]]
+Look = Callable[..., Awaitable[None]]
 OFF = {"camera": "off"}
 
 
@@ -87,32 +88,31 @@ def doctor_states() -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.fixture(params=SIZES, ids=lambda size: str(size[0]))
-def sized(open_page: OpenPage, axe_script: str, request: pytest.FixtureRequest) -> OpenPage:
-    """Opens pages at one of the sizes, with axe beside the page's own script."""
-    width, height = request.param
+@pytest.fixture
+def opened(open_page: OpenPage, axe_script: str) -> OpenPage:
+    """Opens pages with axe beside the page's own script."""
 
     async def open_one(path: str, script: str = "") -> Page:
-        return await open_page(path, width, height, script=f"{axe_script};{script}")
+        return await open_page(path, *SIZES[0], script=f"{axe_script};{script}")
 
     return open_one
 
 
 @pytest.fixture
-def look() -> Look:
-    """Looks at a page as it is: axe, width, and a picture where wanted."""
+def look(fake: FakeRoom) -> Look:
+    """Looks at a page as it is, at each size: axe, width, and a picture where wanted. Leaves it at the first size."""
     folder = os.environ.get("BEDSIDE_SHOTS")
 
-    async def look_at(page: Page, name: str) -> None:
-        await page.wait_for_timeout(150)
-        if folder:
-            size = page.viewport_size
-            assert size
-            Path(folder).mkdir(exist_ok=True)
-            await page.screenshot(path=str(Path(folder) / f"{name}-{size['width']}.png"))
-        found = await page.evaluate(AXE)
-        assert found == [], name
-        assert await page.evaluate(SIDEWAYS) <= 0, f"{name} scrolls sideways"
+    async def look_at(page: Page, name: str, sizes: Sequence[tuple[int, int]] = SIZES) -> None:
+        await page.wait_for_function(SHOWS, arg=fake.told)
+        for width, height in reversed(sizes):
+            await page.set_viewport_size({"width": width, "height": height})
+            await settled(page)
+            if folder:
+                Path(folder).mkdir(exist_ok=True)
+                await page.screenshot(path=str(Path(folder) / f"{name}-{width}.png"))
+            assert await page.evaluate(AXE) == [], (name, width)
+            assert await page.evaluate(SIDEWAYS) <= 0, f"{name} scrolls sideways at {width}"
 
     return look_at
 
@@ -124,27 +124,29 @@ async def control(page: Page, selector: str) -> None:
     await page.click(selector)
 
 
-async def test_before_the_visit(fake: FakeRoom, sized: OpenPage, look: Look) -> None:
-    page = await sized("/room/patient")
+async def test_before_the_visit(fake: FakeRoom, opened: OpenPage, look: Look) -> None:
+    page = await opened("/room/patient")
     await look(page, "check")
     await page.click("#open-devices")
     await page.wait_for_selector("#enter")
     await look(page, "check-open")
+    await page.close()
     fake.configs["patient"] = {"opens_at": at(605)}
-    page = await sized("/room/patient")
+    page = await opened("/room/patient")
     await page.wait_for_selector("#countdown:not([hidden])")
     await look(page, "early")
+    await page.close()
     fake.configs.clear()
-    page = await sized("/room/patient", script=DENIED)
+    page = await opened("/room/patient", script=DENIED)
     await page.click("#open-devices")
     await page.wait_for_selector(".help[data-failure=denied]")
     await look(page, "denied")
 
 
-async def test_the_patients_page(fake: FakeRoom, sized: OpenPage, look: Look) -> None:
+async def test_the_patients_page(fake: FakeRoom, opened: OpenPage, look: Look) -> None:
     states = patient_states()
     fake.snapshots["patient"] = states["waiting"]
-    page = await sized("/room/patient?demo")
+    page = await opened("/room/patient?demo")
     await page.click("#open-devices")
     await page.click("#enter")
     await page.wait_for_selector("#door[data-state=waiting]")
@@ -171,18 +173,19 @@ async def test_the_patients_page(fake: FakeRoom, sized: OpenPage, look: Look) ->
     await look(page, "patient-link-closed")
 
 
-async def test_the_doctors_page(fake: FakeRoom, sized: OpenPage, look: Look) -> None:
+async def test_the_doctors_page(fake: FakeRoom, opened: OpenPage, look: Look) -> None:
     one = {"room_id": "other", "participant_id": "a", "name": None, "role": "patient", "waiting_since": at(-200)}
     fake.arrivals = {"waiting": [one | {"late": False, "seen": False}], "silent": True, "names_hidden": False}
     fake.answers["emergency"] = {
         "ok": True, "place": "14 Harbour Street, flat 3, Whitby", "phone": "the usual one",
-        "phone_on_file": "+44 7700 900123", "number": "999", "country": "GB", "country_from": "phone", "pressed_at": at(),
+        "phone_on_file": "+44 7700 900123", "number": "999", "country": "GB", "country_from": "phone",
+        "pressed_at": at(),
     }  # fmt: skip
     fake.answers["carry_on_by_phone"] = {"ok": True, "phone": "+44 7700 900123", "phone_on_file": None}
     fake.answers["chat_history"] = {"ok": True, "lines": chat_lines()}
     states = doctor_states()
     fake.snapshots["doctor"] = states["alone"]
-    page = await sized("/room/doctor")
+    page = await opened("/room/doctor")
     await page.wait_for_selector("#arrivals-count:not([hidden])")
     for name, snapshot in states.items():
         await fake.push("doctor", snapshot)
@@ -212,12 +215,12 @@ async def test_the_doctors_page(fake: FakeRoom, sized: OpenPage, look: Look) -> 
 
 async def test_right_to_left(fake: FakeRoom, open_page: OpenPage, look: Look, axe_script: str) -> None:
     fake.snapshots["doctor"] = doctor_states()["three"]
-    page = await open_page("/room/doctor?dir=rtl&lang=ar", 360, 740, script=axe_script)
+    page = await open_page("/room/doctor?dir=rtl&lang=ar", *SIZES[0], script=axe_script)
     await page.wait_for_selector(".tile")
-    await look(page, "doctor-rtl")
+    await look(page, "doctor-rtl", SIZES[:1])
 
 
-async def test_an_ordinary_page_with_arrivals(fake: FakeRoom, sized: OpenPage, look: Look) -> None:
+async def test_an_ordinary_page_with_arrivals(fake: FakeRoom, opened: OpenPage, look: Look) -> None:
     one = {"room_id": "r1", "participant_id": "a", "name": PATIENT["name"], "role": "patient"}
     two = {"room_id": "r2", "participant_id": "b", "name": None, "role": "patient"}
     fake.arrivals = {
@@ -227,7 +230,7 @@ async def test_an_ordinary_page_with_arrivals(fake: FakeRoom, sized: OpenPage, l
         ],
         "silent": False, "names_hidden": False,
     }  # fmt: skip
-    page = await sized("/list")
+    page = await opened("/list")
     await page.wait_for_selector("#arrivals[data-state=ringing]")
     assert (await page.title()).startswith("(2) ")
     await look(page, "list")

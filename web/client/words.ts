@@ -60,7 +60,7 @@ function isolated(words: string | number): HTMLElement {
 
 const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
   // Staff read the clinic's time wherever they are, as on its lists; a patient reads the time where they are.
-  timeZone: document.documentElement.dataset.zone,
+  timeZone: document.documentElement.dataset.zone || undefined,
   hour: "2-digit",
   minute: "2-digit",
   hourCycle: "h23",

@@ -144,9 +144,11 @@ async def test_the_board_changes_by_itself_and_leaves_the_focus_alone(desk: Desk
     cast = desk.site.cast
     async with chromium() as browser:
         page = await page_of(browser, desk, await desk.site.signed_in(cast.scheduler))
+        await page.clock.install()
         await page.goto(url(desk, f"{desk.root}/board"))
         await page.get_by_role("link", name="Anna Müller").focus()
         await desk.book(cast.other_patient, cast.colleague, TEN + timedelta(hours=1))
+        await page.clock.run_for(10_000)
         await page.get_by_role("link", name="Boris Ivanov").wait_for()
         focused = await page.evaluate("document.activeElement.innerText")
         assert focused == "Anna Müller"
