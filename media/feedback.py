@@ -15,6 +15,8 @@ NACK_FIRST_AFTER_NS = 10 * MS
 RTT_DEFAULT_NS = 100 * MS
 JUMP = 3000
 RESTART_AFTER = 8
+# Ticks; a step of a transit time that is no jitter.
+JITTER_STRAY = 1 << 30
 KEY_FRAME_INTERVAL_NS = 300 * MS
 KEY_FRAME_REPEAT_NS = 1000 * MS
 ARRIVALS_MAX = 500
@@ -79,13 +81,14 @@ class Reception:
         "_jitter",
         "_received_before",
         "_suspect",
-        "_suspects",
+        "_ticks_per_ns",
         "_transit",
         "clock_rate",
         "highest",
         "received",
         "report_lsr",
         "report_ns",
+        "suspects",
     )
 
     def __init__(self, clock_rate: int) -> None:
@@ -96,9 +99,10 @@ class Reception:
         self.report_ns = 0
         self._first = 0
         self._suspect = -1
-        self._suspects = 0
-        self._transit = 0
-        self._jitter = 0
+        self.suspects = 0
+        self._ticks_per_ns = clock_rate / 1e9
+        self._transit = -1e18
+        self._jitter = 0.0
         self._expected_before = 0
         self._received_before = 0
 
@@ -116,29 +120,30 @@ class Reception:
         if number > highest:
             if number - highest < JUMP:
                 self.highest = number
-                self._suspects = 0
+                self.suspects = 0
                 return number
         elif highest - number < 512:
-            self._suspects = 0
+            self.suspects = 0
             return number
-        self._suspects = self._suspects + 1 if sequence == (self._suspect + 1) & 0xFFFF else 1
+        self.suspects = self.suspects + 1 if sequence == (self._suspect + 1) & 0xFFFF else 1
         self._suspect = sequence
-        if self._suspects < RESTART_AFTER:
+        if self.suspects < RESTART_AFTER:
             return -1
-        self._suspects = 0
+        self.suspects = 0
         number = ((highest >> 16) + 2 << 16) | sequence
         self._first += number - highest - 1
         self.highest = number
         return number
 
     def arrived(self, timestamp: int, now_ns: int) -> None:
-        """A packet with a sound number and a new one; keeps the jitter."""
+        """A packet with a sound number and a new one; keeps the jitter, in floats since their arithmetic is cheaper."""
         self.received += 1
-        transit = now_ns * self.clock_rate // 1_000_000_000 - timestamp
-        if self._transit:
-            delta = abs((transit - self._transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000)
-            self._jitter += delta - (self._jitter + 8 >> 4)
+        transit = now_ns * self._ticks_per_ns - timestamp
+        delta = abs(transit - self._transit)
         self._transit = transit
+        if delta > JITTER_STRAY:  # the first packet, or the source's clock wrapped
+            return
+        self._jitter += (delta - self._jitter) * 0.0625
 
     def reported(self, ntp: int, now_ns: int) -> None:
         """The source sent a sender report."""
@@ -159,37 +164,34 @@ class Reception:
             "fraction": min(255, max(0, missing * 256 // new)) if new > 0 else 0,
             "lost": expected - self.received,
             "highest": self.highest - 0x10000,
-            "jitter": self._jitter >> 4,
+            "jitter": int(self._jitter),
             "lsr": self.report_lsr,
             "dlsr": (now_ns - self.report_ns) * 65536 // 1_000_000_000 & 0xFFFFFFFF if self.report_ns else 0,
         }
 
 
 class Arrivals:
-    """Transport-wide numbers and when they came, until they are reported."""
+    """Transport-wide numbers and when they came, until they are reported. `add` is on the packet path."""
 
-    __slots__ = ("_highest", "_next", "_waiting", "count")
+    __slots__ = ("_highest", "_next", "_numbers", "_times", "count")
 
     def __init__(self) -> None:
-        self._waiting: dict[int, int] = {}
+        self._numbers: list[int] = []
+        self._times: list[int] = []
         self._highest = -1
         self._next = -1
         self.count = 0
 
     def add(self, sequence: int, now_ns: int) -> None:
-        if self._highest < 0:
-            self._highest = self._next = sequence + 0x10000
-        number = self._highest + ((sequence - self._highest + 0x8000) & 0xFFFF) - 0x8000
-        self._highest = max(self._highest, number)
-        if len(self._waiting) < ARRIVALS_MAX:
-            self._waiting[number] = now_ns // 1000
+        if len(self._numbers) < ARRIVALS_MAX:
+            self._numbers.append(sequence)
+            self._times.append(now_ns)
 
     def take(self) -> list[tuple[int, int]]:
         """(number, arrival in µs) ascending, from where the last report ended or from a late one before it."""
-        waiting, self._waiting = self._waiting, {}
-        if not waiting:
+        if not self._numbers:
             return []
-        ordered = sorted(waiting.items())
+        ordered = self._unwrapped()
         first = min(self._next, ordered[0][0])
         if ordered[-1][0] - first >= ARRIVALS_MAX:
             first = ordered[-1][0] - ARRIVALS_MAX + 1
@@ -197,6 +199,20 @@ class Arrivals:
         self._next = ordered[-1][0] + 1
         self.count += 1
         return ordered
+
+    def _unwrapped(self) -> list[tuple[int, int]]:
+        numbers, times = self._numbers, self._times
+        self._numbers, self._times = [], []
+        highest = self._highest
+        if highest < 0:
+            highest = self._next = numbers[0] + 0x10000
+        found: dict[int, int] = {}
+        for sequence, at_ns in zip(numbers, times, strict=True):
+            number = highest + ((sequence - highest + 0x8000) & 0xFFFF) - 0x8000
+            highest = max(highest, number)
+            found[number] = at_ns // 1000
+        self._highest = highest
+        return sorted(found.items())
 
 
 class KeyFrames:

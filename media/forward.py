@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from media.feedback import JUMP, SentReports
 from media.rtcp import sender_report
-from media.rtp import unwrap, vp8_numbers, vp8_renumber, write_audio, write_video
+from media.rtp import ONE_BYTE, STAMP, VIDEO_HEADER, unwrap, vp8_numbers, vp8_renumber, write_audio, write_video
 from media.track import Layer, Track
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Forward:
     def __init__(self, connection: Connection, track: Track, cname: bytes, sent_reports: SentReports) -> None:
         self.connection = connection
         self.track = track
+        self._is_video = track.is_video
         self.cname = cname
         self.usable_bps: int | None = None
         self._sent_reports = sent_reports
@@ -99,12 +100,12 @@ class Forward:
             self._begin(layer)
         number = layer.number
         ahead = number - self._highest_in
-        if ahead > 0:
-            if ahead > JUMP:
-                self._jumped(layer)
-                return
+        if ahead == 1 or 0 < ahead <= JUMP:
             out = number + self._offset
             self._highest_in = number
+        elif ahead > 0:
+            self._jumped(layer)
+            return
         else:
             out = self._late(number)
             if out < 0:
@@ -129,20 +130,20 @@ class Forward:
         if self.repair_type is None or self.repair_ssrc is None:
             return self._repeat(out, slot)
         number = self._source_number(out)
-        held = self.layer.ring.find(number) if number >= self._from_number else -1
-        if held < 0:
+        held = self.layer.ring.find(number) if number >= self._from_number else None
+        if held is None:
             return 0
-        ring = self.layer.ring
+        _, _, timestamp, marker, payload = held
         self._repairs[slot] += 1
         self._repair_number += 1
         header = write_video(
-            self.repair_type | ring.markers[held],
+            self.repair_type | marker,
             self._repair_number,
-            ring.timestamps[held] + self._timestamp_offset,
+            timestamp + self._timestamp_offset,
             self.repair_ssrc,
             stamp,
         )
-        packet = header + struct.pack("!H", out & 0xFFFF) + self._renumbered(ring.payloads[held] or b"")
+        packet = header + struct.pack("!H", out & 0xFFFF) + self._renumbered(payload)
         return len(packet) if self.connection.send_rtp(packet) is not None else 0
 
     def pass_report(self, layer: Layer, now_ns: int) -> None:
@@ -185,29 +186,33 @@ class Forward:
         self.is_waiting = False
 
     def _send(self, layer: Layer, out: int) -> None:
-        payload, timestamp = layer.payload, layer.timestamp + self._timestamp_offset
-        kind = self.payload_type | layer.marker
-        if self.track.is_video:
-            path = self.connection.path
+        payload, timestamp = layer.payload, layer.timestamp + self._timestamp_offset & 0xFFFFFFFF
+        kind, number = self.payload_type | layer.marker, out & 0xFFFF
+        connection = self.connection
+        if self._is_video:
+            path = connection.path
             if path is not None and path.is_congested:
                 self.await_key_frame()
                 return
             self._last_payload = payload
-            header = write_video(kind, out, timestamp, self.ssrc, layer.stamp)
-            datagram = self.connection.send_rtp(header + self._renumbered(payload))
+            packet = VIDEO_HEADER.pack(0x90, kind, number, timestamp, self.ssrc, ONE_BYTE, 1, STAMP | layer.stamp)
+            if self._picture_offset or self._base_offset:
+                payload = vp8_renumber(payload, self._picture_offset, self._base_offset)
+            datagram = connection.send_rtp(packet + payload)
         else:
-            header = write_audio(kind, out, timestamp, self.ssrc, layer.stamp, level=layer.level)
-            datagram = self.connection.send_rtp(header + payload)
+            header = write_audio(kind, number, timestamp, self.ssrc, layer.stamp, level=layer.level)
+            datagram = connection.send_rtp(header + payload)
         if datagram is None:
             return
         self.packets += 1
         self.octets += len(payload)
-        self._repairs[out & _MASK] = 0
         if out > self.highest_out:
             self.highest_out = out
             self._last_timestamp, self._last_ns = timestamp, layer.now_ns
-        if self.track.is_video and self.repair_type is None:
-            self._keep(out, datagram)
+        if self._is_video:
+            self._repairs[out & _MASK] = 0
+            if self.repair_type is None:
+                self._keep(out, datagram)
         if self.packets == 1:
             self.pass_report(layer, layer.now_ns)
 

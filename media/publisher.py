@@ -14,8 +14,8 @@ from media.api import Leg, Source, UpAnswer, UpOffer
 from media.connection import Connection, Shared
 from media.counts import Counts
 from media.feedback import MS, RTT_DEFAULT_NS, Arrivals, Cap
-from media.negotiate import AUDIO_LEVEL, TRANSPORT_CC, UpPlan, plan_up
-from media.rtp import HEADER, elements, layout
+from media.negotiate import UpPlan, plan_up
+from media.rtp import HEADER, NO_MARK, elements, layout, marks
 from media.sdp import read
 from media.sdpwrite import write_answer
 from media.streams import Streams
@@ -113,38 +113,33 @@ class Publisher:
             return
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(packet)
         from_, to, start, end = span
-        level, names = SILENT_LEVEL, None
-        ids = self.streams.ids
-        arrivals_id, level_id = ids.get(TRANSPORT_CC), ids.get(AUDIO_LEVEL)
-        for name, at, stop in elements(packet, from_, to):
-            if name == arrivals_id and stop - at == 2:
-                self._arrivals.add(packet[at] << 8 | packet[at + 1], now_ns)
-            elif name == level_id:
-                level = packet[at]
-            else:
-                names = names or {}
-                names[name] = packet[at:stop]
-        layer = self.streams.by_ssrc.get(ssrc)
-        repaired = None if layer is not None else self.streams.by_repair.get(ssrc)
-        if layer is None and repaired is None:
-            layer, repaired = self.streams.learn(ssrc, second & 0x7F, names or {})
+        streams = self.streams
+        wide = level = NO_MARK
+        if to > from_:
+            wide, level = marks(packet, from_, to, streams.wide_id, streams.level_id)
+        if wide >= 0:
+            self._arrivals.add(wide, now_ns)
+        layer = streams.by_ssrc.get(ssrc)
         payload = packet[start:end]
-        if repaired is not None:
-            self.counts.rtx_in += 1
-            if len(payload) < 2:
-                return
-            sequence, payload, layer = payload[0] << 8 | payload[1], payload[2:], repaired
+        if layer is None:
+            repaired = streams.by_repair.get(ssrc)
+            if repaired is None:
+                names = {name: packet[at:stop] for name, at, stop in elements(packet, from_, to)}
+                layer, repaired = streams.learn(ssrc, second & 0x7F, names)
+            if repaired is not None:
+                self.counts.rtx_in += 1
+                if len(payload) < 2:
+                    return
+                sequence, payload, layer = payload[0] << 8 | payload[1], payload[2:], repaired
         if layer is None or not self.is_admitted or not layer.take(sequence, now_ns):
             return
         layer.reception.arrived(timestamp, now_ns)
-        layer.marker, layer.timestamp, layer.level, layer.payload = second & 0x80, timestamp, level, payload
-        first = not layer.has_begun
-        layer.deliver(self.counts)
-        if first and (layer.is_key or not layer.track.is_video):
-            layer.has_begun = True
-            self._on_begun(layer)
-        elif first and not layer.key_frames.is_wanted:
-            self.want_key_frame(layer)
+        layer.marker, layer.timestamp, layer.payload = second & 0x80, timestamp, payload
+        layer.level = level if level >= 0 else SILENT_LEVEL
+        if layer.has_begun:
+            layer.deliver(self.counts)
+        else:
+            self._begin(layer)
 
     def handle_rtcp(self, packet: bytes, now_ns: int) -> None:
         for kind, _, from_, to in rtcp.parts(packet):
@@ -178,13 +173,22 @@ class Publisher:
             elif layer.capture_needs_key_frame():
                 self.want_key_frame(layer)
         if now_ns - self._arrivals_ns >= ARRIVALS_EVERY_NS:
-            self._arrivals_ns = now_ns
+            self._arrivals_ns = max(self._arrivals_ns + ARRIVALS_EVERY_NS, now_ns - ARRIVALS_EVERY_NS // 2)
             self._report_arrivals()
         if now_ns - self._report_ns >= REPORT_EVERY_NS:
             self._report_ns = now_ns
             self._report(now_ns)
 
     # ---- inside
+
+    def _begin(self, layer: Layer) -> None:
+        """The packet at hand of a layer of which nothing whole has come so far."""
+        layer.deliver(self.counts)
+        if layer.is_key or not layer.track.is_video:
+            layer.has_begun = True
+            self._on_begun(layer)
+        elif not layer.key_frames.is_wanted:
+            self.want_key_frame(layer)
 
     def _take_report(self, packet: bytes, from_: int, to: int, now_ns: int) -> None:
         info = rtcp.sender_info(packet, from_, to)

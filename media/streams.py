@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from media.api import Source
 from media.connection import Connection
-from media.negotiate import MID, REPAIRED_RID, RID, UpPlan, UpSection
+from media.negotiate import AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC, UpPlan, UpSection
 from media.track import KeyFrameSource, Layer, Track
 
 
@@ -24,6 +24,8 @@ class Streams:
         self.by_repair: dict[int, Layer] = {}
         # Header extension URI → id, the same in every section of a bundle.
         self.ids: dict[str, int] = {}
+        # 0 is no id.
+        self.wide_id = self.level_id = 0
         self._participant_id = participant_id
         self._connection = connection
         self._asks = asks
@@ -35,6 +37,7 @@ class Streams:
         self._sections = plan.accepted
         for section in plan.accepted.values():
             self.ids.update(section.extensions)
+        self.wide_id, self.level_id = self.ids.get(TRANSPORT_CC, 0), self.ids.get(AUDIO_LEVEL, 0)
         sending = {section.source: section for section in plan.accepted.values() if section.sends and section.source}
         for source, track in list(self.tracks.items()):
             kept = sending.get(source)

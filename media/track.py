@@ -13,7 +13,7 @@ from media.api import Source
 from media.counts import Counts
 from media.feedback import KeyFrames, NackList, Reception
 from media.ring import PacketRing, RateMeter
-from media.rtp import HEADER, abs_send_time, is_h264_key_frame, is_vp8_key_frame
+from media.rtp import HEADER, is_h264_key_frame, is_vp8_key_frame
 from media.sdp import Codec
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from media.forward import Forward
 
 ACTIVE_WITHIN_NS = 1_000_000_000
+_STAMP_PER_NS = 262144 / 1e9
 
 
 def _never(_: bytes) -> bool:
@@ -95,6 +96,11 @@ class Layer:
         """Place a sequence number; False for a duplicate or a number that makes no sense."""
         reception = self.reception
         before = reception.highest
+        self.now_ns = now_ns
+        if before >= 0 and (before + 1) & 0xFFFF == sequence:  # as nearly always: the next one
+            self.number = reception.highest = before + 1
+            reception.suspects = 0
+            return True
         number = reception.place(sequence)
         if number < 0 or self.ring.has(number):
             return False
@@ -103,14 +109,14 @@ class Layer:
                 self.nacks.miss(range(max(before + 1, number - 256), number), now_ns)
             elif number < before:
                 self.nacks.found(number)
-        self.number, self.now_ns = number, now_ns
+        self.number = number
         return True
 
     def deliver(self, counts: Counts) -> None:
         """The packet at hand goes to capture and to every receiver."""
         track, payload, now_ns = self.track, self.payload, self.now_ns
         self.last_ns = now_ns
-        self.meter.add(len(payload))
+        self.meter.bytes += len(payload)
         if not payload:
             self.ring.put(self.number, 0, self.timestamp, payload, now_ns)
             for forward in track.forwards:
@@ -130,7 +136,8 @@ class Layer:
             )
             if self.capture.packet(self.capture_track, now_ns, self.number, header, payload):
                 counts.captured += 1
-        self.stamp = abs_send_time(now_ns / 1e9)
+        # 24 bits of 6.18 fixed point seconds.
+        self.stamp = int(now_ns * _STAMP_PER_NS) & 0xFFFFFF
         for forward in track.forwards:
             forward.relay(self)
 
