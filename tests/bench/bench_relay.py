@@ -49,19 +49,20 @@ class Options:
     loop_s: int = 4
     people: int = 2
     fan_out: bool = False
+    first: bool = False
 
 
 @contextmanager
-def place() -> Iterator[Place]:
+def place(first: bool) -> Iterator[Place]:
     """A namespace with an address of its own, since Janus offers no candidate on loopback; without root, loopback."""
     cores = sorted(os.sched_getaffinity(0))
     core = cores[-1] if len(cores) > 1 else None
     if not may_make_networks():
-        yield Place((), "127.0.0.1", core)
+        yield Place((), "127.0.0.1", core, first)
         return
     with network("bnch") as made:
         host = made.host("s")
-        yield Place(host.inside, host.address, core)
+        yield Place(host.inside, host.address, core, first)
 
 
 def run_once(peer: str, options: Options, where: Place, folder: Path, name: str) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def run_once(peer: str, options: Options, where: Place, folder: Path, name: str)
             recordings=str(own / "recordings"),
         )
         core = sorted(os.sched_getaffinity(0))[0] if where.core is not None else None
-        words = [*where.inside, *pinned(core), *command(load)]
+        words = [*where.inside, *pinned(core, where.first), *command(load)]
         done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=LOAD_WITHIN_S)
     if done.returncode != 0:
         raise Void(f"{peer}: the load failed\n{done.stderr[-3000:]}")
@@ -104,7 +105,7 @@ def compare(options: Options) -> dict[str, dict[str, Any]]:
     """Each peer's figures, the median of its rounds by CPU; peers that aren't installed are left out."""
     peers = ["bedside", *options.peers]
     found: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers if available(peer)}
-    with place() as where, tempfile.TemporaryDirectory(prefix="bedside-relay-") as name:
+    with place(options.first) as where, tempfile.TemporaryDirectory(prefix="bedside-relay-") as name:
         for turn in range(options.rounds):
             for peer, runs in found.items():
                 runs.append(run_once(peer, options, where, Path(name), str(turn)))
@@ -233,6 +234,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--people", type=int, default=2)
     parser.add_argument("--fan-out", action="store_true", help="one publishes, all the others receive")
+    parser.add_argument("--first", action="store_true", help="ahead of all else on a busy machine; needs root")
     given = parser.parse_args()
     peers = tuple(name for name in given.peers.split(",") if name and name != "none")
     options = Options(
@@ -244,6 +246,7 @@ def main() -> int:
         rounds=given.rounds,
         people=given.people,
         fan_out=given.fan_out,
+        first=given.first,
     )
     if "janus" in peers and not available("janus"):
         print(INSTALL_JANUS, flush=True)
