@@ -72,7 +72,7 @@ mkdirSync(dist, { recursive: true });
 const before = existsSync(named) ? Object.values(JSON.parse(readFileSync(named, "utf8"))) : [];
 for (const name of readdirSync(join(here, "assets"))) publish(name, readFileSync(join(here, "assets", name)));
 for (const name of readdirSync(join(here, "styles"))) if (/^[a-z].*\.scss$/.test(name)) style(basename(name, ".scss"));
-for (const entry of ["pages", "clinic", "room"]) await script(entry);
+for (const entry of ["pages", "clinic", "room", "summary"]) await script(entry);
 words();
 writeFileSync(`${named}.new`, `${JSON.stringify(manifest, null, 1)}\n`);
 renameSync(`${named}.new`, named);

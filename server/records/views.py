@@ -150,9 +150,11 @@ async def sign(request: web.Request) -> web.Response:
     """Signs the revision on the screen; a newer one on the server is shown beside it, and nothing is signed."""
     writing, encounter_id = await _own_writing(request), _encounter_id(request)
     form = await parse_form(request, SignForm)
+    # A field that was emptied is not a field that isn't there: what stood in it before must not be signed.
+    on_screen = (form.text or "") if "text" in await request.post() else None
     try:
         async with context.database(request).writing() as session:
-            await service.sign(session, writing, encounter_id, form.revision, form.text)
+            await service.sign(session, writing, encounter_id, form.revision, on_screen)
     except DraftConflictError as conflict:
         async with context.database(request).reading() as session:
             visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id)
@@ -160,7 +162,7 @@ async def sign(request: web.Request) -> web.Response:
             "base": _base(writing, visit),
             "held": conflict.held,
             "revision": conflict.revision,
-            "yours": form.text,
+            "yours": on_screen,
         }
         return render(request, "records/not_signed.html", values, status=409)
     return see_other(f"/c/{writing.clinic.slug}/visits/{encounter_id}/summary")
@@ -209,7 +211,9 @@ async def _visit_page(
         visit = await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
         values = await visit_page.load_values(session, writing, visit, vault)
         await _enter_opened(session, writing, visit, values)
-    values |= {"base": _base(writing, visit), "errors": errors or {}, "typed": typed or {}}
+    base, place = _base(writing, visit), visit.place_of(writing.actor.person_id)
+    values |= {"base": base, "place": place.id if place else "", "note_config": _note_config(base, values["note"])}
+    values |= {"errors": errors or {}, "typed": typed or {}}
     return render(request, "records/visit.html", values, status=422 if errors else 200)
 
 

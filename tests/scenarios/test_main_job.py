@@ -434,7 +434,7 @@ def test_7c_the_end_can_be_undone_then_stands_and_the_note_is_signed(story: Stor
 
     clinic.open_summary(doctor, story.appointment)
     story.keep("7-summary", doctor)
-    doctor.press("#sign-note")
+    doctor.press("#note-sign")
     room.wait_shown(doctor, '#note h3:has-text("Signed note")')
     assert story.note in room.text(doctor, "#note")
 

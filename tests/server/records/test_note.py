@@ -183,6 +183,27 @@ async def test_the_pages_own_field_is_signed_as_it_stands(house: House) -> None:
     assert await versions(house) == [("signed", "Cough, and rest")]
 
 
+@pytest.mark.parametrize("text", ["", "  \r\n "])
+async def test_a_field_that_was_emptied_signs_nothing_of_what_stood_in_it(house: House, text: str) -> None:
+    browser = await house.browser_of("doctor")
+    await save(browser, house, "Cough")
+    answer = await browser.post(house.visit_url("/note/sign"), {"revision": "1", "text": text})
+    assert answer.status == 400
+    assert "Nothing was signed" in await answer.text()
+    note = await stored(house.cast.database)
+    assert note is not None
+    assert (note.signed_at, note.draft) == (None, "Cough")
+
+
+async def test_the_visits_page_writes_the_note_as_the_room_does(house: House) -> None:
+    browser = await house.browser_of("doctor")
+    await save(browser, house, "Cough </textarea><script>alert(1)</script>")
+    page = await (await browser.get(house.visit_url("/summary"))).text()
+    assert "/note/draft" in page
+    assert "summary." in page
+    assert "<script>alert" not in page
+
+
 async def test_two_people_signing_at_once_sign_once(house: House) -> None:
     browser = await house.browser_of("doctor")
     await save(browser, house, "Cough")
