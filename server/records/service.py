@@ -122,7 +122,7 @@ async def save_draft(session: AsyncSession, writing: Writing, encounter_id: str,
 async def sign(
     session: AsyncSession, writing: Writing, encounter_id: str, revision: int, text: str | None = None
 ) -> Note:
-    """Signs what is on the screen: `text`, written on that revision, else the revision; the patient may read it from now on.
+    """Signs what is on the screen: `text`, written on that revision, else the revision; released at once.
 
     Raises not_found, malformed (nothing to sign), note_signed, DraftConflictError (stale_revision): then nothing is
     signed and nothing is changed.
