@@ -9,25 +9,30 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, context, jobs
+from server.accounts.service import get_clinic
 from server.audit import AuditAction
-from server.encounters import films, visits
+from server.encounters import films, filmwords, keeping, rules, visits
 from server.encounters.events import FilmGranted
 from server.encounters.filmstore import FilmDamagedError, SealedFilm, open_recordings, read_film
+from server.encounters.forms import AgainForm
 from server.encounters.models import Encounter
 from server.encounters.ranges import Span, Unsatisfiable, parse_range
-from server.encounters.recording_models import Film, Recording
+from server.encounters.recording_models import Film, Recording, RecordingPurpose
 from server.encounters.visits import Visit
 from server.error_pages import wants_json
 from server.errors import DomainError, not_found
+from server.forms import parse_form
 from server.pages import render
 from server.permissions import holds_visit, is_somebody, may_watch_film
 from server.routing import Route, see_other
+from server.scheduling.wording import when
 from signaling.words import Code
 
 SEALED_HEADERS = {"Cache-Control": "private, no-store", "Accept-Ranges": "bytes", "Content-Disposition": "inline"}
@@ -98,7 +103,8 @@ async def show_state(request: web.Request) -> web.Response:
     """How far the film is: a piece of the visit's page that asks again while it is being made."""
     async with context.database(request).reading() as session:
         film, visit = await _get_film(request, session)
-        shown = await film_values(session, film, context.clinic(request).slug, may_grant=_holds(request, visit))
+        slug, now = context.clinic(request).slug, context.now(request)
+        shown = await film_values(session, film, slug, may_grant=_holds(request, visit), now=now)
     if wants_json(request):
         return web.json_response(shown, headers={"Cache-Control": "no-store"})
     return render(request, "encounters/film_state.html", {"film": shown})
@@ -133,17 +139,56 @@ async def try_again(request: web.Request) -> web.Response:
     return see_other(f"/c/{context.clinic(request).slug}/visits/{film.encounter_id}/summary")
 
 
-async def film_values(session: AsyncSession, film: Film, slug: str, *, may_grant: bool) -> dict[str, Any]:
+async def cancel(request: web.Request) -> web.Response:
+    """Stops the making; what was recorded stays, and it may be asked for again."""
+    now = context.now(request)
+    async with context.database(request).writing() as session:
+        film, visit = await _get_film(request, session)
+        if not _holds(request, visit):
+            raise not_found()
+        if film.state in ("queued", "composing"):
+            await jobs.cancel(session, films.JOB, film.recording_id, now)
+            film.state, film.code = "failed", films.CANCELLED
+    return see_other(f"/c/{context.clinic(request).slug}/visits/{film.encounter_id}/summary")
+
+
+async def make_again(request: web.Request) -> web.Response:
+    """The same film with or without names and the time of day in the picture."""
+    form = await parse_form(request, AgainForm)
+    async with context.database(request).writing() as session:
+        film, visit = await _get_film(request, session)
+        if not _holds(request, visit):
+            raise not_found()
+        recording = await keeping.get_recording(session, film.clinic_id, film.recording_id)
+        if film.state != "ready" or recording.logs_deleted_at is not None:
+            raise DomainError(Code.WRONG_PHASE)
+        film.with_names, film.with_clock = form.names == "yes", form.clock == "yes"
+        film.state, film.composed_from, film.progress = "queued", "[]", 0.0
+        await films.expect(session, recording, context.now(request))
+    return see_other(f"/c/{context.clinic(request).slug}/visits/{film.encounter_id}/summary")
+
+
+async def film_values(
+    session: AsyncSession, film: Film, slug: str, *, may_grant: bool, now: datetime
+) -> dict[str, Any]:
     """A film as its piece of a page shows it."""
     job = await jobs.load_job(session, films.JOB, film.recording_id)
     is_running = film.state in ("queued", "composing") and job is not None
     report = json.loads(film.report) if film.report else {}
     base = f"/c/{slug}/films/{film.id}"
+    progress = job.progress if is_running and job is not None else film.progress
     return {
         "id": film.id,
         "state": film.state,
-        "progress": job.progress if is_running and job is not None else film.progress,
+        "progress": progress,
+        "seconds_left": rules.seconds_left(film.composing_since, progress, now) if is_running else None,
         "code": film.code,
+        "is_deleted": film.code == films.DELETED,
+        "failure": filmwords.failure(film.code) if film.state == "failed" else None,
+        "check": _check(report) if report and not report.get("empty") else None,
+        "kept": await _kept(session, film),
+        "with_names": film.with_names,
+        "with_clock": film.with_clock,
         "is_retried": film.state == "failed" and job is not None and job.finished_at is None,
         "duration_s": film.duration_s,
         "passed": report.get("passed"),
@@ -154,6 +199,47 @@ async def film_values(session: AsyncSession, film: Film, slug: str, *, may_grant
         "play_url": f"{base}/play",
         "grant_url": f"{base}/grant",
         "retry_url": f"{base}/retry",
+        "cancel_url": f"{base}/cancel",
+        "again_url": f"{base}/again",
+    }
+
+
+def _check(report: dict[str, Any]) -> dict[str, Any]:
+    """The figures of the self-check as a person reads them."""
+    return {
+        "passed": report["passed"],
+        "problems": [filmwords.PROBLEMS.get(code, code) for code in report["problems"]],
+        "duration_s": report["duration_s"],
+        "off_ms": round(abs(report["duration_s"] - report["wall_clock_s"]) * 1000),
+        "within_ms": round(report["placement_within_s"] * 1000),
+        "between_ms": round(report["placement_between_s"] * 1000),
+        **{
+            kind: {
+                "count": len(report[kind]),
+                "seconds": round(sum(one["end_s"] - one["start_s"] for one in report[kind])),
+            }
+            for kind in ("gaps", "silent", "black")
+        },
+        "removed": len(report["removed"]),
+        "incomplete": report["incomplete"],
+        "sha256": report["sha256"],
+    }
+
+
+async def _kept(session: AsyncSession, film: Film) -> dict[str, Any]:
+    """For what it was made, until when it is kept, and what stands in the way of its date."""
+    recording = await keeping.get_recording(session, film.clinic_id, film.recording_id)
+    purpose = await session.get(RecordingPurpose, (film.clinic_id, recording.purpose))
+    encounter = await session.get(Encounter, (film.clinic_id, film.encounter_id))
+    clinic = await get_clinic(session, film.clinic_id)
+    zone = encounter.zone if encounter is not None else clinic.zone
+    return {
+        "purpose": purpose.words if purpose is not None else recording.purpose,
+        "until": when(recording.delete_at, zone, clinic.language),
+        "held": await keeping.load_hold(session, recording) is not None,
+        "asked": any(one.state == "asked" for one in await keeping.load_wishes(session, recording)),
+        "has_log": recording.logs_deleted_at is None and bool(await films.load_logs(session, recording)),
+        "deleted": when(recording.deleted_at, zone, clinic.language) if recording.deleted_at else None,
     }
 
 
@@ -192,4 +278,6 @@ ROUTES = [
     Route("GET", "/c/{clinic}/films/{film_id}/state", show_state, is_somebody, "film_state"),
     Route("POST", "/c/{clinic}/films/{film_id}/grant", grant, is_somebody, "film_grant"),
     Route("POST", "/c/{clinic}/films/{film_id}/retry", try_again, is_somebody, "film_retry"),
+    Route("POST", "/c/{clinic}/films/{film_id}/cancel", cancel, is_somebody, "film_cancel"),
+    Route("POST", "/c/{clinic}/films/{film_id}/again", make_again, is_somebody, "film_again"),
 ]

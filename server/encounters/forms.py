@@ -28,3 +28,21 @@ class GuestForm(BaseModel):
     name: Annotated[Name, Field(max_length=1000, title=N_("their name"))]
     role: Literal["guest", "interpreter"]
     relation: Annotated[str | None, Field(max_length=200, title=N_("the relation"))] = None
+
+
+class AgainForm(BaseModel):
+    """What a film made again shows beside the pictures."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    names: Literal["yes"] | None = None
+    clock: Literal["yes"] | None = None
+
+
+class ReasonForm(BaseModel):
+    """An answer to a wish about a recording, or a hold: nothing without its reason."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answer: Literal["grant", "refuse", "hold", "lift"]
+    reason: Annotated[str, Field(max_length=500, title=N_("the reason"))] = ""

@@ -245,7 +245,7 @@ async def _mark_composing(job: JobContext, film_id: str) -> None:
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
         if film.state != "ready":
-            film.state, film.progress = "composing", 0.0
+            film.state, film.progress, film.composing_since = "composing", 0.0, job.now()
 
 
 async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **values: Any) -> None:

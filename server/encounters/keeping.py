@@ -43,11 +43,7 @@ async def choose(
     if before is None or before.answer != "withdrawn":
         raise DomainError(Code.WRONG_PHASE)
     earlier = await _newest_wish(session, recording, person.id)
-    if (
-        earlier is not None
-        and earlier.choice in (choice, "delete_all")
-        and earlier.state != "refused"
-    ):
+    if earlier is not None and earlier.choice in (choice, "delete_all") and earlier.state != "refused":
         return "asked" if earlier.state == "asked" else "done"
     reason = None if choice == "keep" else await why_asked(session, recording)
     wish = RecordingWish(
@@ -71,7 +67,7 @@ async def choose(
 async def answer_wish(
     session: AsyncSession, clinic_id: str, wish_id: str, *, by: str, grants: bool, reason: str, now: datetime
 ) -> None:
-    """A named person's answer, with its reason. Raises not_found, malformed (no reason), wrong_phase (held, answered)."""
+    """A named person's answer, with its reason. Raises not_found, malformed, wrong_phase (held, answered)."""
     wish = await session.get(RecordingWish, (clinic_id, wish_id))
     if wish is None:
         raise not_found()

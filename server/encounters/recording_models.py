@@ -180,6 +180,7 @@ class Film(Base):
     composed_from: Mapped[str] = mapped_column(Text, default="[]")
     with_names: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
     with_clock: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    composing_since: Mapped[datetime | None]
     made_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

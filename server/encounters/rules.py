@@ -177,6 +177,13 @@ def is_log_done(*, passed: bool, made_at: datetime | None, is_signed: bool, now:
     return is_signed if passed else now >= made_at + KEPT_FOR_THE_CHECK
 
 
+def seconds_left(since: datetime | None, progress: float, now: datetime) -> int | None:
+    """How long work goes on that began `since` and is so far; None while that can't be told."""
+    if since is None or not 0.02 <= progress <= 1:
+        return None
+    return max(0, round((now - since).total_seconds() * (1 - progress) / progress))
+
+
 def days_in_words(days: int) -> tuple[int, Literal["days", "months", "years"]]:
     """A number and its unit, for the sentence that says how long a recording is kept."""
     if days % 365 == 0:

@@ -45,7 +45,7 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
         "presses": [times(press.pressed_at) for press in await _presses(session, visit)],
         "answers": [{**answer, "at": times(answer["at"])} for answer in await _answers(session, visit)],
         "films": [
-            await filmviews.film_values(session, film, slug, may_grant=True)
+            await filmviews.film_values(session, film, slug, may_grant=True, now=writing.now)
             for film in await films.load_films(session, encounter)
         ],
         "chat": [

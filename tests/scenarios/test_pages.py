@@ -188,6 +188,7 @@ PAGES: dict[str, Row] = {
     "appointment": Row("scheduler", lambda world: world.appointment()),
     "appointment.show_move": Row("scheduler", lambda world: f"{world.appointment()}/move"),
     "incidents": Row("administrator", at(f"{HERE}/incidents")),
+    "keeping": Row("administrator", at(f"{HERE}/recordings")),
     "people": Row("administrator", at(f"{HERE}/people")),
     "people.person": Row("administrator", lambda world: world.colleague()),
     "join.show": Row("stranger", lambda world: world.invitation()),

@@ -93,6 +93,8 @@ TABLE: dict[str, Row] = {
     "film_state": Row("doctor patient", C + "/films/{film}/state"),
     "film_grant": Row(TREATING, C + "/films/{film}/grant"),
     "film_retry": Row(TREATING, C + "/films/{film}/retry"),
+    "film_cancel": Row(TREATING, C + "/films/{film}/cancel"),
+    "film_again": Row(TREATING, C + "/films/{film}/again", {"names": "yes"}),
     # Doctors' own lists; what stands on them is theirs alone.
     "clinic": Row("doctor colleague", C + "/clinic"),
     "clinic.list": Row("doctor colleague", C + "/clinic/list"),
@@ -139,6 +141,15 @@ TABLE: dict[str, Row] = {
     "people.sign_out": Row("administrator", C + "/people/{doctor}/sign-out"),
     # Incidents.
     "incidents": Row("administrator privacy_officer", C + "/incidents"),
+    "keeping": Row("administrator privacy_officer", C + "/recordings"),
+    "keeping.wish": Row(
+        "administrator privacy_officer", C + "/recordings/wishes/{wish}", {"answer": "refuse", "reason": "The law."}
+    ),
+    "keeping.hold": Row(
+        "administrator privacy_officer",
+        C + "/recordings/{recording}/hold",
+        {"answer": "hold", "reason": "A complaint."},
+    ),
     "incidents.close": Row("administrator privacy_officer", C + "/incidents/{incident}/close"),
 }
 

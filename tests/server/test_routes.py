@@ -46,7 +46,8 @@ WHO_MAY = {
     "page_link.show page_link.code page_link.open "
     "door door_enter door_countdown door_not_me home "
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
-    SOMEBODY: "film_play film_state film_grant film_retry doctor_room visit_summary note note_draft "
+    SOMEBODY: "film_play film_state film_grant film_retry film_cancel film_again "
+    "doctor_room visit_summary note note_draft "
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
     DESK: "page_link.read_out",
     BOOKS: "door_denied_seen "
@@ -54,7 +55,7 @@ WHO_MAY = {
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again",
     DOCTOR: "guest_invite clinic clinic.list",
-    TRUST: "incidents incidents.close",
+    TRUST: "incidents incidents.close keeping keeping.wish keeping.hold",
     STAFF: "sign_in.again account account.end_session account.password account.recovery_codes",
     ADMINISTRATOR: "people people.invite people.person people.roles people.invite_again people.second_factor "
     "people.sign_out",

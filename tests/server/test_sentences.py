@@ -58,6 +58,8 @@ FOR_STAFF = (
     "web/templates/encounters/guest_link.html",
     "web/templates/encounters/film",
     "server/encounters/film",
+    "web/templates/encounters/keeping",
+    "server/encounters/keeping",
     *(f"web/client/{name}.ts" for name in ("arrivals", "clinic", "note", "urgent")),
 )
 FOR_STAFF_FORMS = {"your e-mail address", "your password", "their name", "the relation"}

@@ -21,6 +21,7 @@ from server.accounts.sessions import COOKIES, SessionKind
 from server.db import new_id
 from server.encounters import films
 from server.encounters.filmstore import SealedFilm, open_recordings, put_film
+from server.encounters.keeping_models import RecordingWish
 from server.encounters.models import ClinicText, Encounter, VisitCard
 from server.encounters.recording_models import Film, FilmGrant, Recording
 from server.permissions import StaffRole
@@ -68,6 +69,7 @@ async def make_world(house: House, folder: Path) -> World:
     ids["page_token"] = await cast.link(LinkKind.PAGE, cast.patient)
     ids["denied"] = await _say_no(house, ids["next_token"])
     ids["film"] = await _add_film(house, folder)
+    ids |= await _wish_it_away(house)
     guests = await _add_guests(house, ids["next"])
     async with cast.database.writing() as session:
         ids["incident"] = await audit.file_incident(
@@ -105,6 +107,25 @@ async def _say_no(house: House, token: str) -> str:
         query = select(audit.AuditEntry.id).where(audit.AuditEntry.action == audit.AuditAction.IDENTITY_DENIED.value)
         assert await session.scalar(query), "a 'no' at the door is in the audit"
         return str(await session.scalar(select(VisitCard.id).where(VisitCard.identity == "denied")))
+
+
+async def _wish_it_away(house: House) -> dict[str, str]:
+    """The patient withdrew after the note was signed: somebody has to answer."""
+    cast = house.cast
+    async with cast.database.writing() as session:
+        recording = (await session.scalars(select(Recording))).one()
+        wish = RecordingWish(
+            clinic_id=cast.clinic.id,
+            id=new_id(),
+            recording_id=recording.id,
+            participant_id=await cast.place(Role.PATIENT),
+            choice="delete_all",
+            state="asked",
+            reason="note_signed",
+            wished_at=START,
+        )
+        session.add(wish)
+        return {"recording": recording.id, "wish": wish.id}
 
 
 async def _add_film(house: House, folder: Path) -> str:

@@ -26,6 +26,7 @@ def upgrade() -> None:
     op.add_column("recording", sa.Column("logs_deleted_at", UtcDateTime(), nullable=True))
     op.add_column("recording_purpose", sa.Column("is_record", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("segment_key", sa.Column("label", sa.LargeBinary(length=32), nullable=True))
+    op.add_column("film", sa.Column("composing_since", UtcDateTime(), nullable=True))
     op.add_column("film", sa.Column("with_names", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("film", sa.Column("with_clock", sa.Boolean(), nullable=False, server_default=sa.false()))
 

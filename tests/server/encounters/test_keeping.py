@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
 
+from media.compose import film, reader
 from media.vault import participants_of
 from server.audit import Deletion, Incident
-from server.encounters import alarms, films, jobs, keeping, rules
+from server.encounters import alarms, films, filmwords, jobs, keeping, rules
 from server.encounters.filmstore import SealedFilm, film_path, open_recordings, put_film
 from server.encounters.keeping_models import RecordingDeletion, RecordingWish
 from server.encounters.models import Encounter
@@ -302,3 +304,79 @@ async def test_a_failed_check_alarms_doctor_and_clinic_and_keeps_its_log(recorde
 )
 def test_what_stands_against_a_wish(is_signed: bool, is_held: bool, is_record: bool, why: str | None) -> None:
     assert rules.why_wish_is_asked(is_signed=is_signed, is_held=is_held, is_record=is_record) == why
+
+
+# ── The pages ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_clinics_page_answers_holds_and_shows_the_proof(recorded: Recorded, tmp_path: Path) -> None:
+    await stopped(recorded, tmp_path)
+    await sign(recorded)
+    await recorded.withdraw(recorded.patient)
+    await choose(recorded, recorded.patient, "delete_all")
+    house, cast = recorded.house, recorded.house.cast
+    page = f"/c/{cast.clinic.slug}/recordings"
+    officer = await house.browser_of("administrator")
+    async with cast.database.reading() as session:
+        [wish] = await keeping.load_open_wishes(session, cast.clinic.id)
+    assert "wants all of it deleted" in await (await officer.get(page)).text()
+    held = {"answer": "hold", "reason": "<img src=x> a complaint"}
+    assert (await officer.post(f"{page}/{recorded.recording}/hold", held)).status == 303
+    shown = await (await officer.get(page)).text()
+    assert "&lt;img" in shown
+    assert 'value="grant"' not in shown, "a hold is lifted first"
+    grant = {"answer": "grant", "reason": "their wish"}
+    assert (await officer.post(f"{page}/wishes/{wish.id}", grant)).status == 409
+    for address, form in (
+        (f"{page}/wishes/{wish.id}", {"answer": "grant", "reason": " "}),
+        (f"{page}/wishes/{wish.id}", {"answer": "hold", "reason": "x"}),
+        (f"{page}/{recorded.recording}/hold", {"answer": "eat", "reason": "x"}),
+        (f"{page}/{recorded.recording}/hold", {"answer": "hold", "reason": "x" * 501}),
+    ):
+        assert (await officer.post(address, form)).status in (400, 422), form
+    assert (await officer.post(f"{page}/nothing/hold", held)).status == 404
+    assert (await officer.post(f"{page}/{recorded.recording}/hold", {"answer": "lift"})).status == 303
+    assert (await officer.post(f"{page}/wishes/{wish.id}", grant)).status == 303
+    await recorded.erase()
+    shown = await (await officer.get(page)).text()
+    assert "looked for afterwards and not found" in shown
+    doctor = await house.browser_of("doctor")
+    assert (await doctor.get(page)).status in (403, 404)
+    assert "This recording was deleted" in await (await doctor.get(await recorded.url("state"))).text()
+
+
+async def test_a_film_in_the_making_is_stopped_tried_again_and_made_otherwise(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    await stopped(recorded, tmp_path)
+    doctor = await recorded.house.browser_of("doctor")
+    assert (await doctor.post(await recorded.url("cancel"))).status == 303
+    assert ((await recorded.film()).state, (await recorded.film()).code) == ("failed", films.CANCELLED)
+    assert await recorded.run_jobs() == 0
+    assert "stopped by somebody" in await (await doctor.get(await recorded.url("state"))).text()
+    assert (await doctor.post(await recorded.url("again"), {"clock": "yes"})).status == 409, "there is none yet"
+    assert (await doctor.post(await recorded.url("retry"))).status == 303
+    assert (await recorded.film()).state == "queued"
+    await with_film(recorded, tmp_path)
+    assert (await doctor.post(await recorded.url("again"), {"clock": "yes"})).status == 303
+    film = await recorded.film()
+    assert (film.state, film.with_names, film.with_clock) == ("queued", False, True)
+    patient = await recorded.house.browser_of("patient")
+    for act in ("cancel", "again"):
+        assert (await patient.post(await recorded.url(act))).status == 404
+
+
+@pytest.mark.parametrize(
+    ("progress", "after_s", "left"), [(0.0, 30, None), (0.5, 30, 30), (0.25, 20, 60), (1.0, 90, 0), (0.01, 5, None)]
+)
+def test_how_long_it_takes_is_said_once_it_can_be_told(progress: float, after_s: int, left: int | None) -> None:
+    since = datetime(2031, 5, 27, tzinfo=UTC)
+    assert rules.seconds_left(since, progress, since + timedelta(seconds=after_s)) == left
+    assert rules.seconds_left(None, progress, since) is None
+
+
+def test_every_code_of_the_self_check_has_its_words() -> None:
+    code = Path(film.__file__).read_text("utf-8") + Path(reader.__file__).read_text("utf-8")
+    codes = {*re.findall(r'^        "([a-z_]+)": ', code, re.M), *re.findall(r'problems\.add\("([a-z_]+)"\)', code)}
+    assert len(codes) >= 12
+    assert codes - {"frames", "layout", "tracks"} == set(filmwords.PROBLEMS)
