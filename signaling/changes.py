@@ -29,7 +29,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A socket ended; nothing happens unless it still is the one that speaks for them (C01)."""
+    """A socket ended; nothing happens unless it still is the one that speaks for them."""
 
     participant_id: ParticipantId
     sid: str

@@ -128,7 +128,7 @@ class LinkState(StrEnum):
     DIRECT_FAILED = "direct_failed"
     RELAY_PREPARED = "relay_prepared"
     RELAY_READY = "relay_ready"
-    """The relayed stream is on the screen: the switch of MEDIA §6 is done here."""
+    """The relayed stream is on the screen: the switch from direct to relay is done here."""
     RELAY_FAILED = "relay_failed"
 
 

@@ -1,4 +1,4 @@
-"""Direct, switching, relay (MEDIA §6), pure: which way media goes between the people who are let in.
+"""Direct, switching, relay, pure: which way media goes between the people who are let in.
 
 Called by `rooms.step`. Never from relay back to direct: only a switch that did not happen stays where it was.
 """

@@ -65,7 +65,7 @@ class VisitNamespace:
     # ── Coming and going ─────────────────────────────────────────────────────────────────────────────────────
 
     async def handle_connect(self, sid: str, environ: dict[str, Any], auth: object) -> None:
-        """Everything that can be refused is refused before anything is kept (C03)."""
+        """Everything that can be refused is refused before anything is kept."""
         try:
             said = read_auth(Auth, auth)
             if said is None:
@@ -129,7 +129,7 @@ class VisitNamespace:
         await self._sio.disconnect(sid, namespace=VISIT)
 
     async def handle_disconnect(self, sid: str, reason: str) -> None:
-        """Keyed by the socket: a late end of an old one touches nobody who came back on another (C01)."""
+        """Keyed by the socket: a late end of an old one touches nobody who came back on another."""
         socket = self._sockets.visit.pop(sid, None)
         if socket is None:
             return

@@ -214,7 +214,7 @@ def _device(person: Person, device: str, since: datetime) -> DeviceView:
 
 
 def offerer_of(state: RoomState) -> ParticipantId | None:
-    """Who makes the offers of the direct connection: the host, so that offers never cross (C17)."""
+    """Who makes the offers of the direct connection: the host, so that offers never cross."""
     if len(state.pair) != 2:
         return None
     hosts = [one for one in state.pair if state.people[one].is_host]

@@ -1,6 +1,6 @@
 """The demo's outbox: every message that was sent, with its link and its calendar file.
 
-`app.py` registers these routes only where the demo may run (DESIGN §9).
+`app.py` registers these routes only where the demo may run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the desk does when later areas release something: the patient gets a link to their own page (DESIGN §5).
+"""What the desk does when later areas release something: the patient gets a link to their own page.
 
 Registered by `app.py`, run in the same transaction.
 """

@@ -12,12 +12,12 @@ from typing import Literal
 
 from icalendar import Calendar, Event, vCalAddress, vText, vUri
 
-Method = Literal["REQUEST", "CANCEL"]
+Method = Literal["REQUEST", "CANCEL", "PUBLISH"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Entry:
-    """Everything a calendar file may hold (DESIGN §5, issue 5): nothing about health, no full name, no doctor."""
+    """Everything a calendar file may hold: nothing about health, no full name, no doctor."""
 
     uid: str
     sequence: int

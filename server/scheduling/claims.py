@@ -89,7 +89,7 @@ def check_squeezed_in(act: Act, claim: Claim, reason: str | None) -> None:
 
 
 async def take_ticks(session: AsyncSession, act: Act, owner: Owner, claim: Claim, patient_person: str) -> None:
-    """The doctors' time with its buffers, the patient's the visit alone; a walk-in takes none (DESIGN §6)."""
+    """The doctors' time with its buffers, the patient's the visit alone; a walk-in takes none."""
     if claim.kind is Kind.WALK_IN:
         return
     spans = [Span(patient_person, claim.starts_at, claim.ends_at)]

@@ -5,10 +5,11 @@ Words are written in `wording.py` when a message is sent, by `jobs.py`; how it l
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
@@ -16,11 +17,13 @@ from server.context import ClinicScope
 from server.db import new_id
 from server.errors import DomainError
 from server.jobs import enqueue
-from server.scheduling.models import Appointment, Message, VisitType
+from server.scheduling.models import Appointment, ChannelRefusal, Message, VisitType
 from signaling.words import Code
 
 SEND = "send_message"
 """The kind of the job; its subject is the message's id."""
+SEND_IN_THE_MORNING = "send_message_in_the_morning"
+"""The same for a text message that would have rung at night: a job of its own, the first one being under way then."""
 LEFT_THE_HOUSE = ("sending", "sent", "failed")
 """States after which the patient may know of the appointment."""
 
@@ -46,6 +49,8 @@ class Item:
     sequence: int = 0
     channel: str | None = None
     link_id: str | None = None
+    recipient: str | None = None
+    """Where to, instead of the address on file."""
 
 
 async def queue_booked(session: AsyncSession, news: News) -> None:
@@ -70,8 +75,14 @@ async def queue_cancelled(session: AsyncSession, news: News) -> None:
         await _queue_about(session, news, "cancellation", news.now)
 
 
+async def queue_late(session: AsyncSession, news: News) -> None:
+    """Running late; an earlier such word that hasn't left is dropped."""
+    await drop_waiting(session, news.appointment, kind="late")
+    await _queue_about(session, news, "late", news.now)
+
+
 async def queue_page_link(session: AsyncSession, clinic: ClinicScope, patient: Patient, now: datetime) -> None:
-    """Something was released: a second link, to the patient's own page (DESIGN §5)."""
+    """Something was released: a second link, to the patient's own page."""
     await queue(session, clinic, patient, Item("page_link", now), now)
 
 
@@ -80,10 +91,22 @@ async def queue_code(session: AsyncSession, clinic: ClinicScope, patient: Patien
     await queue(session, clinic, patient, Item("code", now, channel="sms", link_id=link_id), now)
 
 
-async def send_again(session: AsyncSession, news: News) -> Message | None:
-    """The confirmation once more, with a link of its own; earlier links go on working."""
+async def send_again(session: AsyncSession, news: News, *, to: tuple[str, str] | None = None) -> Message:
+    """The confirmation once more, with a link of its own; earlier links go on working.
+
+    `to`: (channel, address) instead of what is on file, for this once.
+    """
     await drop_waiting(session, news.appointment, kind="confirmation")
-    message = await _queue_about(session, news, "confirmation", news.now)
+    channel, recipient = to or (None, None)
+    item = Item(
+        "confirmation",
+        news.now,
+        news.appointment.id,
+        news.appointment.sequence,
+        channel=channel,
+        recipient=recipient,
+    )
+    message = await queue(session, news.clinic, news.patient, item, news.now)
     if message is None:
         raise DomainError(Code.MALFORMED, "There is neither an e-mail address nor a phone number. Nothing was sent.")
     return message
@@ -96,11 +119,15 @@ async def queue(
     item: Item,
     now: datetime,
 ) -> Message | None:
-    """One message by the patient's channel, with its job; None when there is no address to write to."""
-    is_mail = bool(patient.email) if item.channel is None else item.channel == "mail"
-    channel, recipient = ("mail", patient.email) if is_mail else ("sms", patient.phone)
-    if not recipient:
+    """One message by the patient's channel, with its job; None when there is no address to write to.
+
+    A channel that the patient refused is left out; a code, and what is sent to another address at the desk, was asked
+    for by themselves.
+    """
+    reached = await _address(session, patient, item)
+    if reached is None:
         return None
+    channel, recipient = reached
     message = Message(
         clinic_id=clinic.id,
         id=new_id(),
@@ -120,6 +147,47 @@ async def queue(
     await session.flush()
     await enqueue(session, SEND, message.id, item.due_at, clinic_id=clinic.id)
     return message
+
+
+async def _address(session: AsyncSession, patient: Patient, item: Item) -> tuple[str, str] | None:
+    on_file = {"mail": patient.email, "sms": patient.phone}
+    if item.channel is not None:
+        recipient = item.recipient or on_file[item.channel]
+        return (item.channel, recipient) if recipient else None
+    refused = await load_refused(session, patient)
+    for channel, address in on_file.items():
+        if address and channel not in refused:
+            return channel, address
+    return None
+
+
+async def load_refused(session: AsyncSession, patient: Patient) -> set[str]:
+    """The channels that this patient doesn't want."""
+    query = select(ChannelRefusal.channel).where(
+        ChannelRefusal.clinic_id == patient.clinic_id, ChannelRefusal.patient_id == patient.id
+    )
+    return set(await session.scalars(query))
+
+
+async def refuse(session: AsyncSession, patient: Patient, channels: Collection[str], now: datetime) -> None:
+    """From now on exactly these channels are refused; what waits in one of them is dropped."""
+    mine = (ChannelRefusal.clinic_id == patient.clinic_id, ChannelRefusal.patient_id == patient.id)
+    await session.execute(delete(ChannelRefusal).where(*mine).execution_options(synchronize_session=False))
+    for channel in sorted(set(channels)):
+        row = ChannelRefusal(clinic_id=patient.clinic_id, patient_id=patient.id, channel=channel, created_at=now)
+        session.add(row)
+    await session.flush()
+    await session.execute(
+        update(Message)
+        .where(
+            Message.clinic_id == patient.clinic_id,
+            Message.patient_id == patient.id,
+            Message.channel.in_(channels),
+            Message.state == "waiting",
+        )
+        .values(state="dropped")
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def drop_waiting(session: AsyncSession, appointment: Appointment, *, kind: str | None = None) -> None:

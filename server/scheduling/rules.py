@@ -72,6 +72,6 @@ def check_change(old: Status, new: Status) -> None:
 
 
 def check_five_minutes(starts_at: datetime, length: timedelta) -> None:
-    """Starts and lengths are multiples of five minutes (DESIGN §6). Raises malformed."""
+    """Starts and lengths are multiples of five minutes. Raises malformed."""
     if starts_at.tzinfo is None or starts_at.timestamp() % 300 or length.total_seconds() % 300:
         raise DomainError(Code.MALFORMED, "Visits start on a multiple of five minutes.")

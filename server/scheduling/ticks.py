@@ -1,4 +1,4 @@
-"""Taking and freeing five-minute ticks: the one place where double booking is impossible (DESIGN §6).
+"""Taking and freeing five-minute ticks: the one place where double booking is impossible.
 
 Everything happens in the caller's transaction, by explicit statements: first what frees, then all new ticks sorted in
 one insert. Who needs which ticks is decided in `service.py`.

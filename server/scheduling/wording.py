@@ -1,6 +1,6 @@
 """Writes a message from the appointment as it then is: subject, text, HTML, calendar part.
 
-`Facts` is all that a message may hold (issue 5): neutral name and phone of the clinic, a first name, date, time, zone,
+`Facts` is all that a message may hold: neutral name and phone of the clinic, a first name, date, time, zone,
 the link. Loading them and sending is `jobs.py` and `delivery.py`.
 """
 
@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from server.languages import SOURCE, choose, direction, shipped
 from server.scheduling.calendar import Entry, Method, calendar_file, one_line
 
-KINDS = ("confirmation", "change", "cancellation", "reminder", "page_link", "code")
+KINDS = ("confirmation", "change", "cancellation", "reminder", "late", "page_link", "code")
 WITH_CALENDAR: dict[str, Method] = {"confirmation": "REQUEST", "change": "REQUEST", "cancellation": "CANCEL"}
 
 
@@ -46,6 +46,9 @@ class Facts:
     ends_at: datetime | None = None
     zone: str = "UTC"
     patient_zone: str | None = None
+    delay_min: int | None = None
+    delay_said: str | None = None
+    """Running late, in the staff's own words."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,6 +93,14 @@ def write(facts: Facts) -> Words:
         attendee_email=facts.recipient,
     )
     return Words(subject, text, html, calendar_file(entry), method)
+
+
+def event_words(language: str, clinic_name: str, clinic_phone: str, first_name: str) -> tuple[str, str]:
+    """Title and text of a calendar entry that a patient fetches themselves; it holds no link."""
+    chosen = choose([language], shipped()) or SOURCE
+    facts = {"clinic_name": clinic_name, "clinic_phone": clinic_phone, "first_name": first_name, "link": None}
+    values: dict[str, Any] = {"facts": facts, "lang": chosen}
+    return _render("event_title.txt", values), _render("event.txt", values)
 
 
 def when(moment: datetime, zone: str, language: str) -> dict[str, str]:

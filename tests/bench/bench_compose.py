@@ -116,7 +116,7 @@ def cost_of(command: list[str]) -> Cost:
 
 
 def compare(seconds: int, rounds: int) -> dict[str, float | None]:
-    """The figures of issue 4; a ratio is None without the ffmpeg command, and while there is no remux."""
+    """The figures of `make bench-compose`; a ratio is None without the ffmpeg command, and while there is no remux."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log, keys = make_media(folder, seconds)

@@ -1,4 +1,4 @@
-"""HEAD answers every page as GET does, without the body, and nothing of it is kept (DESIGN §5)."""
+"""HEAD answers every page as GET does, without the body, and nothing of it is kept."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ export interface DirectNews {
 
 export const PIECES: readonly Piece[] = ["microphone", "camera", "screen"];
 
-/** From the exchange of descriptions; then the relay takes over (MEDIA §6). */
+/** From the exchange of descriptions; then the relay takes over. */
 const CONNECT_WITHIN_MS = 2500;
 /** When ICE has found a way and only the handshake is missing, it is given this much more. */
 const HANDSHAKE_MORE_MS = 2500;

@@ -24,7 +24,7 @@ const SECTIONS: readonly { piece: Piece; kind: "audio" | "video" }[] = [
   { piece: "camera", kind: "video" },
   { piece: "screen", kind: "video" },
 ];
-/** Encodings can't be added later, so both exist from the start; which are active follows the room (MEDIA §3). */
+/** Encodings can't be added later, so both exist from the start; which are active follows the room. */
 const CAMERA_ENCODINGS: RTCRtpEncodingParameters[] = [
   { rid: "low", scaleResolutionDownBy: 4, maxBitrate: 150_000, active: false },
   { rid: "high", scaleResolutionDownBy: 1, active: true },

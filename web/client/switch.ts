@@ -1,5 +1,5 @@
 // Which way media goes: straight between two browsers, or by the relay, and the change from one to the other without
-// a break (MEDIA §6): publish there, show it hidden and muted, swap picture and sound at its first frame, say so.
+// a break: publish there, show it hidden and muted, swap picture and sound at its first frame, say so.
 // Leaves connections to direct.ts and relay.ts, and elements to its stage.
 import type { Tracks } from "./devices";
 import { DirectLink } from "./direct";
