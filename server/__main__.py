@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Annotated
 
@@ -14,6 +14,7 @@ import typer
 from media.config import SettingsRefused as NodeSettingsRefused
 from media.config import load_settings as load_node_settings
 from server import keys, logs
+from server.commands import add_commands
 from server.config import Settings, SettingsRefused, load_settings
 from server.db import Database
 from server.logs import Event
@@ -21,11 +22,12 @@ from server.migrations import migrate as migrate_database
 from server.scheduling.delivery import parse_gateway
 from server.seed import seed_demo
 from server.serving import CannotStart, run_jobs, run_server
-from server.supervisor import EXIT_CANNOT_START, Supervisor, children_environment
+from server.supervisor import EXIT_CANNOT_START, Child, MediaPorts, Supervisor, alone_in, children_environment
 from server.vault import new_keyset
 from server.welcome import welcome_lines
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video visits.")
+add_commands(cli)
 
 
 def main() -> None:
@@ -42,9 +44,10 @@ def main() -> None:
 def serve() -> None:
     """Everything on this machine: server, one media node and jobs, restarted when they crash."""
     settings = _load_settings()
-    load_node_settings()
+    node = load_node_settings()
+    media = MediaPorts(node.addresses, node.port, node.port if node.tcp_port is None else node.tcp_port)
     with suppress(KeyboardInterrupt):
-        sys.exit(asyncio.run(_serve(settings)))
+        sys.exit(asyncio.run(_serve(settings, media)))
 
 
 @cli.command()
@@ -57,9 +60,9 @@ def server() -> None:
 def media() -> None:
     """One media node: relay and capture; one per core."""
     settings = load_node_settings()
-    from media.node import run_node  # noqa: PLC0415 — the only process that needs it
+    from media.node import run  # noqa: PLC0415 — the only process that needs it
 
-    sys.exit(asyncio.run(run_node(settings)))
+    sys.exit(run(settings))
 
 
 @cli.command()
@@ -142,6 +145,9 @@ async def _migrate(settings: Settings) -> None:
 
 
 async def _seed(settings: Settings) -> None:
+    if not settings.wants_demo:
+        raise CannotStart("the demo clinic is for trying Bedside: set BEDSIDE_DEMO=1 to fill an empty database with it")
+    await _migrate(settings)
     database = Database(settings.database)
     try:
         if await seed_demo(database, keys.open_vault(settings)):
@@ -150,16 +156,19 @@ async def _seed(settings: Settings) -> None:
         await database.close()
 
 
-async def _serve(settings: Settings) -> int:
-    environment, children = children_environment(settings, os.environ)
+async def _serve(settings: Settings, media: MediaPorts) -> int:
+    environment, children = children_environment(settings, media, os.environ)
     keys.prepare_var(settings.var)
+    with alone_in(settings.var):
+        return await _supervise(settings, environment, children)
+
+
+async def _supervise(settings: Settings, environment: Mapping[str, str], children: tuple[Child, ...]) -> int:
     log_to = settings.var / "run" / "bedside.log" if sys.stdout.isatty() else None
     logs.configure_logs("serve", log_to.open("w", encoding="utf-8") if log_to else None)
     if log_to is not None:
         typer.echo(f"bedside: starting; its log is {log_to}")
-    await _migrate(settings)
-    if settings.wants_demo:
-        await _seed(settings)
+    await (_seed if settings.wants_demo else _migrate)(settings)
     ready = asyncio.Event()
     supervisor = Supervisor(settings, environment, children, log_to)
     greeting = asyncio.create_task(_greet(settings, ready))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import fcntl
 import os
 import secrets
 import signal
@@ -144,12 +145,26 @@ class Supervisor:
         return True
 
 
-def children_environment(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, str], tuple[Child, ...]]:
+@dataclass(frozen=True, slots=True)
+class MediaPorts:
+    """Where the node will listen; no addresses: the machine's own."""
+
+    addresses: tuple[str, ...]
+    udp: int
+    tcp: int
+
+
+def children_environment(
+    settings: Settings, media: MediaPorts, environ: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Child, ...]]:
     """The children and the environment they share. Raises CannotStart when a port is taken."""
     control = int(environ.get("BEDSIDE_MEDIA_CONTROL_PORT") or free_port())
     _check_free(settings.host, settings.port)
     _check_free(settings.jobs_host, settings.jobs_port)
     _check_free("127.0.0.1", control)
+    for address in media.addresses or ("0.0.0.0",):  # noqa: S104 — bound for a moment, to see whether it can be
+        _check_free(address, media.udp, socket.SOCK_DGRAM)
+        _check_free(address, media.tcp)
     given = {
         **environ,
         "BEDSIDE_MEDIA_CONTROL_HOST": "127.0.0.1",
@@ -165,21 +180,34 @@ def children_environment(settings: Settings, environ: Mapping[str, str]) -> tupl
     )
 
 
+@contextmanager
+def alone_in(var: Path) -> Iterator[None]:
+    """Holds `var` for one `serve`. Raises CannotStart while another has it: two would write the same files."""
+    with (var / "run" / "serve.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CannotStart(f"Bedside already runs on {var}: end that one, or set BEDSIDE_VAR") from error
+        yield
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _check_free(host: str, port: int) -> None:
+def _check_free(host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> None:
     """Says in one line that a port is taken, before anything is started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            words = f"port {port} on {host} is taken by another program: end that one, or choose another port"
+            name = "UDP port" if kind is socket.SOCK_DGRAM else "port"
+            words = f"{name} {port} on {host} is taken by another program: end that one, or choose another port"
             raise CannotStart(words) from error
 
 

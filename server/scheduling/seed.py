@@ -10,14 +10,17 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.accounts.models import Clinic, Membership, Patient, Person
 from server.accounts.seed import DemoPeople
+from server.accounts.service import scope_of
 from server.db import new_id
 from server.events import Events
 from server.scheduling import finding, service
 from server.scheduling.finding import Search
-from server.scheduling.models import Schedule, ScheduleException, VisitType
+from server.scheduling.models import Appointment, Schedule, ScheduleException, VisitType
 from server.scheduling.rules import Kind, Status
 from server.scheduling.service import Act, Booking
 from server.scheduling.slots import local_instant
@@ -31,6 +34,7 @@ HOURS = (
 )
 """By doctor. The first one works every day, so that the demo has visits whenever it is started."""
 _DAY = timedelta(days=1)
+_WHY_NOW = "So that the demo has a visit now"
 
 
 async def seed(session: AsyncSession, events: Events, vault: Vault, people: DemoPeople, now: datetime) -> None:
@@ -49,6 +53,30 @@ async def seed(session: AsyncSession, events: Events, vault: Vault, people: Demo
     await _settle(session, Act(people.clinic, people.scheduler, now, events), yesterday)
     await _book_day(session, lately, visit, people, today, others[3:6], after=starting + timedelta(minutes=30))
     await _book_day(session, lately, visit, people, today + 7 * _DAY, [anna, *others[4:7]])
+
+
+async def add_visit_now(session: AsyncSession, events: Events, now: datetime) -> Appointment | None:
+    """A visit that starts now, for a demo whose seeded day is over; None where nobody is left to have it."""
+    clinic = (await session.scalars(select(Clinic).where(Clinic.is_demo).limit(1))).first()
+    if clinic is None:
+        return None
+    members = (
+        select(Membership.role, Person.id)
+        .join(Person, Person.id == Membership.person_id)
+        .where(Membership.clinic_id == clinic.id, Membership.is_active, Person.is_seeded)
+        .order_by(Person.name.desc())
+    )
+    staff = {row.role: row.id for row in await session.execute(members)}
+    patients = select(Patient.id).where(Patient.clinic_id == clinic.id).order_by(Patient.created_at, Patient.name)
+    visit = select(VisitType).where(VisitType.clinic_id == clinic.id).order_by(VisitType.length_min).limit(1)
+    patient_id = (await session.scalars(patients.limit(1))).first()
+    visit_type = (await session.scalars(visit)).first()
+    if patient_id is None or visit_type is None or not {"doctor", "scheduler"} <= staff.keys():
+        return None
+    starting = now - timedelta(seconds=now.timestamp() % 300)
+    act = Act(scope_of(clinic), staff["scheduler"], now, events)
+    booking = Booking(patient_id, visit_type.id, (staff["doctor"],), starting, kind=Kind.SQUEEZED_IN, reason=_WHY_NOW)
+    return await service.book(session, act, booking)
 
 
 async def _visit_types(session: AsyncSession, people: DemoPeople, now: datetime) -> VisitType:
@@ -128,7 +156,7 @@ async def _book(
     patient_id, doctor_id = who
     booking = Booking(patient_id, visit.id, (doctor_id,), starts_at)
     if not is_offered:
-        booking = replace(booking, kind=Kind.SQUEEZED_IN, reason="So that the demo has a visit now")
+        booking = replace(booking, kind=Kind.SQUEEZED_IN, reason=_WHY_NOW)
     return (await service.book(session, act, booking)).id
 
 

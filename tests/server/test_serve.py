@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -13,8 +15,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.bedside import AllInOne, is_ready
-from tests.support.processes import wait_until
+from server.supervisor import EXIT_CANNOT_START
+from tests.support.bedside import AllInOne, clean_environment, is_ready
+from tests.support.processes import free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,36 @@ def bedside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllInOne]:
     wait_until(lambda: "Bedside is ready" in made.log(), 20, "it says where to go")
     yield made
     made.stop()
+
+
+def refused(*, tmp_path: Path, **changed: str) -> str:
+    """What a second `serve` says, in one line, that would be in the way of something."""
+    settings = {
+        "BEDSIDE_ENV": "development", "BEDSIDE_VAR": str(tmp_path), "BEDSIDE_PORT": str(free_port()),
+        "BEDSIDE_JOBS_PORT": str(free_port()), "BEDSIDE_MEDIA_PORT": str(free_port()),
+    }  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-m", "server", "serve"],
+        env={**clean_environment(), **settings, **changed}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == EXIT_CANNOT_START
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("name", ["BEDSIDE_PORT", "BEDSIDE_JOBS_PORT", "BEDSIDE_MEDIA_PORT"])
+def test_a_taken_port_is_said_in_one_line(bedside: AllInOne, tmp_path: Path, name: str) -> None:
+    ports = {
+        "BEDSIDE_PORT": bedside.ports.server, "BEDSIDE_JOBS_PORT": bedside.ports.jobs,
+        "BEDSIDE_MEDIA_PORT": bedside.ports.media,
+    }  # fmt: skip
+    line = refused(tmp_path=tmp_path, **{name: str(ports[name])})
+    assert f"port {ports[name]} " in line
+    assert "is taken by another program" in line
+
+
+def test_two_of_them_never_share_a_folder(bedside: AllInOne, tmp_path: Path) -> None:
+    assert f"already runs on {bedside.var}" in refused(tmp_path=tmp_path, BEDSIDE_VAR=str(bedside.var))
 
 
 def test_three_processes_answer_readyz(bedside: AllInOne) -> None:
