@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.audit import AuditEntry, AuditLink, AuditPending, Deletion
@@ -35,10 +35,14 @@ class Verdict:
     first_broken: int | None
     """The number of the first link that doesn't hold; None when all do."""
     oldest_unlinked_at: datetime | None
+    head: str = ""
+    """The last good link's hash; written to the log each night, it proves later that nothing was cut off."""
+    unchained: int = 0
+    """Entries that neither are linked nor wait for it: their links were taken away."""
 
     @property
     def holds(self) -> bool:
-        return self.first_broken is None
+        return self.first_broken is None and self.unchained == 0
 
 
 def commitment_of(entry: AuditEntry) -> bytes:
@@ -103,7 +107,25 @@ async def verify(session: AsyncSession, clinic_id: str) -> Verdict:
         .order_by(AuditPending.at)
         .limit(1)
     )
-    return Verdict(links=n, erased=erased, first_broken=broken, oldest_unlinked_at=oldest)
+    return Verdict(
+        links=n,
+        erased=erased,
+        first_broken=broken,
+        oldest_unlinked_at=oldest,
+        head=before.hex(),
+        unchained=await _unchained(session, clinic_id),
+    )
+
+
+async def _unchained(session: AsyncSession, clinic_id: str) -> int:
+    query = (
+        select(func.count())
+        .select_from(AuditEntry)
+        .outerjoin(AuditLink, AuditLink.entry_id == AuditEntry.id)
+        .outerjoin(AuditPending, AuditPending.entry_id == AuditEntry.id)
+        .where(AuditEntry.clinic_id == clinic_id, AuditLink.entry_id.is_(None), AuditPending.entry_id.is_(None))
+    )
+    return int(await session.scalar(query) or 0)
 
 
 def deletions_folder(settings: Settings) -> Path:

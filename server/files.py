@@ -1,4 +1,4 @@
-"""Writes a small private file once, whole, whoever else tries in the same moment. What it holds is the caller's."""
+"""Writes a small private file whole: once, whoever else tries in the same moment, or in another's place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+
+
+def replace(path: Path, text: str) -> None:
+    """Puts a 0600 file in the place of another, whole: whoever reads sees one or the other."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def written_once(path: Path, make: Callable[[], str]) -> str:

@@ -11,10 +11,11 @@ from pathlib import Path
 import tink
 from tink import aead, secret_key_access
 
-from server.files import written_once
+from server.files import replace, written_once
 
 KEY_BYTES = 32
 INSTALLATION = "installation"
+ENDING = ".keyset"
 
 
 class VaultError(Exception):
@@ -71,27 +72,79 @@ class Vault:
         self._folder = folder
         handle = tink.json_proto_keyset_format.parse(master, secret_key_access.TOKEN)
         self._master: aead.Aead = handle.primitive(aead.Aead)
-        self._clinics: dict[str, ClinicVault] = {}
+        self._clinics: dict[str, tuple[int, ClinicVault]] = {}
 
     def clinic(self, clinic_id: str) -> ClinicVault:
-        """Raises VaultError when the clinic's keyset does not open under this master keyset."""
-        if clinic_id not in self._clinics:
-            self._clinics[clinic_id] = ClinicVault(clinic_id, self._load(clinic_id).primitive(aead.Aead))
-        return self._clinics[clinic_id]
+        """Raises VaultError when the clinic's keyset does not open under this master keyset.
+
+        A keyset that was rotated meanwhile, by another process too, is read anew.
+        """
+        known = self._clinics.get(clinic_id)
+        path = self._path(clinic_id)
+        if known is None or _changed_at(path) != known[0]:
+            handle = self._load(clinic_id)
+            known = _changed_at(path), ClinicVault(clinic_id, handle.primitive(aead.Aead))
+            self._clinics[clinic_id] = known
+        return known[1]
+
+    def rotate(self, clinic_id: str) -> None:
+        """A new key seals from now on; the old ones go on opening what they sealed."""
+        old = json.loads(_clear(self._load(clinic_id)))
+        new = json.loads(_clear(tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)))
+        merged = {"primaryKeyId": new["primaryKeyId"], "key": [*old["key"], *new["key"]]}
+        handle = tink.json_proto_keyset_format.parse(json.dumps(merged), secret_key_access.TOKEN)
+        replace(self._path(clinic_id), self._sealed(clinic_id, handle, self._master))
+
+    def names(self) -> list[str]:
+        """Whose keysets there are."""
+        return sorted(path.name.removesuffix(ENDING) for path in self._folder.glob(f"*{ENDING}"))
+
+    def move_to(self, master: str) -> None:
+        """Seals every keyset under another master keyset; what they sealed stays as it is. May run again.
+
+        Raises VaultError, before anything is written, for a keyset that opens under neither.
+        """
+        other = Vault(self._folder, master)
+        sealed = {}
+        for name in self.names():
+            try:
+                sealed[name] = other._sealed(name, self._load(name), other._master)
+            except VaultError:
+                other._load(name)  # moved already, by a run that was cut short
+        for name, text in sealed.items():
+            replace(self._path(name), text)
 
     def installation(self) -> ClinicVault:
         """What belongs to persons and to no clinic: second factors, browsers known from before, forms put aside."""
         return self.clinic(INSTALLATION)
 
     def _load(self, clinic_id: str) -> tink.KeysetHandle:
-        path = self._folder / f"{clinic_id}.keyset"
-        associated = f"bedside keyset {clinic_id}".encode()
-        text = written_once(path, lambda: self._made(associated))
+        text = written_once(self._path(clinic_id), lambda: self._made(clinic_id))
         try:
-            return tink.json_proto_keyset_format.parse_encrypted(text, self._master, associated)
+            return tink.json_proto_keyset_format.parse_encrypted(text, self._master, _associated(clinic_id))
         except tink.TinkError as error:
             raise VaultError("the clinic's keyset does not open under this master keyset") from error
 
-    def _made(self, associated: bytes) -> str:
-        handle = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM)
-        return str(tink.json_proto_keyset_format.serialize_encrypted(handle, self._master, associated))
+    def _made(self, clinic_id: str) -> str:
+        return self._sealed(clinic_id, tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM), self._master)
+
+    def _sealed(self, clinic_id: str, handle: tink.KeysetHandle, master: aead.Aead) -> str:
+        return str(tink.json_proto_keyset_format.serialize_encrypted(handle, master, _associated(clinic_id)))
+
+    def _path(self, clinic_id: str) -> Path:
+        return self._folder / f"{clinic_id}{ENDING}"
+
+
+def _associated(clinic_id: str) -> bytes:
+    return f"bedside keyset {clinic_id}".encode()
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _clear(handle: tink.KeysetHandle) -> str:
+    return str(tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN))

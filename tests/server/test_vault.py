@@ -60,3 +60,28 @@ def test_processes_that_start_together_share_one_keyset(tmp_path: Path, keyset: 
     with ThreadPoolExecutor(8) as pool:
         sealed = list(pool.map(lambda one: one.clinic("c1").seal("x", b"y"), vaults))
     assert all(Vault(tmp_path, keyset).clinic("c1").open("x", each) == b"y" for each in sealed)
+
+
+def test_a_rotated_keyset_is_noticed_by_whoever_has_it_open(tmp_path: Path) -> None:
+    master = new_keyset()
+    one, other = Vault(tmp_path, master), Vault(tmp_path, master)
+    sealed = one.clinic("c").seal("o", b"old")
+    assert other.clinic("c").open("o", sealed) == b"old"
+    one.rotate("c")
+    new = one.clinic("c").seal("o", b"new")
+    assert other.clinic("c").open("o", new) == b"new"
+    assert other.clinic("c").open("o", sealed) == b"old"
+
+
+def test_moving_to_a_new_master_may_be_cut_short_and_done_again(tmp_path: Path) -> None:
+    master, fresh = new_keyset(), new_keyset()
+    vault = Vault(tmp_path, master)
+    sealed = {name: vault.clinic(name).seal("o", name.encode()) for name in ("a", "b")}
+    half = (tmp_path / "b.keyset").read_text()
+    vault.move_to(fresh)
+    (tmp_path / "b.keyset").write_text(half)
+    vault.move_to(fresh)
+    moved = Vault(tmp_path, fresh)
+    assert {name: moved.clinic(name).open("o", text) for name, text in sealed.items()} == {"a": b"a", "b": b"b"}
+    with pytest.raises(VaultError):
+        Vault(tmp_path, new_keyset()).move_to(new_keyset())

@@ -1,0 +1,215 @@
+"""The drill (`make drill`): backup, wipe, restore, chains verified; of each kind of deletion one stays gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from server import audit, audit_chain, backup, restore, uploads
+from server.accounts import links, sessions
+from server.accounts.links import LinkKind
+from server.accounts.models import Clinic, Link, Patient
+from server.accounts.models import Session as BrowserSession
+from server.accounts.sessions import SessionKind
+from server.audit import AuditAction, AuditEntry, DeletionKind
+from server.backup import CannotDo
+from server.config import Settings
+from server.db import Database, new_id
+from server.encounters import keeping
+from server.encounters.models import ClinicText
+from server.encounters.recording_models import Recording
+from server.jobs.context import JobContext
+from server.uploads import Received, Upload
+from server.vault import Vault
+from signaling.words import Role
+from tests.server.visits import START, VisitCast, make_visit_cast
+
+
+@pytest.fixture
+def empty(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Database]:
+    """Another database on the same engine, migrated and empty."""
+    if database.is_sqlite:
+        path = tmp_path / "other.db"
+        path.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
+        yield Database(f"sqlite+aiosqlite:///{path}")
+        return
+    running = request.getfixturevalue("cluster")
+    yield Database(running.create("drill_other", "bedside_template"))
+    running.drop("drill_other")
+
+
+@pytest.fixture
+async def cast(database: Database, vault: Vault) -> VisitCast:
+    return await make_visit_cast(database, vault)
+
+
+@pytest.fixture
+def vault(settings: Settings, keyset: str) -> Vault:
+    """Where a real installation has its keysets, so that the backup finds them."""
+    return Vault(settings.var / "keys" / "clinics", keyset)
+
+
+async def test_the_drill(  # noqa: PLR0917 (fixtures)
+    database: Database,
+    empty: Database,
+    cast: VisitCast,
+    settings: Settings,
+    vault: Vault,
+    keyset: str,
+    tmp_path: Path,
+) -> None:
+    link = await _link(database, cast)
+    kept_link = await _link(database, cast)
+    upload = await _upload(database, cast, settings, vault, b"%PDF-1 to be erased")
+    kept_upload = await _upload(database, cast, settings, vault, b"%PDF-1 to be kept")
+    running, deleted = await _recording(database, cast, "running", 1), await _recording(database, cast, "stopped", 2)
+    async with database.writing() as session:
+        cookie = (await sessions.open_session(session, SessionKind.STAFF, START, person_id=cast.doctor)).token
+    await _link_and_list(database, settings, vault)
+    folder = tmp_path / "backup"
+    counts = await backup.back_up(database, settings, folder, START)
+    assert counts["patient"] == 2
+    assert json.loads((folder / "manifest.json").read_text())["rows"] == counts
+    assert (folder.stat().st_mode & 0o777) == 0o700
+
+    # Afterwards each kind of deletion happens once.
+    async with database.writing() as session:
+        await links.close_links(session, link, "wrong_person", START, revoked=True)
+        await uploads.forget(session, await uploads.get(session, cast.clinic.id, upload), START)
+        recording = await session.get_one(Recording, (cast.clinic.id, deleted))
+        await keeping.order_deletion(session, recording, None, "withdrawn", START)
+        await audit.record_deletion(
+            session,
+            clinic_id=cast.clinic.id,
+            kind=DeletionKind.CONSENT_WITHDRAWN,
+            subject=("recording", running),
+            now=START,
+        )
+    await _link_and_list(database, settings, vault)
+    kinds = {(one["kind"], one["subject_kind"]) for one in audit_chain.read_deletions(_list(settings))}
+    assert kinds == {pair for pair in restore.replays() if pair[1] != "recording_part"}, "the drill meets every kind"
+
+    # The house burns down; only the backup and the list outside it are left.
+    for name in ("keys", "uploads", "recordings"):
+        shutil.rmtree(settings.var / name, ignore_errors=True)
+    done = await restore.restore(empty, settings, folder, START)
+    assert done.replayed == 4
+    assert done.rows == sum(counts.values())
+    assert all(verdict.holds and verdict.links for verdict in done.verdicts.values())
+
+    async with empty.reading() as session:
+        gone = await session.get_one(Upload, (cast.clinic.id, upload))
+        stays = await uploads.get(session, cast.clinic.id, kept_upload)
+        assert (gone.wrapped_key, gone.sealed_name) == (None, None)
+        opened = (await session.scalars(select(Link.subject_id).where(Link.closed_at.is_(None)))).all()
+        assert kept_link in opened
+        assert link not in opened
+        recordings = {one.id: one for one in await session.scalars(select(Recording))}
+        assert recordings[running].phase == "stopped"
+        assert recordings[deleted].deleted_at is not None
+        assert await sessions.load_session(session, {"__Host-staff": str(cookie)}, SessionKind.STAFF, START) is None
+        assert (await session.scalars(select(BrowserSession.id).where(BrowserSession.revoked_at.is_(None)))).all() == []
+        patient = await session.get_one(Patient, (cast.clinic.id, cast.patient))
+        assert patient.name == "Anna Müller"
+        restored = (await session.scalars(select(AuditEntry).where(AuditEntry.action == AuditAction.RESTORED))).all()
+        assert len(restored) == len(done.verdicts)
+    sealer = Vault(settings.var / "keys" / "clinics", keyset).clinic(cast.clinic.id)
+    assert await uploads.read(uploads.open_uploads(settings), sealer, stays) == b"%PDF-1 to be kept"
+    await empty.close()
+
+
+def _list(settings: Settings) -> Path:
+    return audit_chain.deletions_folder(settings)
+
+
+async def _link(database: Database, cast: VisitCast) -> str:
+    """A link whose subject stands for it: closing is by subject."""
+    subject = cast.appointment_id if not await _has_links(database) else cast.patient
+    async with database.writing() as session:
+        await links.new_link(session, clinic_id=cast.clinic.id, kind=LinkKind.VISIT, subject_id=subject, now=START)
+    return subject
+
+
+async def _has_links(database: Database) -> bool:
+    async with database.reading() as session:
+        return await session.scalar(select(Link.id).limit(1)) is not None
+
+
+async def _upload(database: Database, cast: VisitCast, settings: Settings, vault: Vault, content: bytes) -> str:
+    came = Received("x.pdf", "application/pdf", content, {})
+    sealer = vault.clinic(cast.clinic.id)
+    stored = await uploads.store(uploads.open_uploads(settings), sealer, cast.clinic.id, came)
+    async with database.writing() as session:
+        return (await uploads.add(session, cast.clinic.id, stored, subject=("patient", cast.patient), now=START)).id
+
+
+async def _recording(database: Database, cast: VisitCast, phase: str, n: int) -> str:
+    asked_by, recording_id = await cast.place(Role.DOCTOR), new_id()
+    async with database.writing() as session:
+        text = await session.scalar(select(ClinicText.id).where(ClinicText.kind == "recording_consent"))
+        session.add(
+            Recording(
+                clinic_id=cast.clinic.id,
+                id=recording_id,
+                encounter_id=cast.encounter_id,
+                n=n,
+                phase=phase,
+                purpose="teaching",
+                text_id=text,
+                asked_by=asked_by,
+                asked_at=START,
+                delete_at=START + timedelta(days=180),
+                created_at=START,
+            )
+        )
+    return recording_id
+
+
+# ── What is refused ──
+
+
+async def test_a_backup_that_is_not_whole_or_a_house_that_is_not_empty_is_refused(
+    sqlite_database: Database, settings: Settings, keyset: str, sqlite_template: Path, tmp_path: Path
+) -> None:
+    await make_visit_cast(sqlite_database, Vault(settings.var / "keys" / "clinics", keyset))
+    folder = tmp_path / "backup"
+    await backup.back_up(sqlite_database, settings, folder, START)
+    with pytest.raises(CannotDo, match="is not empty"):
+        await backup.back_up(sqlite_database, settings, folder, START)
+    with pytest.raises(CannotDo, match="database is not empty"):
+        await restore.restore(sqlite_database, settings, folder, START)
+    path = tmp_path / "other.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    empty = Database(f"sqlite+aiosqlite:///{path}")
+    with pytest.raises(CannotDo, match="no finished backup"):
+        await restore.restore(empty, settings, tmp_path, START)
+    line = json.dumps({"at": "x", "clinic_id": "c", "kind": "deleted", "subject_kind": "comet", "subject_id": "1"})
+    audit_chain.append_lines(_list(settings) / audit_chain.LIST_NAME, [line])
+    with pytest.raises(CannotDo, match="deleted of comet"):
+        await restore.restore(empty, settings, folder, START)
+    table = folder / "tables" / "patient.jsonl"
+    table.write_text(table.read_text().replace("Anna", "Eve"))
+    with pytest.raises(CannotDo, match=r"altered, the first is tables/patient\.jsonl"):
+        await restore.restore(empty, settings, folder, START)
+    async with empty.reading() as session:
+        assert (await session.scalars(select(Clinic))).all() == []
+    await empty.close()
+
+
+async def _link_and_list(database: Database, settings: Settings, vault: Vault) -> None:
+    looks = iter([False, False])
+
+    async def nothing(_: float) -> None:
+        return
+
+    context = JobContext(
+        id="j", kind="audit.link", subject="all", clinic_id=None, attempt=1, database=database, settings=settings,
+        vault=vault, clock=lambda: START, _progress=nothing, _is_cancelled=lambda: next(looks, True), _pause=nothing,
+    )  # fmt: skip
+    await audit_chain.keep_linking(context)
