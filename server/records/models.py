@@ -5,10 +5,11 @@ Content and its key lie apart from the chain, so that erasing both leaves a link
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import (
     CheckConstraint,
+    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -86,4 +87,88 @@ class NoteContent(Base):
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     text: Mapped[str] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
+    summary: Mapped[str | None] = mapped_column(Text)
+    """The visit in plain words, for the patient; part of what was signed."""
     key: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class NoteHold(Base):
+    """A signed note that somebody does not read yet: nobody of the patient's side, or no proxy. Gone once let go."""
+
+    __tablename__ = "note_hold"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "note_id"], ["note.clinic_id", "note.id"]),
+        CheckConstraint("readers IN ('nobody', 'patient_only')", name="readers"),
+        CheckConstraint("reason IN ('harm', 'another_person', 'wish')", name="reason"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    note_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    readers: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(16))
+    review_on: Mapped[date] = mapped_column(Date)
+    decided_by: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    decided_at: Mapped[datetime]
+
+
+class NoteWithdrawal(Base):
+    """Entered in error: the versions up to `upto_n` are read by the privacy officer alone."""
+
+    __tablename__ = "note_withdrawal"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "note_id"], ["note.clinic_id", "note.id"]),
+        ForeignKeyConstraint(["clinic_id", "offered_to"], ["encounter.clinic_id", "encounter.id"]),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    note_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    upto_n: Mapped[int]
+    by_person_id: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    at: Mapped[datetime]
+    incident_id: Mapped[str] = mapped_column(Id)
+    offered_to: Mapped[str | None] = mapped_column(Id)
+    """The visit whose draft the text was put into."""
+
+
+class NoteTemplate(Base):
+    """The headings a note of this kind of visit begins with, as the clinic wants them."""
+
+    __tablename__ = "note_template"
+    __table_args__ = (ForeignKeyConstraint(["clinic_id", "visit_type_id"], ["visit_type.clinic_id", "visit_type.id"]),)
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    visit_type_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    changed_by: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    changed_at: Mapped[datetime]
+
+
+class CorrectionRequest(Base):
+    """This is wrong, said by a patient of a note, and what the doctor answered; both sealed."""
+
+    __tablename__ = "correction_request"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "note_id"], ["note.clinic_id", "note.id"]),
+        CheckConstraint("outcome IN ('corrected', 'stands')", name="outcome"),
+        CheckConstraint("(answered_at IS NULL) = (outcome IS NULL)", name="answered"),
+        Index("ix_correction_request_note", "clinic_id", "note_id"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    note_id: Mapped[str] = mapped_column(Id)
+    sealed_text: Mapped[bytes] = mapped_column(LargeBinary)
+    asked_at: Mapped[datetime]
+    answered_by: Mapped[str | None] = mapped_column(Id, ForeignKey("person.id"))
+    answered_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    sealed_answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class FactorShown(Base):
+    """When a staff session last showed its second factor again, to sign."""
+
+    __tablename__ = "factor_shown"
+
+    session_id: Mapped[str] = mapped_column(Id, ForeignKey("session.id"), primary_key=True)
+    at: Mapped[datetime]
