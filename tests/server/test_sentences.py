@@ -40,7 +40,6 @@ FOR_PATIENTS = (
     "server/encounters/",
     "server/error_pages.py",
     "server/forms.py",
-    "server/accounts/forms.py",
     "server/desk/mine.py",
     "web/client/",
     "web/templates/layout.html",
@@ -62,7 +61,8 @@ FOR_STAFF = (
     "server/encounters/keeping",
     *(f"web/client/{name}.ts" for name in ("arrivals", "clinic", "note", "urgent")),
 )
-FOR_STAFF_FORMS = {"your e-mail address", "your password", "their name", "the relation"}
+OF_STAFF_FORMS = {"their name", "the relation", "the reason"}
+OF_PATIENTS_FORMS = {"the date of birth", "the code"}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def _read(path: Path, locale: str | None = None) -> Iterator[Message]:
 
 def _is_for_patients(one: Message) -> bool:
     found = [path for path, _ in one.locations if path.startswith(FOR_PATIENTS) and not path.startswith(FOR_STAFF)]
-    return bool(found) and one.id not in FOR_STAFF_FORMS
+    return one.id in OF_PATIENTS_FORMS or (bool(found) and one.id not in OF_STAFF_FORMS)
 
 
 def _forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
