@@ -10,21 +10,23 @@ import contextlib
 import ipaddress
 import logging
 import socket
-import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from media import ice
 from media.ice import Address
+from media.loop import MediaLoop
 from media.paths import Path, TcpPath, UdpPath
 from media.rtp import LONGEST_IN
 from media.sdpwrite import candidates
+from media.sockets import Reader, reader_for
 
 if TYPE_CHECKING:
     from media.connection import Connection
 
-DRAIN_MAX = 64
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 TCP_PER_HOST_MAX = 16
 TCP_MAX = 512
@@ -39,9 +41,15 @@ class CannotListen(Exception):  # noqa: N818 — read by people starting the nod
 
 @dataclass
 class _Local:
+    """One bound socket; `routes` goes by its reader's keys."""
+
     address: str
     socket: socket.socket
+    reader: Reader
     routes: dict[Any, UdpPath] = field(default_factory=dict)
+
+    def path_to(self, key: Any) -> UdpPath:
+        return UdpPath(self.socket, self.reader.address(key), key, self.routes)
 
 
 class Endpoint:
@@ -79,7 +87,10 @@ class Endpoint:
             raise
         loop = asyncio.get_running_loop()
         for local in self._locals:
-            loop.add_reader(local.socket.fileno(), self._drain, local)
+            if isinstance(loop, MediaLoop):
+                loop.add_drain(local.socket.fileno(), partial(self._drain, local))
+            else:
+                loop.add_reader(local.socket.fileno(), self._drain, local)
         self.addresses = addresses
         told = advertised or addresses
         self.candidates = candidates(told, self.port, self.tcp_port)
@@ -88,7 +99,10 @@ class Endpoint:
     async def close(self) -> None:
         loop = asyncio.get_running_loop()
         for local in self._locals:
-            loop.remove_reader(local.socket.fileno())
+            if isinstance(loop, MediaLoop):
+                loop.remove_drain(local.socket.fileno())
+            else:
+                loop.remove_reader(local.socket.fileno())
             local.socket.close()
         self._locals.clear()
         for server in self._servers:
@@ -141,50 +155,46 @@ class Endpoint:
     # ---- inside
 
     def _drain(self, local: _Local) -> None:
-        receive = local.socket.recvfrom
-        for _ in range(DRAIN_MAX):
+        """What has come by now; what comes meanwhile makes the socket ready again."""
+        routes = local.routes
+        for data, key in local.reader.read():
             try:
-                data, address = receive(2048)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                self.dropped += 1
-                return
-            try:
-                self._handle(local, data, address)
+                path = routes.get(key)
+                if not 0 < len(data) <= LONGEST_IN:
+                    self.dropped += 1
+                elif data[0] < 20:
+                    self._take_stun(local, data, key, path)
+                elif path is not None and path.connection is not None:
+                    path.connection.receive(data, path, monotonic_ns())
+                else:
+                    self.dropped += 1
             except Exception:  # one guard per datagram: whatever it is, the drain goes on
                 self.dropped += 1
                 logger.debug("datagram dropped", exc_info=True)
 
-    def _handle(self, local: _Local, data: bytes, address: Any) -> None:
-        if not 0 < len(data) <= LONGEST_IN:
+    def _take_stun(self, local: _Local, data: bytes, key: Any, path: UdpPath | None) -> None:
+        if not ice.is_binding_request(data):
             self.dropped += 1
             return
-        path = local.routes.get(address)
-        if data[0] > 19:
-            if path is not None and path.connection is not None:
-                path.connection.receive(data, path, time.monotonic_ns())
-            else:
-                self.dropped += 1
-            return
-        result = ice.answer(data, address[:2], self._password) if ice.is_binding_request(data) else None
+        address = local.reader.address(key)
+        result = ice.answer(data, (address[0], address[1]), self._password)
         if result is None:
             self.dropped += 1
         elif isinstance(result, ice.Check):
             if path is None:
-                path = local.routes[address] = UdpPath(local.socket, address, local.routes)
+                path = local.routes[key] = local.path_to(key)
             self._checked(result, path)
         else:
-            self._plain(result, address[:2], UdpPath(local.socket, address, local.routes))
+            self._plain(result, (address[0], address[1]), local.path_to(key))
 
     def _checked(self, check: ice.Check, path: Path) -> None:
         connection = self._connections[check.ufrag]
-        connection.handle_check(path, check.ufrag, check.nominated, time.monotonic_ns())
+        connection.handle_check(path, check.ufrag, check.nominated, monotonic_ns())
         connection.counts.stun_out += 1
         path.send(check.reply)
 
     def _plain(self, reply: ice.Reply, address: Address, path: Path) -> None:
-        if self._plain_limit.may_answer(address[0], time.monotonic()):
+        if self._plain_limit.may_answer(address[0], monotonic()):
             self.plain_bindings += 1
             path.send(reply.reply)
         else:
@@ -212,7 +222,7 @@ class Endpoint:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             sock = socket.socket(family, socket.SOCK_DGRAM)
             sock.setblocking(False)
-            self._locals.append(_Local(address, sock))
+            self._locals.append(_Local(address, sock, reader_for(sock)))
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             with contextlib.suppress(OSError):

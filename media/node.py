@@ -28,6 +28,7 @@ from media.dtls import Certificate
 from media.endpoint import CannotListen, Endpoint, bracketed, local_addresses
 from media.events import EventLog
 from media.log import LogEvent
+from media.loop import new_loop
 from media.metrics import Metrics
 from media.refused import Refused
 from media.room import Room
@@ -261,6 +262,12 @@ async def run_node(settings: NodeSettings) -> int:
     return 0
 
 
+def run(settings: NodeSettings) -> int:
+    """The whole process' work, on its own kind of loop; the exit code."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(run_node(settings))
+
+
 def _settle_memory(_: str) -> None:
     """What is there after the start stays; generation 2 is collected only while nothing is forwarded."""
     gc.collect()
@@ -292,4 +299,4 @@ def main() -> int:
         for complaint in refused.complaints:
             sys.stderr.write(complaint + "\n")
         return 2
-    return asyncio.run(run_node(settings))
+    return run(settings)

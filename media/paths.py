@@ -26,13 +26,14 @@ _LENGTH = struct.Struct("!H")
 class UdpPath:
     """One remote address at one of our sockets."""
 
-    __slots__ = ("_address", "_routes", "_sendto", "connection", "heard_ns")
+    __slots__ = ("_address", "_key", "_routes", "_sendto", "connection", "heard_ns")
     is_tcp = False
     is_congested = False
 
-    def __init__(self, sock: socket.socket, address: Any, routes: dict[Any, UdpPath]) -> None:
+    def __init__(self, sock: socket.socket, address: Any, key: Any, routes: dict[Any, UdpPath]) -> None:
         self._sendto = sock.sendto
         self._address = address
+        self._key = key
         self._routes = routes
         self.connection: Connection | None = None
         self.heard_ns = 0
@@ -47,8 +48,8 @@ class UdpPath:
     def drop(self) -> None:
         """Stop receiving here."""
         self.connection = None
-        if self._routes.get(self._address) is self:
-            del self._routes[self._address]
+        if self._routes.get(self._key) is self:
+            del self._routes[self._key]
 
 
 class TcpListener(Protocol):
