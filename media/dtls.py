@@ -21,6 +21,7 @@ from media.srtp import Scratch, Srtp
 HANDSHAKE_LIMIT_S = 10.0
 QUEUED_DATAGRAMS_MAX = 16
 
+
 class Certificate:
     """The node's certificate, made at start and again when it nears its end."""
 
