@@ -23,10 +23,10 @@ from server.encounters import films
 from server.errors import DomainError, not_found
 from server.pages import language_of, render
 from server.permissions import is_patient
-from server.records import service as records
+from server.records import reading as records
 from server.records.rules import Kind
 from server.routing import Route, see_other
-from server.scheduling import service
+from server.scheduling import finding, service
 from server.scheduling.wording import when
 from signaling.words import N_, Code
 
@@ -35,6 +35,11 @@ KIND_WORDS = {
     Kind.ADDENDUM: N_("Added"),
     Kind.LATE_ENTRY: N_("Added later"),
     Kind.CORRECTION: N_("Corrected"),
+}
+DONE = {
+    "moved": N_("Your appointment has a new time. The link stays the same."),
+    "cancelled": N_("Your appointment is cancelled."),
+    "booked": N_("Your appointment is booked. You get a message with the link."),
 }
 STILL_TODAY = timedelta(hours=12)
 CLOSED = (Standing.OVER, Standing.NO_SHOW, Standing.CANCELLED)
@@ -71,8 +76,17 @@ async def show_home(request: web.Request) -> web.Response:
                 subject=("note", note.note_id),
                 now=now,
             )
+        kinds = {kind.id: kind for kind in await finding.load_visit_types(session, clinic)}
     values = {
         "patient": patient,
+        "done": DONE.get(request.query.get("done", "")),
+        "may_book": any(kind.for_patients for kind in kinds.values()),
+        "changeable": {
+            line.appointment.id
+            for line in lines
+            if (kind := kinds.get(line.appointment.visit_type_id)) is not None
+            and service.may_change(line.appointment, kind, now)
+        },
         "upcoming": [line for line in lines if _is_upcoming(line, now)],
         "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],

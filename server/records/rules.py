@@ -61,9 +61,12 @@ class Link:
     previous: bytes
 
 
-def commitment(key: bytes, text: str, reason: str | None) -> bytes:
+def commitment(key: bytes, text: str, reason: str | None, summary: str | None = None) -> bytes:
     """Binds the content without telling it: of erased content the chain keeps this alone."""
-    return hmac.new(key, _canonical({"text": text, "reason": reason}), hashlib.sha256).digest()
+    content = {"text": text, "reason": reason}
+    if summary is not None:
+        content["summary"] = summary
+    return hmac.new(key, _canonical(content), hashlib.sha256).digest()
 
 
 def link_hash(link: Link) -> bytes:

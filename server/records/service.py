@@ -1,12 +1,11 @@
-"""Writing, signing and reading a visit's note. Runs in the caller's transaction.
+"""Writing and signing a visit's note. Runs in the caller's transaction.
 
-Who may is asked here, with the facts of the visit; pages are `views.py`.
+Who may is asked here, with the facts of the visit; reading is `reading.py`, pages are `views.py`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,31 +53,6 @@ class DraftConflictError(DomainError):
         self.revision = note.revision if note else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A signed version as it is read; `text` is None once it was erased."""
-
-    n: int
-    kind: Kind
-    author_name: str
-    signed_at: datetime
-    text: str | None
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReleasedNote:
-    """What a patient's page shows of one visit."""
-
-    encounter_id: str
-    note_id: str
-    starts_at: datetime
-    zone: str
-    doctor_name: str
-    released_at: datetime
-    versions: Sequence[Version]
-
-
 async def get_own_visit(
     session: AsyncSession, clinic: ClinicScope, actor: Actor, encounter_id: str, *, lock: bool = False
 ) -> Visit:
@@ -120,9 +94,18 @@ async def save_draft(session: AsyncSession, writing: Writing, encounter_id: str,
 
 
 async def sign(
-    session: AsyncSession, writing: Writing, encounter_id: str, revision: int, text: str | None = None
+    session: AsyncSession,
+    writing: Writing,
+    encounter_id: str,
+    revision: int,
+    text: str | None = None,
+    *,
+    summary: str | None = None,
+    release_now: bool = True,
 ) -> Note:
-    """Signs what is on the screen: `text`, written on that revision, else the revision; released at once.
+    """Signs what is on the screen: `text`, written on that revision, else the revision; released unless it is held.
+
+    `summary` is the visit in plain words, signed with it.
 
     Raises not_found, malformed (nothing to sign), note_signed, DraftConflictError (stale_revision): then nothing is
     signed and nothing is changed.
@@ -138,9 +121,10 @@ async def sign(
         note = await load_note(session, visit.encounter)
     if note is None or not note.draft.strip():
         raise DomainError(Code.MALFORMED, "The note is empty. Nothing was signed.")
-    await _append(session, writing, note, Kind.SIGNED, text=note.draft, reason=None)
-    note.draft = ""
-    note.signed_at = note.released_at = writing.now
+    summary = rules.clean_text(summary).strip() if summary else None
+    note.released_at = writing.now if release_now else None
+    await _append(session, writing, note, Kind.SIGNED, text=note.draft, reason=None, summary=summary)
+    note.draft, note.signed_at = "", writing.now
     await keeping.note_signed(session, visit.encounter, writing.now)
     await session.flush()
     return note
@@ -162,46 +146,6 @@ async def add(
     return await _append(session, writing, note, kind, text=text, reason=reason)
 
 
-async def load_versions(session: AsyncSession, note: Note) -> list[Version]:
-    query = (
-        select(NoteVersion, NoteContent)
-        .outerjoin(
-            NoteContent,
-            (NoteContent.clinic_id == NoteVersion.clinic_id)
-            & (NoteContent.note_id == NoteVersion.note_id)
-            & (NoteContent.n == NoteVersion.n),
-        )
-        .where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
-        .order_by(NoteVersion.n)
-    )
-    return [_version(row, content) for row, content in await session.execute(query)]
-
-
-async def load_released_notes(session: AsyncSession, clinic: ClinicScope, patient_id: str) -> list[ReleasedNote]:
-    """What this patient may read, newest visit first: signed and released, never a draft."""
-    query = select(Note).where(
-        Note.clinic_id == clinic.id,
-        Note.patient_id == patient_id,
-        Note.signed_at.is_not(None),
-        Note.released_at.is_not(None),
-    )
-    released = []
-    for note in await session.scalars(query.order_by(Note.released_at.desc())):
-        visit = await visits.get_visit(session, clinic, note.encounter_id)
-        released.append(
-            ReleasedNote(
-                encounter_id=note.encounter_id,
-                note_id=note.id,
-                starts_at=visit.appointment.starts_at,
-                zone=visit.encounter.zone,
-                doctor_name=visit.doctor_name,
-                released_at=note.released_at or note.created_at,
-                versions=await load_versions(session, note),
-            )
-        )
-    return released
-
-
 async def first_broken(session: AsyncSession, note: Note) -> int | None:
     """The number of the first version whose content or place in the chain is not what was signed; None: all hold.
 
@@ -211,7 +155,9 @@ async def first_broken(session: AsyncSession, note: Note) -> int | None:
     query = select(NoteVersion).where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
     for version in await session.scalars(query.order_by(NoteVersion.n)):
         content = await session.get(NoteContent, (note.clinic_id, note.id, version.n))
-        is_true = content is None or version.commitment == rules.commitment(content.key, content.text, content.reason)
+        is_true = content is None or version.commitment == rules.commitment(
+            content.key, content.text, content.reason, content.summary
+        )
         in_place = version.n == expected and version.previous == previous
         if not is_true or not in_place or version.hash != rules.link_hash(_link(version)):
             return version.n
@@ -251,7 +197,14 @@ def _new_note(visit: Visit, writing: Writing) -> Note:
 
 
 async def _append(
-    session: AsyncSession, writing: Writing, note: Note, kind: Kind, *, text: str, reason: str | None
+    session: AsyncSession,
+    writing: Writing,
+    note: Note,
+    kind: Kind,
+    *,
+    text: str,
+    reason: str | None,
+    summary: str | None = None,
 ) -> NoteVersion:
     author = await session.get(Person, writing.person_id)
     if author is None:
@@ -268,18 +221,21 @@ async def _append(
         author_id=author.id,
         author_name=author.name,
         signed_at=writing.now,
-        commitment=rules.commitment(key, text, reason),
+        commitment=rules.commitment(key, text, reason, summary),
         previous=last.hash if last else rules.FIRST,
     )
     version.hash = rules.link_hash(_link(version))
     session.add(version)
     await session.flush()
-    session.add(NoteContent(clinic_id=note.clinic_id, note_id=note.id, n=version.n, text=text, reason=reason, key=key))
+    content = NoteContent(text=text, reason=reason, summary=summary, key=key)
+    content.clinic_id, content.note_id, content.n = note.clinic_id, note.id, version.n
+    session.add(content)
     await session.flush()
     action = AuditAction.NOTE_SIGNED if kind is Kind.SIGNED else AuditAction.NOTE_ADDED_TO
     await enter(session, writing, action, note.id, n=version.n, kind=kind.value)
-    told = NoteReleased(note.clinic_id, note.patient_id, note.encounter_id, note.id, version.n, writing.now)
-    await writing.events.raise_event(session, told)
+    if note.released_at is not None:
+        told = NoteReleased(note.clinic_id, note.patient_id, note.encounter_id, note.id, version.n, writing.now)
+        await writing.events.raise_event(session, told)
     return version
 
 
@@ -295,15 +251,4 @@ def _link(version: NoteVersion) -> Link:
         signed_at=version.signed_at,
         commitment=version.commitment,
         previous=version.previous,
-    )
-
-
-def _version(version: NoteVersion, content: NoteContent | None) -> Version:
-    return Version(
-        n=version.n,
-        kind=Kind(version.kind),
-        author_name=version.author_name,
-        signed_at=version.signed_at,
-        text=content.text if content else None,
-        reason=content.reason if content else None,
     )

@@ -21,7 +21,7 @@ from server.errors import DomainError, FormError, not_found
 from server.forms import parse_form
 from server.pages import render
 from server.permissions import is_somebody
-from server.records import service, visit_page
+from server.records import reading, service, visit_page
 from server.records.models import Note
 from server.records.rules import NOTE_LIMIT_CHARACTERS, Kind
 from server.records.service import DraftConflictError, Writing
@@ -187,7 +187,7 @@ async def refuse_change(request: web.Request) -> web.Response:
     async with context.database(request).reading() as session:
         visit = await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
         note = await service.load_note(session, visit.encounter)
-        versions = await service.load_versions(session, note) if note is not None else []
+        versions = await reading.load_versions(session, note) if note is not None else []
     n = request.match_info.get("n")
     if not versions or (n is not None and n not in {str(one.n) for one in versions}):
         raise not_found()

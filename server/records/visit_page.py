@@ -13,7 +13,7 @@ from server.encounters.models import ClinicText, EmergencyPress, VisitCard
 from server.encounters.recording_models import ConsentAnswer, Recording
 from server.encounters.visits import Visit
 from server.errors import not_found
-from server.records import service
+from server.records import reading, service
 from server.records.service import Writing
 from server.scheduling.wording import when
 from server.vault import ClinicVault
@@ -55,7 +55,7 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
         "note": note,
         "versions": [
             {"version": version, "at": times(version.signed_at)}
-            for version in (await service.load_versions(session, note) if note else [])
+            for version in (await reading.load_versions(session, note) if note else [])
         ],
     }
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from server.accounts.service import get_clinic
 from server.errors import DomainError
 from server.permissions import Actor, StaffRole
-from server.records import rules, service
+from server.records import reading, rules, service
 from server.records.events import NoteReleased
 from server.records.models import Note, NoteContent, NoteVersion
 from server.records.rules import Kind
@@ -74,7 +74,7 @@ async def test_erased_content_leaves_a_chain_that_holds(cast: VisitCast) -> None
     assert await first_broken(cast) is None
     async with cast.database.reading() as session:
         note = (await session.scalars(select(Note))).one()
-        assert [one.text for one in await service.load_versions(session, note)] == [None, "Better"]
+        assert [one.text for one in await reading.load_versions(session, note)] == [None, "Better"]
 
 
 async def test_only_signed_text_is_released_and_only_to_its_patient(cast: VisitCast) -> None:
@@ -88,12 +88,12 @@ async def test_only_signed_text_is_released_and_only_to_its_patient(cast: VisitC
     async with cast.database.writing() as session:
         await service.save_draft(session, writing, cast.encounter_id, "Only mine", 0)
     async with cast.database.reading() as session:
-        assert await service.load_released_notes(session, writing.clinic, cast.patient) == []
+        assert await reading.load_released_notes(session, writing.clinic, cast.patient) == []
     async with cast.database.writing() as session:
         await service.sign(session, writing, cast.encounter_id, 1)
     async with cast.database.reading() as session:
-        (note,) = await service.load_released_notes(session, writing.clinic, cast.patient)
-        assert await service.load_released_notes(session, writing.clinic, cast.other_patient) == []
+        (note,) = await reading.load_released_notes(session, writing.clinic, cast.patient)
+        assert await reading.load_released_notes(session, writing.clinic, cast.other_patient) == []
     assert [one.text for one in note.versions] == ["Only mine"]
     assert [(one.patient_id, one.n) for one in told] == [(cast.patient, 1)]
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from server.audit import AuditAction, AuditEntry
 from server.db import Database
-from server.records import service
+from server.records import reading
 from server.records.models import Note
 from tests.server.cast import Browser
 from tests.server.visits import House
@@ -43,7 +43,7 @@ async def versions(house: House) -> list[tuple[str, str | None]]:
     note = await stored(house.cast.database)
     assert note is not None
     async with house.cast.database.reading() as session:
-        return [(one.kind.value, one.text) for one in await service.load_versions(session, note)]
+        return [(one.kind.value, one.text) for one in await reading.load_versions(session, note)]
 
 
 # ── Drafts ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,199 @@
+"""Reading signed notes: the versions of one, and what a patient's page shows of all.
+
+Who may is asked by those who call; writing and signing are `service.py`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.accounts.trust_models import PatientOnly
+from server.context import ClinicScope
+from server.encounters.models import Encounter, Participant
+from server.errors import not_found
+from server.records.models import Note, NoteContent, NoteHold, NoteVersion, NoteWithdrawal
+from server.records.rules import Kind
+from server.scheduling.models import Appointment
+from signaling.words import Role
+
+PAGE = 20
+"""Notes a patient's page shows at once, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A signed version as it is read; `text` is None once it was erased."""
+
+    n: int
+    kind: Kind
+    author_name: str
+    signed_at: datetime
+    text: str | None
+    reason: str | None
+    summary: str | None
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedNote:
+    """What a patient's page shows of one visit."""
+
+    encounter_id: str
+    note_id: str
+    starts_at: datetime
+    zone: str
+    doctor_name: str
+    released_at: datetime
+    versions: Sequence[Version]
+    is_withdrawn: bool = False
+    """Something was entered here in error: its text is in none of the versions."""
+
+
+async def load_versions(session: AsyncSession, note: Note) -> list[Version]:
+    """All that was signed, also what was withdrawn since: for the chain and the privacy officer."""
+    found = await _versions(session, note.clinic_id, [note.id])
+    return found[note.id]
+
+
+async def load_readable(session: AsyncSession, note: Note) -> list[Version]:
+    """What may still be read: nothing that was entered in error."""
+    withdrawal = await load_withdrawal(session, note)
+    return [one for one in await load_versions(session, note) if withdrawal is None or one.n > withdrawal.upto_n]
+
+
+async def load_withdrawal(session: AsyncSession, note: Note) -> NoteWithdrawal | None:
+    return await session.get(NoteWithdrawal, (note.clinic_id, note.id))
+
+
+async def load_released_notes(
+    session: AsyncSession,
+    clinic: ClinicScope,
+    patient_id: str,
+    *,
+    for_proxy: bool = False,
+    before: datetime | None = None,
+    limit: int | None = None,
+) -> list[ReleasedNote]:
+    """What this patient may read, newest first: signed and released, never a draft; a proxy's part of it at most."""
+    query = _released(clinic.id, patient_id)
+    if for_proxy:
+        query = query.where(*_open_to_proxies())
+    if before is not None:
+        query = query.where(Note.released_at < before)
+    rows = (await session.execute(query.order_by(Note.released_at.desc()).limit(limit))).all()
+    return await _with_versions(session, clinic.id, [(row[0], row[1], row[2]) for row in rows])
+
+
+async def get_released_note(
+    session: AsyncSession, clinic: ClinicScope, patient_id: str, note_id: str, *, for_proxy: bool = False
+) -> ReleasedNote:
+    """One of them. Raises the same not_found for what is held, unsigned, or somebody else's."""
+    query = _released(clinic.id, patient_id).where(Note.id == note_id)
+    row = (await session.execute(query.where(*_open_to_proxies()) if for_proxy else query)).first()
+    if row is None:
+        raise not_found()
+    return (await _with_versions(session, clinic.id, [(row[0], row[1], row[2])]))[0]
+
+
+# ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _released(clinic_id: str, patient_id: str) -> Select[tuple[Note, Encounter, datetime]]:
+    return (
+        select(Note, Encounter, Appointment.starts_at)
+        .join(Encounter, and_(Encounter.clinic_id == Note.clinic_id, Encounter.id == Note.encounter_id))
+        .join(
+            Appointment,
+            and_(Appointment.clinic_id == Encounter.clinic_id, Appointment.id == Encounter.appointment_id),
+        )
+        .where(
+            Note.clinic_id == clinic_id,
+            Note.patient_id == patient_id,
+            Note.signed_at.is_not(None),
+            Note.released_at.is_not(None),
+        )
+    )
+
+
+def _open_to_proxies() -> tuple[object, ...]:
+    held = select(NoteHold.note_id).where(NoteHold.clinic_id == Note.clinic_id, NoteHold.note_id == Note.id)
+    marked = select(PatientOnly.subject_id).where(
+        PatientOnly.clinic_id == Note.clinic_id,
+        PatientOnly.subject_id.in_([Note.id, Note.encounter_id]),
+    )
+    return ~held.exists(), ~marked.exists()
+
+
+async def _with_versions(
+    session: AsyncSession, clinic_id: str, rows: Sequence[tuple[Note, Encounter, datetime]]
+) -> list[ReleasedNote]:
+    ids = [note.id for note, _, _ in rows]
+    versions = await _versions(session, clinic_id, ids)
+    doctors = await _doctors(session, clinic_id, [encounter.id for _, encounter, _ in rows])
+    query = select(NoteWithdrawal).where(NoteWithdrawal.clinic_id == clinic_id, NoteWithdrawal.note_id.in_(ids))
+    upto = {one.note_id: one.upto_n for one in await session.scalars(query)}
+    return [
+        ReleasedNote(
+            encounter_id=encounter.id,
+            note_id=note.id,
+            starts_at=starts_at,
+            zone=encounter.zone,
+            doctor_name=doctors.get(encounter.id, ""),
+            released_at=note.released_at or note.created_at,
+            versions=[one for one in versions[note.id] if one.n > upto.get(note.id, 0)],
+            is_withdrawn=note.id in upto,
+        )
+        for note, encounter, starts_at in rows
+    ]
+
+
+async def _versions(session: AsyncSession, clinic_id: str, note_ids: Sequence[str]) -> Mapping[str, list[Version]]:
+    query = (
+        select(NoteVersion, NoteContent)
+        .outerjoin(
+            NoteContent,
+            and_(
+                NoteContent.clinic_id == NoteVersion.clinic_id,
+                NoteContent.note_id == NoteVersion.note_id,
+                NoteContent.n == NoteVersion.n,
+            ),
+        )
+        .where(NoteVersion.clinic_id == clinic_id, NoteVersion.note_id.in_(note_ids))
+        .order_by(NoteVersion.note_id, NoteVersion.n)
+    )
+    found: dict[str, list[Version]] = defaultdict(list)
+    for row, content in await session.execute(query):
+        found[row.note_id].append(_version(row, content))
+    return found
+
+
+async def _doctors(session: AsyncSession, clinic_id: str, encounter_ids: Sequence[str]) -> dict[str, str]:
+    query = select(Participant.encounter_id, Participant.name).where(
+        Participant.clinic_id == clinic_id,
+        Participant.encounter_id.in_(encounter_ids),
+        Participant.role == Role.DOCTOR.value,
+        Participant.is_closed.is_(False),
+    )
+    names: dict[str, list[str]] = defaultdict(list)
+    for encounter_id, name in await session.execute(query):
+        names[encounter_id].append(name)
+    return {encounter_id: ", ".join(found) for encounter_id, found in names.items()}
+
+
+def _version(version: NoteVersion, content: NoteContent | None) -> Version:
+    return Version(
+        n=version.n,
+        kind=Kind(version.kind),
+        author_name=version.author_name,
+        signed_at=version.signed_at,
+        text=content.text if content else None,
+        reason=content.reason if content else None,
+        summary=content.summary if content else None,
+        hash=version.hash,
+    )

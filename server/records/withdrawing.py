@@ -1,0 +1,142 @@
+"""Entered in error: a signed note's text leaves every page at once, its original stays for the privacy officer.
+
+The link of the chain holds; an incident says what happened; the text is offered as a draft of the right visit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit
+from server.accounts.models import Patient, Person
+from server.audit import AuditAction, AuditEntry
+from server.context import ClinicScope
+from server.encounters import visits
+from server.encounters.models import Encounter, Participant
+from server.encounters.visits import Visit
+from server.errors import DomainError, not_found
+from server.records import reading, service
+from server.records.models import Note, NoteWithdrawal
+from server.records.reading import Version
+from server.records.service import Writing
+from signaling.words import Code, Role
+
+AROUND = timedelta(days=1)
+OPENED = (AuditAction.NOTE_OPENED, AuditAction.NOTE_READ, AuditAction.NOTE_PRINTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What the privacy officer sees of one."""
+
+    withdrawal: NoteWithdrawal
+    patient: Patient
+    by_name: str
+    versions: list[Version]
+    opened: list[tuple[AuditEntry, str]]
+    """Who opened it, by name; a patient's side is the patient's person."""
+
+
+async def withdraw(session: AsyncSession, writing: Writing, encounter_id: str) -> NoteWithdrawal:
+    """Takes what is signed here away from everybody but the privacy officer. Raises not_found, wrong_phase."""
+    visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
+    note = await service.load_note(session, visit.encounter)
+    versions = await reading.load_versions(session, note) if note else []
+    if note is None or not versions:
+        raise DomainError(Code.WRONG_PHASE, "The note is not signed: clear it, nobody has read it.")
+    incident = await audit.file_incident(
+        session,
+        clinic_id=note.clinic_id,
+        kind="entered_in_error",
+        subject=("note", note.id),
+        filed_by_person_id=writing.person_id,
+        owner_person_id=None,
+        now=writing.now,
+    )
+    row = await reading.load_withdrawal(session, note)
+    if row is None:
+        row = NoteWithdrawal(clinic_id=note.clinic_id, note_id=note.id)
+        session.add(row)
+    row.upto_n, row.by_person_id, row.at, row.incident_id = versions[-1].n, writing.person_id, writing.now, incident
+    await service.enter(session, writing, AuditAction.NOTE_WITHDRAWN, note.id, n=row.upto_n)
+    await session.flush()
+    return row
+
+
+async def load_candidates(session: AsyncSession, writing: Writing, visit: Visit) -> list[tuple[str, str, datetime]]:
+    """This doctor's visits of the day around this one whose note is still open: id, patient's name, start."""
+    query = (
+        select(Encounter.id)
+        .join(
+            Participant,
+            (Participant.clinic_id == Encounter.clinic_id) & (Participant.encounter_id == Encounter.id),
+        )
+        .outerjoin(Note, (Note.clinic_id == Encounter.clinic_id) & (Note.encounter_id == Encounter.id))
+        .where(
+            Encounter.clinic_id == writing.clinic.id,
+            Encounter.id != visit.encounter.id,
+            Encounter.status.in_(["planned", "arrived", "in-progress", "finished"]),
+            Participant.role == Role.DOCTOR.value,
+            Participant.person_id == writing.person_id,
+            Participant.is_closed.is_(False),
+            Note.signed_at.is_(None),
+        )
+    )
+    found = []
+    for encounter_id in list(await session.scalars(query)):
+        other = await visits.get_visit(session, writing.clinic, encounter_id)
+        patient = await session.get(Patient, (writing.clinic.id, other.encounter.patient_id))
+        if patient is not None and abs(other.appointment.starts_at - visit.appointment.starts_at) <= AROUND:
+            found.append((encounter_id, patient.name, other.appointment.starts_at))
+    return sorted(found, key=lambda one: one[2])
+
+
+async def offer(session: AsyncSession, writing: Writing, encounter_id: str, target_id: str) -> None:
+    """Puts the withdrawn text at the end of the right visit's draft, once. Raises not_found, wrong_phase."""
+    visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
+    note = await service.load_note(session, visit.encounter)
+    row = await reading.load_withdrawal(session, note) if note else None
+    if note is None or row is None or row.offered_to is not None:
+        raise DomainError(Code.WRONG_PHASE, "There is no withdrawn text to move.")
+    if target_id == encounter_id:
+        raise not_found()
+    texts = [one.text for one in await reading.load_versions(session, note) if one.n <= row.upto_n and one.text]
+    target = await service.get_own_visit(session, writing.clinic, writing.actor, target_id)
+    held = await service.load_note(session, target.encounter)
+    draft, revision = (held.draft, held.revision) if held else ("", 0)
+    await service.save_draft(session, writing, target_id, "\n\n".join([*filter(None, [draft]), *texts]), revision)
+    row.offered_to = target_id
+    await session.flush()
+
+
+async def load_all(session: AsyncSession, clinic: ClinicScope) -> list[NoteWithdrawal]:
+    query = select(NoteWithdrawal).where(NoteWithdrawal.clinic_id == clinic.id)
+    return list(await session.scalars(query.order_by(NoteWithdrawal.at.desc())))
+
+
+async def get_original(session: AsyncSession, writing: Writing, note_id: str) -> Withdrawn:
+    """The original with everybody who opened it; the look is entered. Raises not_found for what wasn't withdrawn."""
+    note = await session.get(Note, (writing.clinic.id, note_id))
+    row = await reading.load_withdrawal(session, note) if note else None
+    patient = await session.get(Patient, (writing.clinic.id, note.patient_id)) if note else None
+    if note is None or row is None or patient is None:
+        raise not_found()
+    by = await session.get(Person, row.by_person_id)
+    query = (
+        select(AuditEntry, Person.name)
+        .outerjoin(Person, Person.id == AuditEntry.actor_person_id)
+        .where(
+            AuditEntry.clinic_id == writing.clinic.id,
+            AuditEntry.subject_kind == "note",
+            AuditEntry.subject_id == note_id,
+            AuditEntry.action.in_([one.value for one in OPENED]),
+        )
+    )
+    opened = [(entry, name or "") for entry, name in await session.execute(query.order_by(AuditEntry.at))]
+    versions = [one for one in await reading.load_versions(session, note) if one.n <= row.upto_n]
+    await service.enter(session, writing, AuditAction.NOTE_OPENED, note.id)
+    return Withdrawn(row, patient, by.name if by else "", versions, opened)
