@@ -16,6 +16,7 @@ from server import context
 from server.accounts.service import person_names
 from server.desk import day
 from server.desk.day import Line
+from server.desk.rules import Standing
 from server.encounters.visits import load_live_encounter
 from server.errors import DomainError, FormError, not_found, status_of
 from server.forms import parse_form
@@ -51,12 +52,17 @@ ACTION_WORDS = {
     "put_back": N_("Booked again"),
     "arrived": N_("Arrived"),
     "fulfilled": N_("Visit over"),
+    "taken": N_("Taken by a doctor"),
+    "urgent": N_("Marked urgent"),
+    "in_turn": N_("Not urgent any more"),
+    "late": N_("Told of a delay"),
 }
 MESSAGE_WORDS = {
     "confirmation": N_("Confirmation"),
     "change": N_("New time"),
     "cancellation": N_("Cancellation"),
     "reminder": N_("Reminder"),
+    "late": N_("Running late"),
 }
 STATE_WORDS = {
     "waiting": N_("waits"),
@@ -175,8 +181,12 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "done": DONE.get(request.query.get("done", "")),
         "may_move": state in rules.MOVABLE,
         "may_cancel": Status.CANCELLED in rules.MAY_BECOME[state],
-        "may_be_no_show": state in rules.OPEN and now >= line.appointment.starts_at and line.waiting_since is None,
+        "may_be_no_show": state in rules.OPEN
+        and now >= line.appointment.starts_at
+        and line.standing not in (Standing.WAITING, Standing.IN_VISIT),
         "may_put_back": state is Status.NOSHOW,
+        "may_be_urgent": line.appointment.kind == "walk_in" and state in rules.OPEN and not line.doctors,
+        "may_reach": state in rules.OPEN,
         "may_read_out_code": is_scheduler(context.actor(request)),
         "errors": dict(errors or {}),
         "last_digits": patients.last_digits,

@@ -19,6 +19,7 @@ from server.context import ClinicScope
 from server.desk.rules import TONES, WORDS, Facts, Standing, standing
 from server.encounters.models import Encounter, Participant
 from server.records.models import Note
+from server.scheduling import walkins
 from server.scheduling.models import Appointment, AppointmentPractitioner, Message, VisitType
 from server.scheduling.slots import local_instant
 from server.scheduling.wording import when
@@ -90,6 +91,19 @@ async def load_unsigned(session: AsyncSession, clinic: ClinicScope, doctor_id: s
     )
     where = and_(_of_doctor(clinic, doctor_id), Encounter.status == "finished", Encounter.outcome.in_(_NOTED), ~signed)
     return await _load(session, clinic, where, now)
+
+
+async def load_walk_ins(session: AsyncSession, clinic: ClinicScope, now: datetime) -> list[Line]:
+    """Walk-ins that no doctor has yet: urgent ones first, then whoever has waited longest."""
+    order = [appointment.id for appointment in await walkins.load_untaken(session, clinic)]
+    found = await _load(session, clinic, Appointment.id.in_(order), now)
+    return sorted(found, key=lambda line: order.index(line.appointment.id))
+
+
+def late_by(lines: Sequence[Line], now: datetime) -> int:
+    """How many minutes the session runs late: since the start of the first patient who still waits past their time."""
+    waiting = [line.appointment.starts_at for line in lines if line.standing is Standing.WAITING]
+    return max((minutes_between(starts_at, now) for starts_at in waiting), default=0)
 
 
 async def load_of_patient(session: AsyncSession, clinic: ClinicScope, patient_id: str, now: datetime) -> list[Line]:

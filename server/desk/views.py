@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from server import context
-from server.desk import acts, day, mine
+from server.desk import acts, clinic_acts, day, mine, mine_acts, reaching, sheets
 from server.desk.day import Line
 from server.desk.rules import Standing
 from server.encounters import doors
@@ -25,6 +25,13 @@ from server.scheduling.finding import Practitioner
 from server.scheduling.slots import local_instant
 from server.scheduling.wording import when
 from signaling.words import N_
+
+UNTAKEN_TOO_LONG = timedelta(minutes=10)
+DONE = {
+    "late": N_("Everybody who isn’t in their visit yet is told."),
+    "late_nobody": N_("Nobody is waiting for a visit with you today, so nobody was told."),
+    "taken_by_other": N_("A colleague was faster and has taken this patient."),
+}
 
 
 async def home(request: web.Request) -> web.Response:
@@ -65,6 +72,7 @@ async def _board(request: web.Request, template: str) -> web.Response:
         doctors = await finding.load_practitioners(session, clinic)
         in_visit = await day.load_open_visit(session, clinic, context.actor(request).person_id)
         denied = await doors.load_denied(session, clinic, now - timedelta(days=1)) if shown == today else []
+        walk_ins = await day.load_walk_ins(session, clinic, now) if shown == today else []
         by_appointment = {line.encounter_id: line for line in lines}
         told = [(card, by_appointment[card.encounter_id]) for card in denied if card.encounter_id in by_appointment]
     values = {
@@ -72,6 +80,8 @@ async def _board(request: web.Request, template: str) -> web.Response:
         "columns": _columns(doctors, lines),
         "count": len(lines),
         "denied": told,
+        "untaken": [line for line in walk_ins if now - line.appointment.created_at >= UNTAKEN_TOO_LONG],
+        "may_export": is_scheduler(context.actor(request)),
         "now": now,
         "minutes_between": day.minutes_between,
         "last_digits": patients.last_digits,
@@ -84,6 +94,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
     today = now.astimezone(ZoneInfo(clinic.zone)).date()
     async with context.database(request).reading() as session:
         lines = await day.load_day(session, clinic, today, now, doctor_id=actor.person_id or "")
+        walk_ins = await day.load_walk_ins(session, clinic, now)
         unsigned = await day.load_unsigned(session, clinic, actor.person_id or "", now)
         in_visit = await day.load_open_visit(session, clinic, actor.person_id)
     waiting = sorted(
@@ -94,6 +105,9 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
         **_day_values(request, today, today, in_visit),
         "lines": [line for line in lines if line.standing is not Standing.CANCELLED],
         "next": waiting[0] if waiting else None,
+        "walk_ins": walk_ins,
+        "late_by": day.late_by(lines, now),
+        "done": DONE.get(request.query.get("done", "")),
         "unsigned": unsigned,
         "now": now,
         "minutes_between": day.minutes_between,
@@ -108,7 +122,11 @@ ROUTES = [
     Route("GET", "/c/{clinic}/board", show_board, may_book, "board", nav=N_("Board")),
     Route("GET", "/c/{clinic}/board/list", show_board_list, may_book, "board.list"),
     *acts.ROUTES,
+    *clinic_acts.ROUTES,
+    *reaching.ROUTES,
+    *sheets.ROUTES,
     *mine.ROUTES,
+    *mine_acts.ROUTES,
 ]
 
 

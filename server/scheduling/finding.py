@@ -76,6 +76,11 @@ async def get_visit_type(session: AsyncSession, clinic: ClinicScope, visit_type_
     return found
 
 
+async def load_any_visit_type(session: AsyncSession, appointment: Appointment) -> VisitType:
+    """The kind of an appointment, a retired one too."""
+    return await session.get_one(VisitType, (appointment.clinic_id, appointment.visit_type_id))
+
+
 def shape_of(visit_type: VisitType) -> Shape:
     return Shape(
         length=timedelta(minutes=visit_type.length_min),

@@ -11,7 +11,7 @@ from server.config import Settings
 from server.jobs import Handler, JobContext, JobFailed
 from server.scheduling import outbox
 from server.scheduling.delivery import DeliveryFailed, Gateway, letter_of, parse_gateway
-from server.scheduling.messages import SEND
+from server.scheduling.messages import SEND, SEND_IN_THE_MORNING
 from server.scheduling.models import Hold, Tick
 from server.scheduling.outbox import Letter
 
@@ -51,7 +51,7 @@ async def clear_holds(job: JobContext) -> None:
         await job.pause(_CLEAR_EVERY_S)
 
 
-HANDLERS: dict[str, Handler] = {SEND: send_message}
+HANDLERS: dict[str, Handler] = {SEND: send_message, SEND_IN_THE_MORNING: send_message}
 STANDING: dict[str, Handler] = {CLEAR_HOLDS: clear_holds}
 
 

@@ -50,7 +50,29 @@ class VisitType(Base):
     reminder_min: Mapped[int | None] = mapped_column(default=24 * 60)
     """How long before the start the reminder is due; None: no reminder."""
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
+    audience: Mapped[str] = mapped_column(String(16), default="any")
+    """For whom: `any`, `new` (not seen here before) or `follow_up`."""
+    for_patients: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether patients may book it from their own page."""
     created_at: Mapped[datetime]
+
+
+class VisitTypeOffer(Base):
+    """A doctor who offers a kind of visit; one without any such row is offered by every doctor."""
+
+    __tablename__ = "visit_type_offer"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "visit_type_id"], ["visit_type.clinic_id", "visit_type.id"]),
+        ForeignKeyConstraint(
+            ["clinic_id", "person_id", "role"], ["membership.clinic_id", "membership.person_id", "membership.role"]
+        ),
+        CheckConstraint("role = 'doctor'", name="role"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    visit_type_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    person_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    role: Mapped[str] = mapped_column(String(32), default="doctor")
 
 
 class Schedule(Base):
@@ -143,6 +165,15 @@ class Appointment(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     sequence: Mapped[int] = mapped_column(default=0)
     idempotency_key: Mapped[str | None] = mapped_column(String(64))
+    language: Mapped[str | None] = mapped_column(String(16))
+    """What the visit is spoken in, where it isn't the patient's own language on file."""
+    interpreter: Mapped[str | None] = mapped_column(String(8))
+    """`spoken` or `signed`: somebody is needed who interprets."""
+    is_urgent: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Of a walk-in: before those who wait longer."""
+    delay_min: Mapped[int | None]
+    delay_said: Mapped[str | None] = mapped_column(String(200))
+    """Running late, in minutes or in words; the patient reads them on their page and in a message."""
     created_by: Mapped[str | None] = mapped_column(Id, ForeignKey("person.id"))
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]
@@ -266,3 +297,40 @@ class Message(Base):
     due_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+
+
+class ChannelRefusal(Base):
+    """A way of being told that a patient doesn't want."""
+
+    __tablename__ = "channel_refusal"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "patient_id"], ["patient.clinic_id", "patient.id"]),
+        CheckConstraint("channel IN ('mail', 'sms')", name="channel"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    patient_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(8), primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class DoorCode(Base):
+    """A short address and eight digits that the desk reads out: they open the door of one appointment, once."""
+
+    __tablename__ = "door_code"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "appointment_id"], ["appointment.clinic_id", "appointment.id"]),
+        UniqueConstraint("address"),
+        Index("ix_door_code_appointment", "clinic_id", "appointment_id"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    appointment_id: Mapped[str] = mapped_column(Id)
+    address: Mapped[str] = mapped_column(String(8))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    tries: Mapped[int] = mapped_column(default=0)
+    created_by: Mapped[str | None] = mapped_column(Id, ForeignKey("person.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,8 +21,12 @@ from server.accounts.service import get_clinic
 from server.audit import AuditAction
 from server.config import Settings
 from server.context import ClinicScope
+from server.jobs import enqueue
+from server.scheduling.calendar import one_line
+from server.scheduling.messages import SEND_IN_THE_MORNING
 from server.scheduling.models import Appointment, Message
 from server.scheduling.rules import OPEN, Status
+from server.scheduling.slots import local_instant
 from server.scheduling.wording import Facts, Words, write
 
 UNDONE = ("waiting", "sending")
@@ -51,6 +56,12 @@ async def prepare(
         message.state = "dropped"
         return None
     patient = await session.get_one(Patient, (clinic_id, message.patient_id))
+    starts_at = appointment.starts_at if appointment else None
+    morning = wake_at(message, patient.zone or clinic.zone, starts_at, now)
+    if morning is not None:
+        message.due_at = morning
+        await enqueue(session, SEND_IN_THE_MORNING, message.id, morning, clinic_id=clinic_id)
+        return None
     code = await _code(session, message, now)
     if message.kind == "code" and code is None:
         message.state = "dropped"
@@ -121,6 +132,25 @@ def _host(settings: Settings) -> str:
     return urlsplit(settings.origin).hostname or "localhost"
 
 
+QUIET_FROM, QUIET_UNTIL = 21, 8
+"""Hours of the patient's own clock between which no text message rings, but for a visit within two hours."""
+SOON = timedelta(hours=2)
+
+
+def wake_at(message: Message, zone: str, starts_at: datetime | None, now: datetime) -> datetime | None:
+    """When a text message may go that would ring at night; None when it may go now."""
+    if message.channel != "sms" or message.kind == "code":
+        return None
+    if starts_at is not None and starts_at - now <= SOON:
+        return None
+    local = now.astimezone(ZoneInfo(zone))
+    if QUIET_UNTIL <= local.hour < QUIET_FROM:
+        return None
+    day = local.date() + timedelta(days=1 if local.hour >= QUIET_FROM else 0)
+    morning = local_instant(day, QUIET_UNTIL * 60, ZoneInfo(zone))
+    return min(morning, starts_at - SOON) if starts_at is not None else morning
+
+
 async def _appointment(session: AsyncSession, message: Message) -> Appointment | None:
     if message.appointment_id is None:
         return None
@@ -164,12 +194,14 @@ def _facts(settings: Settings, message: Message, about: _About, link: str | None
         ends_at=appointment.ends_at if appointment else None,
         zone=appointment.zone if appointment else clinic.zone,
         patient_zone=patient.zone,
+        delay_min=appointment.delay_min if appointment else None,
+        delay_said=one_line(appointment.delay_said) if appointment and appointment.delay_said else None,
     )
 
 
 async def _new_link(session: AsyncSession, settings: Settings, message: Message, now: datetime) -> str | None:
     """A link of its own for every message: none is stored in the clear, and earlier ones go on working."""
-    if message.kind in ("cancellation", "code"):
+    if message.kind in ("cancellation", "late", "code"):
         return None
     if message.appointment_id is None:
         token = await links.new_link(

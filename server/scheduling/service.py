@@ -50,6 +50,9 @@ class Booking:
     kind: Kind = Kind.NORMAL
     reason: str | None = None
     hold_id: str | None = None
+    language: str | None = None
+    interpreter: str | None = None
+    """`spoken` or `signed`."""
 
 
 async def book(session: AsyncSession, act: Act, booking: Booking) -> Appointment:
@@ -63,7 +66,7 @@ async def book(session: AsyncSession, act: Act, booking: Booking) -> Appointment
     patient = await get_patient(session, act.clinic, booking.patient_id)
     visit_type = await finding.get_visit_type(session, act.clinic, booking.visit_type_id)
     claim = Claim(visit_type, tuple(dict.fromkeys(booking.practitioner_ids)), booking.starts_at, booking.kind)
-    hold = Owner(act.clinic.id, hold_id=booking.hold_id) if booking.hold_id else None
+    hold = await _own_hold(session, act, booking.hold_id)
     await _check(session, act, claim, booking.reason, hold)
     appointment = await _store(session, act, booking, claim)
     if hold is not None:
@@ -110,6 +113,7 @@ async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
     if before.status not in rules.MOVABLE:
         raise DomainError(Code.WRONG_PHASE, "This appointment can't be moved any more.")
     visit_type = await finding.get_visit_type(session, act.clinic, appointment.visit_type_id)
+    check_cutoff(act, appointment, visit_type)
     patient = await get_patient(session, act.clinic, appointment.patient_id)
     old_ids = await load_practitioner_ids(session, act.clinic, appointment.id)
     claim = Claim(visit_type, asked.practitioner_ids or old_ids, asked.starts_at)
@@ -141,13 +145,14 @@ async def cancel(session: AsyncSession, act: Act, appointment_id: str, why: str)
     appointment = await get_appointment(session, act.clinic, appointment_id, lock=True)
     if appointment.status == Status.CANCELLED:
         return appointment
+    visit_type = await session.get_one(VisitType, (act.clinic.id, appointment.visit_type_id))
+    check_cutoff(act, appointment, visit_type)
     if not why.strip():
         raise DomainError(Code.MALFORMED, "Say why it is cancelled. The patient doesn't see this.")
     await history.change(session, act, appointment, Status.CANCELLED, action="cancelled", why=why.strip())
     appointment.sequence += 1
     await ticks.free(session, _owner(appointment))
     patient = await get_patient(session, act.clinic, appointment.patient_id)
-    visit_type = await session.get_one(VisitType, (act.clinic.id, appointment.visit_type_id))
     await messages.queue_cancelled(session, News(act.clinic, appointment, patient, visit_type, act.now))
     await act.events.raise_event(session, AppointmentCancelled(act.clinic.id, appointment.id, act.by, act.now))
     return appointment
@@ -207,6 +212,28 @@ async def hold(
     return kept
 
 
+async def release(session: AsyncSession, act: Act, hold_id: str) -> None:
+    """Gives up a hold of one's own; one that is gone or somebody else's is left alone."""
+    kept = await session.get(Hold, (act.clinic.id, hold_id))
+    if kept is None or kept.created_by != act.by:
+        return
+    await ticks.free(session, Owner(act.clinic.id, hold_id=hold_id))
+    await session.delete(kept)
+    await session.flush()
+
+
+def check_cutoff(act: Act, appointment: Appointment, visit_type: VisitType) -> None:
+    """A patient moves and cancels until the kind's cutoff, staff always. Raises wrong_phase."""
+    if not act.is_staff and not may_change(appointment, visit_type, act.now):
+        raise DomainError(Code.WRONG_PHASE, "It is too late to change this here. Please ring the clinic.")
+
+
+def may_change(appointment: Appointment, visit_type: VisitType, now: datetime) -> bool:
+    """Whether the patient may still move or cancel it on their page."""
+    until = appointment.starts_at - timedelta(minutes=visit_type.cutoff_min)
+    return Status(appointment.status) is Status.BOOKED and now <= until
+
+
 async def get_patient(session: AsyncSession, clinic: ClinicScope, patient_id: str) -> Patient:
     """Raises not_found for one of another clinic too."""
     found = await session.get(Patient, (clinic.id, patient_id))
@@ -252,6 +279,12 @@ async def _load_by_key(session: AsyncSession, act: Act, booking: Booking) -> App
     return earlier
 
 
+async def _own_hold(session: AsyncSession, act: Act, hold_id: str | None) -> Owner | None:
+    """None without one, and for somebody else's: theirs goes on keeping the time."""
+    kept = await session.get(Hold, (act.clinic.id, hold_id)) if hold_id else None
+    return Owner(act.clinic.id, hold_id=kept.id) if kept is not None and kept.created_by == act.by else None
+
+
 async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | None, hold: Owner | None) -> None:
     if claim.kind is Kind.WALK_IN:
         if claim.practitioner_ids:
@@ -276,6 +309,8 @@ async def _store(session: AsyncSession, act: Act, booking: Booking, claim: Claim
         ends_at=claim.ends_at,
         zone=await finding.load_local_zone(session, act.clinic, claim.practitioner_ids),
         reason=booking.reason,
+        language=booking.language,
+        interpreter=booking.interpreter,
         sequence=0,
         idempotency_key=booking.idempotency_key,
         created_by=act.by,

@@ -117,11 +117,30 @@ TABLE: dict[str, Row] = {
     "appointment.no_show": Row(BOOKING, APPOINTMENT + "/no-show", ok=(303, 409)),
     "appointment.put_back": Row(BOOKING, APPOINTMENT + "/put-back", ok=(303, 409)),
     "appointment.send_again": Row(BOOKING, APPOINTMENT + "/send-again"),
+    "appointment.send_to": Row(
+        BOOKING, APPOINTMENT + "/send-to", {"channel": "mail", "address": "new@mail.example"}, ok=(303, 409)
+    ),
+    "appointment.door_code": Row(BOOKING, APPOINTMENT + "/door-code", ok=(200, 409)),
+    "appointment.urgent": Row(BOOKING, APPOINTMENT + "/urgent", ok=(409,)),
+    "clinic.take": Row("doctor colleague", APPOINTMENT + "/take", ok=(409,)),
+    "clinic.late": Row("doctor colleague", C + "/clinic/late", {"minutes": "10"}),
+    "door_code.show": Row(EVERYBODY, "/k/abcde"),
+    "door_code.open": Row(EVERYBODY, "/k/abcde", {"digits": "00000000"}, ok=(422,)),
+    "board.print": Row("scheduler", C + "/board/print"),
+    "board.csv": Row("scheduler", C + "/board/appointments.csv"),
     "page_link.read_out": Row("scheduler", C + "/patients/{patient}/page-code"),
     "door_denied_seen": Row(BOOKING, C + "/denied/{denied}/seen"),
     # The patient's own page.
     "mine": Row("patient other_patient", C + "/my"),
     "mine.home": Row("patient", HOME),
+    "mine.show_move": Row("patient", HOME + "/visits/{next_appointment}/move", ok=(200, 409)),
+    "mine.move": Row(
+        "patient", HOME + "/visits/{next_appointment}/move", {"slot": "x", "sequence": "0"}, ok=(422, 409)
+    ),
+    "mine.cancel": Row("patient", HOME + "/visits/{next_appointment}/cancel", ok=(303, 409)),
+    "mine.calendar": Row("patient", HOME + "/visits/{next_appointment}/appointment.ics"),
+    "mine.show_book": Row("patient", HOME + "/book"),
+    "mine.book": Row("patient", HOME + "/book", {"visit_type": "{type}", "slot": "x", "key": "k"}, ok=(422,)),
     "mine.open_visit": Row("patient", HOME + "/visits/{next_appointment}"),
     # Every member of the clinic's staff, for themselves.
     "sign_in.again": Row(STAFF, C + "/again"),

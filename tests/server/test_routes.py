@@ -44,23 +44,25 @@ VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
 WHO_MAY = {
     ANYBODY: "livez readyz static front sign_in.show sign_in sign_out join.show join "
     "page_link.show page_link.code page_link.open "
+    "door_code.show door_code.open "
     "door door_enter door_countdown door_not_me home "
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
     SOMEBODY: "film_play film_state film_grant film_retry film_cancel film_again "
     "doctor_room visit_summary note note_draft "
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
-    DESK: "page_link.read_out",
+    DESK: "page_link.read_out board.print board.csv",
     BOOKS: "door_denied_seen "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
-    "appointment.send_again",
-    DOCTOR: "guest_invite clinic clinic.list",
+    "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
+    DOCTOR: "guest_invite clinic clinic.list clinic.late clinic.take",
     TRUST: "incidents incidents.close keeping keeping.wish keeping.hold",
     STAFF: "sign_in.again account account.end_session account.password account.recovery_codes",
     ADMINISTRATOR: "people people.invite people.person people.roles people.invite_again people.second_factor "
     "people.sign_out",
     VISITOR: "visitor_room visit_closing",
-    PATIENT: "mine mine.home mine.open_visit",
+    PATIENT: "mine mine.home mine.open_visit "
+    "mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}
 

@@ -1,0 +1,43 @@
+"""The forms of the desk's own pages: what each field may hold, in the words its page uses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from server.scheduling.delays import MINUTES_MAX, Delay
+
+Short = Annotated[str, StringConstraints(max_length=200)]
+
+
+class LateForm(BaseModel):
+    minutes: int | None = Field(None, ge=5, le=MINUTES_MAX, title="the minutes")
+    said: Short = Field("", title="the words")
+
+    def delay(self) -> Delay:
+        return Delay(self.minutes, self.said or None)
+
+
+class UrgentForm(BaseModel):
+    is_urgent: bool = False
+
+
+class AddressForm(BaseModel):
+    channel: Literal["mail", "sms"] = Field(title="the way")
+    address: Annotated[str, StringConstraints(max_length=320)] = Field(title="the address")
+
+
+class DigitsForm(BaseModel):
+    digits: Annotated[str, StringConstraints(max_length=40)] = Field(title="the digits")
+
+
+class MineMoveForm(BaseModel):
+    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time")
+    sequence: int = Field(ge=0, le=1_000_000)
+
+
+class MineBookForm(BaseModel):
+    visit_type: Annotated[str, StringConstraints(max_length=36)] = Field(title="the kind of visit")
+    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time")
+    key: Annotated[str, StringConstraints(max_length=64)] = Field(title="the form's key")

@@ -1,0 +1,257 @@
+"""What a patient does with appointments on their own page: move, cancel until the cutoff, book, add to a calendar.
+
+What may be had is scheduling's, judged as for anybody with the kind's notice and cutoff; the page itself is `mine.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import context
+from server.accounts.models import Patient
+from server.context import ClinicScope
+from server.db import new_id
+from server.desk.forms import MineBookForm, MineMoveForm
+from server.encounters.visits import load_live_encounter
+from server.errors import DomainError, FormError, not_found, status_of
+from server.forms import parse_form
+from server.pages import language_of, render
+from server.permissions import is_patient
+from server.routing import Route, see_other
+from server.scheduling import finding, outbox, picker, service
+from server.scheduling.calendar import Entry, calendar_file
+from server.scheduling.finding import Search
+from server.scheduling.models import Appointment, AppointmentPractitioner
+from server.scheduling.service import Act, Booking, Move
+from server.scheduling.ticks import in_transaction
+from server.scheduling.views import STALE
+from server.scheduling.wording import event_words, when
+from signaling.words import Code, RoomId
+
+SHOWN_MAX = 60
+BY_PATIENT = "On the patient’s own page"
+LOOK_AHEAD = timedelta(days=31)
+
+
+async def show_move(request: web.Request) -> web.Response:
+    async with context.database(request).reading() as session:
+        appointment, patient = await _own(session, request)
+    return await _times(request, patient, appointment)
+
+
+async def move(request: web.Request) -> web.Response:
+    """To an offered time; one that is gone says so and offers the next ones."""
+    async with context.database(request).reading() as session:
+        appointment, patient = await _own(session, request)
+    try:
+        form = await parse_form(request, MineMoveForm)
+        doctor_id, starts_at = picker.read_value(form.slot)
+    except FormError as error:
+        return await _times(request, patient, appointment, errors=error.fields, status=422)
+    asked = Move(appointment.id, starts_at, (doctor_id,), form.sequence, BY_PATIENT)
+    try:
+        await _do(request, patient, lambda session, act: _move(session, act, asked))
+    except DomainError as refused:
+        if refused.code not in STALE:
+            raise
+        return await _times(request, patient, appointment, gone=refused.message, status=status_of(refused))
+    return see_other(f"{_home(request)}?done=moved")
+
+
+async def cancel(request: web.Request) -> web.Response:
+    async with context.database(request).reading() as session:
+        appointment, patient = await _own(session, request)
+    await _do(request, patient, lambda session, act: service.cancel(session, act, appointment.id, BY_PATIENT))
+    async with context.database(request).reading() as session:
+        encounter = await load_live_encounter(session, context.clinic(request).id, appointment.id)
+    if encounter is not None and encounter.status != "planned":
+        await context.signaling(request).refresh_room(RoomId(encounter.id))
+    return see_other(f"{_home(request)}?done=cancelled")
+
+
+async def show_book(request: web.Request) -> web.Response:
+    async with context.database(request).reading() as session:
+        patient = await _patient(session, request)
+    return await _times(request, patient, None)
+
+
+async def book(request: web.Request) -> web.Response:
+    """A kind of visit that the clinic lets patients book, with the notice it asks for."""
+    async with context.database(request).reading() as session:
+        patient = await _patient(session, request)
+    try:
+        form = await parse_form(request, MineBookForm)
+        doctor_id, starts_at = picker.read_value(form.slot)
+    except FormError as error:
+        return await _times(request, patient, None, errors=error.fields, status=422)
+    asked = Booking(patient.id, form.visit_type, (doctor_id,), starts_at, idempotency_key=form.key)
+    try:
+        await _do(request, patient, lambda session, act: _book(session, act, asked))
+    except DomainError as refused:
+        if refused.code not in STALE:
+            raise
+        return await _times(request, patient, None, gone=refused.message, status=status_of(refused))
+    return see_other(f"{_home(request)}?done=booked")
+
+
+async def download_calendar(request: web.Request) -> web.Response:
+    """A file for the patient's own calendar; looking at it changes nothing, so it holds no link of its own."""
+    async with context.database(request).reading() as session:
+        appointment, patient = await _own(session, request)
+    settings, clinic = context.settings(request), context.clinic(request)
+    title, text = event_words(patient.language, clinic.neutral_name, clinic.phone, patient.first_name)
+    entry = Entry(
+        uid=f"{appointment.id}@{urlsplit(settings.origin).hostname or 'localhost'}",
+        sequence=appointment.sequence,
+        method="PUBLISH",
+        written_at=context.now(request),
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        summary=title,
+        description=text,
+        link=None,
+        organizer_name=clinic.neutral_name,
+        organizer_email=outbox.sender_of(settings),
+        attendee_name=patient.first_name,
+        attendee_email=None,
+    )
+    headers = {
+        "Content-Type": "text/calendar; charset=utf-8; method=PUBLISH",
+        "Content-Disposition": 'attachment; filename="appointment.ics"',
+        "Cache-Control": "no-store",
+    }
+    return web.Response(body=calendar_file(entry), headers=headers)
+
+
+_HOME = "/c/{clinic}/patients/{patient}/home"
+_ONE = f"{_HOME}/visits/{{appointment}}"
+ROUTES = [
+    Route("GET", f"{_ONE}/move", show_move, is_patient, "mine.show_move"),
+    Route("POST", f"{_ONE}/move", move, is_patient, "mine.move"),
+    Route("POST", f"{_ONE}/cancel", cancel, is_patient, "mine.cancel"),
+    Route("GET", f"{_ONE}/appointment.ics", download_calendar, is_patient, "mine.calendar"),
+    Route("GET", f"{_HOME}/book", show_book, is_patient, "mine.show_book"),
+    Route("POST", f"{_HOME}/book", book, is_patient, "mine.book"),
+]
+
+
+async def _move(session: AsyncSession, act: Act, asked: Move) -> None:
+    """To a doctor of this visit, as the page offers."""
+    own = await service.load_practitioner_ids(session, act.clinic, asked.appointment_id)
+    if not set(asked.practitioner_ids) <= set(own):
+        raise DomainError(Code.NOT_ALLOWED)
+    kept = Move(asked.appointment_id, asked.starts_at, own, asked.sequence, asked.why)
+    await service.move(session, act, kept)
+
+
+async def _book(session: AsyncSession, act: Act, asked: Booking) -> None:
+    visit_type = await finding.get_visit_type(session, act.clinic, asked.visit_type_id)
+    if not visit_type.for_patients:
+        raise not_found()
+    await service.book(session, act, asked)
+
+
+async def _do(request: web.Request, patient: Patient, doing: Callable[[AsyncSession, Act], Awaitable[object]]) -> None:
+    act = Act(context.clinic(request), patient.person_id, context.now(request), context.events(request), is_staff=False)
+    await in_transaction(context.database(request), lambda session: doing(session, act))
+
+
+async def _times(
+    request: web.Request,
+    patient: Patient,
+    moving: Appointment | None,
+    *,
+    errors: Mapping[str, str] | None = None,
+    gone: str | None = None,
+    status: int = 200,
+) -> web.Response:
+    clinic, now = context.clinic(request), context.now(request)
+    request[context.LANGUAGE_ON_FILE] = patient.language
+    async with context.database(request).reading() as session:
+        kinds = [kind for kind in await finding.load_visit_types(session, clinic) if kind.for_patients]
+        kind = kinds[0] if kinds else None
+        doctors = await _doctors_of(session, clinic, patient, moving)
+        if moving is not None:
+            kind = await finding.load_any_visit_type(session, moving)
+            if not service.may_change(moving, kind, now):
+                raise DomainError(Code.WRONG_PHASE, "It is too late to change this here. Please ring the clinic.")
+        elif request.query.get("visit_type"):
+            kind = next((each for each in kinds if each.id == request.query["visit_type"]), kind)
+        offers = await _offers(session, clinic, Search(kind, list(doctors), now, moving)) if kind is not None else []
+    language = language_of(request)
+    values: dict[str, Any] = {
+        "patient": patient,
+        "moving": moving,
+        "now_at": when(moving.starts_at, patient.zone or clinic.zone, language) if moving else None,
+        "kinds": kinds,
+        "kind": kind,
+        "key": new_id(),
+        "zone": patient.zone or clinic.zone,
+        "days": _by_day(offers, doctors, ZoneInfo(patient.zone or clinic.zone), language),
+        "errors": dict(errors or {}),
+        "gone": gone,
+        "home": _home(request),
+    }
+    return render(request, "desk/mine_times.html", values, status=status)
+
+
+async def _offers(session: AsyncSession, clinic: ClinicScope, search: Search) -> list[finding.Offer]:
+    """The first free times that the kind's notice and horizon leave to a patient."""
+    kind = search.visit_type
+    since = search.now + timedelta(minutes=kind.lead_time_min)
+    until = search.now + min(LOOK_AHEAD, timedelta(days=kind.horizon_days))
+    return (await finding.find_offers(session, clinic, search, since, until))[:SHOWN_MAX]
+
+
+async def _doctors_of(
+    session: AsyncSession, clinic: ClinicScope, patient: Patient, moving: Appointment | None
+) -> dict[str, str]:
+    """Names by id: the doctors of this visit, else those whom the patient has had; nobody yet: every one."""
+    everybody = {doctor.person_id: doctor.name for doctor in await finding.load_practitioners(session, clinic)}
+    query = select(AppointmentPractitioner.person_id).join(
+        Appointment,
+        (Appointment.clinic_id == AppointmentPractitioner.clinic_id)
+        & (Appointment.id == AppointmentPractitioner.appointment_id),
+    )
+    query = query.where(Appointment.clinic_id == clinic.id, Appointment.patient_id == patient.id)
+    known = set(await session.scalars(query.where(Appointment.id == moving.id) if moving is not None else query))
+    return {person: name for person, name in everybody.items() if person in known} or everybody
+
+
+def _by_day(
+    offers: Sequence[finding.Offer], doctors: Mapping[str, str], zone: ZoneInfo, language: str
+) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """(day's words, [(value, clock, doctor)]) in the patient's own zone."""
+    days: dict[str, list[tuple[str, str, str]]] = {}
+    for offer in offers:
+        at = when(offer.slot.starts_at, zone.key, language)
+        days.setdefault(at["date"], []).append((picker.value_of(offer), at["clock"], doctors[offer.person_id]))
+    return list(days.items())
+
+
+async def _patient(session: AsyncSession, request: web.Request) -> Patient:
+    """The patient of the address, if this session opened their page; else it isn't there."""
+    wanted = request.match_info["patient"]
+    if wanted not in context.actor(request).patients:
+        raise not_found()
+    return await service.get_patient(session, context.clinic(request), wanted)
+
+
+async def _own(session: AsyncSession, request: web.Request) -> tuple[Appointment, Patient]:
+    patient = await _patient(session, request)
+    appointment = await service.get_appointment(session, context.clinic(request), request.match_info["appointment"])
+    if appointment.patient_id != patient.id:
+        raise not_found()
+    return appointment, patient
+
+
+def _home(request: web.Request) -> str:
+    return f"/c/{context.clinic(request).slug}/patients/{request.match_info['patient']}/home"

@@ -1,0 +1,7 @@
+"""The routes of settings and of who opened a record; `views.py` holds those of the day's work."""
+
+from __future__ import annotations
+
+from server.desk import access, clinicsettings
+
+ROUTES = [*clinicsettings.ROUTES, *access.ROUTES]
