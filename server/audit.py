@@ -65,6 +65,7 @@ class AuditAction(StrEnum):
     APPOINTMENT_CONFIRMED = "appointment_confirmed"
     APPOINTMENT_NO_SHOW = "appointment_no_show"
     APPOINTMENT_PUT_BACK = "appointment_put_back"
+    DOOR_CODE_READ_OUT = "door_code_read_out"
     MESSAGE_SENT = "message_sent"
     PRESENCE_GIVEN = "presence_given"
     IDENTITY_DENIED = "identity_denied"
