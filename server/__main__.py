@@ -185,6 +185,8 @@ async def _greet(settings: Settings, ready: asyncio.Event) -> None:
     database = Database(settings.database)
     try:
         typer.echo("\n".join(await welcome_lines(settings, database)))
+    except Exception as error:
+        logs.log_error(Event.TASK_FAILED, error)
     finally:
         await database.close()
 

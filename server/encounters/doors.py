@@ -64,6 +64,12 @@ class Card:
     agreed_text_id: str | None = None
 
 
+async def load_clinic(session: AsyncSession, token: str) -> ClinicScope | None:
+    """Whose link this is, also of one that was closed: whoever it refuses can be told whom to ring."""
+    link = await links.load_link(session, token)
+    return await get_clinic(session, link.clinic_id) if link is not None else None
+
+
 async def look(session: AsyncSession, token: str, cookies: Mapping[str, str], now: datetime) -> Opening:
     """Raises not_found for what was never a visit's link, link_closed or removed for one that staff closed."""
     link = await links.load_link(session, token)

@@ -93,8 +93,10 @@ async def show_countdown(request: web.Request) -> web.Response:
 async def _look(request: web.Request) -> Opening:
     token, now = request.match_info["token"], context.now(request)
     async with context.database(request).reading() as session:
+        clinic = await doors.load_clinic(session, token)
+        if clinic is not None:
+            request[context.CLINIC] = clinic
         opening = await doors.look(session, token, request.cookies, now)
-    request[context.CLINIC] = opening.clinic
     if not opening.is_guest:
         request[context.LANGUAGE_ON_FILE] = opening.patient.language
     return opening

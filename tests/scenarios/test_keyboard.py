@@ -165,6 +165,8 @@ def test_2_door_card_and_waiting_room(story: Story, keys: Of) -> None:
     anna = story.anna
     watched = keys(anna)
     anna.open(clinic.visit_link(story.bedside))
+    anna.page.locator("[name=place]").press("Enter")
+    assert watched.has_focus("[name=phone]"), "Enter goes to the next question and sends nothing"
     clinic.fill_card(anna, place=PLACE, phone=PHONE, others="nobody")
     watched.check("door")
     clinic.go_in(anna)

@@ -173,7 +173,9 @@ async def test_a_closed_link_gives_the_clinics_number(house: House) -> None:
     await house.browser().post(f"/v/{token}", SELF)
     wrong = await cast.place(Role.PATIENT)
     await cast.port.wrong_person(cast.room, wrong, await cast.place(Role.DOCTOR))
-    assert (await house.browser().get(f"/v/{token}")).status == 410
+    shut = await house.browser().get(f"/v/{token}")
+    assert shut.status == 410
+    assert f'href="tel:{cast.clinic.phone.replace(" ", "")}"' in await shut.text()
     fresh = await house.browser().post(f"/v/{await cast.link()}", SELF)
     assert fresh.headers["Location"] == f"/visits/{await cast.place(Role.PATIENT)}"
     assert fresh.headers["Location"] != f"/visits/{wrong}"
