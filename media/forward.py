@@ -35,6 +35,9 @@ class Forward:
         self._is_video = track.is_video
         self.cname = cname
         self.usable_bps: int | None = None
+        # Of 256, by its receiver's last report, and when that came.
+        self.fraction_lost = 0
+        self.heard_ns = 0
         self._sent_reports = sent_reports
         self.ssrc = _new_ssrc()
         self.repair_ssrc: int | None = _new_ssrc() if track.is_video else None
@@ -145,6 +148,10 @@ class Forward:
         )
         packet = header + struct.pack("!H", out & 0xFFFF) + self._renumbered(payload)
         return len(packet) if self.connection.send_rtp(packet) is not None else 0
+
+    def told(self, fraction: int, now_ns: int) -> None:
+        """Its receiver reports what it loses."""
+        self.fraction_lost, self.heard_ns = fraction, now_ns
 
     def pass_report(self, layer: Layer, now_ns: int) -> None:
         """The publisher's own sender report goes on, in this stream's time, if it is about what is sent."""

@@ -234,7 +234,7 @@ class Publisher:
         heard = [layer for layer in self.streams.by_ssrc.values() if layer.reception.highest >= 0]
         if not heard:
             return
-        blocks = [rtcp.block(ssrc=layer.ssrc, **layer.reception.figures(now_ns)) for layer in heard]
+        blocks = [rtcp.block(ssrc=layer.ssrc, **self._figures(layer, now_ns)) for layer in heard]
         for layer in heard:
             layer.meter.tick(now_ns)
         packet = rtcp.receiver_report(self._ssrc, blocks) + rtcp.source_description(self._ssrc, b"node")
@@ -244,6 +244,14 @@ class Publisher:
         if rate is not None:
             packet += rtcp.remb(self._ssrc, rate, [layer.ssrc for layer in heard if layer.track.is_video])
         self.connection.send_rtcp(packet)
+
+    def _figures(self, layer: Layer, now_ns: int) -> dict[str, int]:
+        """What is reported to the publisher. Of a voice the larger of both ways' losses: its in-band repairs (Opus
+        FEC) must cover the way to the listener too. Pictures are repaired on each way by itself."""
+        figures = layer.reception.figures(now_ns)
+        if not layer.track.is_video:
+            figures["fraction"] = max(figures["fraction"], layer.track.worst_loss(layer, now_ns))
+        return figures
 
     def _rate(self) -> int | None:
         """What to cap the publisher at: the sum over video tracks of what their best receiver can use."""

@@ -239,8 +239,11 @@ class Subscriber:
 
     def _take_blocks(self, blocks: list[tuple[int, int, int, int]], now_ns: int) -> None:
         for ssrc, fraction, lsr, dlsr in blocks:
-            if ssrc not in self._by_ssrc:
+            forward = self._by_ssrc.get(ssrc)
+            if forward is None:
                 continue
+            if ssrc == forward.ssrc:
+                forward.told(fraction, now_ns)
             self.loss = fraction / 256
             round_trip = self._sent_reports.round_trip_ns(lsr, dlsr, now_ns) if lsr else None
             if round_trip is not None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from media.forward import Forward
 
 ACTIVE_WITHIN_NS = 1_000_000_000
+REPORTED_WITHIN_NS = 5_000_000_000
 _STAMP_PER_NS = 262144 / 1e9
 
 
@@ -178,6 +179,12 @@ class Track:
         if not known or None in known:
             return None
         return max(bps for bps in known if bps is not None)
+
+    def worst_loss(self, layer: Layer, now_ns: int) -> int:
+        """The largest share, of 256, that a receiver of this layer has lately reported as lost on its own way."""
+        lately_ns = now_ns - REPORTED_WITHIN_NS
+        told = (one.fraction_lost for one in self.forwards if one.layer is layer and one.heard_ns > lately_ns)
+        return max(told, default=0)
 
     def want_key_frame(self, layer: Layer | None = None) -> None:
         """Ask for a key frame of one layer, or of all that have sent anything."""

@@ -45,6 +45,8 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[tuple[str, int, bytes]] = []
         self.padding = 0
+        self.layer: Layer | None = None
+        self.fraction_lost = self.heard_ns = 0
 
     def relay(self, layer: Layer) -> None:
         self.got.append((layer.rid, layer.number & 0xFFFF, layer.payload))
@@ -276,6 +278,27 @@ async def test_losses_arrivals_and_reception_are_reported_in_time() -> None:
     assert bench.said() == []
     bench.publisher.tick(bench.now_ns + 125 * MS, 0)
     assert [packet.fmt for packet in bench.said()] == [rtcp.NACK]
+
+
+async def test_a_voice_is_reported_as_lost_as_its_worst_listener_loses_it_and_a_picture_is_not() -> None:
+    bench = Bench("chromium-156-plain")
+    bench.publisher.connection.is_connected = True
+    voice = next(iter(read(bench.text).sections[0].ssrcs))
+    for number in range(1, 9):
+        bench.feed(voice, number, kind=111)
+        bench.feed(2719055115, number)
+    for source, receiver in bench.receivers.items():
+        receiver.layer = bench.publisher.tracks[source].layers[""]
+        receiver.fraction_lost, receiver.heard_ns = 77, bench.now_ns
+
+    def told(later_ms: int) -> dict[int, int]:
+        bench.publisher.tick(bench.now_ns + later_ms * MS, 0)
+        reports = [one for packet in bench.said() if isinstance(packet, RtcpRrPacket) for one in packet.reports]
+        return {one.ssrc: one.fraction_lost for one in reports}
+
+    assert told(1000) == {voice: 77, 2719055115: 0}
+    # A listener who says nothing any more counts no longer.
+    assert told(6100) == {voice: 0, 2719055115: 0}
 
 
 async def test_a_key_frame_is_asked_for_until_one_passes_whatever_is_lost() -> None:
