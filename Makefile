@@ -10,7 +10,7 @@ UV := uv==0.13.9
 WEB_SOURCES := $(shell find web/client web/styles web/assets web/words -type f 2>/dev/null) web/build.mjs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-relay drill soak messages clean lock web webtest
+.PHONY: help run test lint bench bench-relay bench-compose soak-recording drill soak messages clean lock web webtest
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -38,6 +38,12 @@ bench: $(VENV)/.installed web/dist/manifest.json ## measure; one table of figure
 
 bench-relay: $(VENV)/.installed ## the relay beside Janus and aiortc; BENCH_ARGS="--calls 8 --seconds 20 --record --loss 2"
 	@$(BIN)/python -m tests.bench.bench_relay $(BENCH_ARGS)
+
+bench-compose: $(VENV)/.installed ## composing and copying a recording against ffmpeg; BENCH_ARGS="--seconds 60 --rounds 2"
+	@$(BIN)/python -m tests.bench.bench_compose $(BENCH_ARGS)
+
+soak-recording: $(VENV)/.installed ## an hour's log with losses, mutes, drift and clocks a day apart, composed and checked
+	@$(BIN)/python -m pytest tests/media/compose/test_soak.py -m soak -q -s -p no:cacheprovider
 
 drill: $(VENV)/.installed web/dist/manifest.json ## back up, wipe, restore and verify, on both databases (a part of make test)
 	@$(BIN)/python -m pytest tests/server/test_drill.py -q -p no:cacheprovider
