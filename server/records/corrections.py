@@ -54,29 +54,30 @@ async def ask(session: AsyncSession, writing: Writing, vault: ClinicVault, note:
     await service.enter(session, writing, AuditAction.CORRECTION_ASKED, note.note_id)
 
 
-async def answer(
-    session: AsyncSession,
-    writing: Writing,
-    vault: ClinicVault,
-    encounter_id: str,
-    request_id: str,
-    outcome: Literal["corrected", "stands"],
-    text: str,
-) -> None:
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """What the doctor says to one request."""
+
+    request_id: str
+    outcome: Literal["corrected", "stands"]
+    text: str
+
+
+async def answer(session: AsyncSession, writing: Writing, vault: ClinicVault, encounter_id: str, said: Answer) -> None:
     """By a doctor of the visit, once. Raises not_found, already_answered, malformed."""
     visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
     note = await service.load_note(session, visit.encounter)
-    row = await session.get(CorrectionRequest, (writing.clinic.id, request_id))
+    row = await session.get(CorrectionRequest, (writing.clinic.id, said.request_id))
     if note is None or row is None or row.note_id != note.id:
         raise not_found()
     if row.answered_at is not None:
         raise DomainError(Code.ALREADY_ANSWERED)
-    text = rules.clean_text(text).strip()
+    text = rules.clean_text(said.text).strip()
     if not text:
         raise DomainError(Code.MALFORMED, "Write an answer that the patient can read.")
-    row.answered_by, row.answered_at, row.outcome = writing.person_id, writing.now, outcome
+    row.answered_by, row.answered_at, row.outcome = writing.person_id, writing.now, said.outcome
     row.sealed_answer = vault.seal(f"answer {row.id}", text.encode())
-    await service.enter(session, writing, AuditAction.CORRECTION_ANSWERED, note.id, outcome=outcome)
+    await service.enter(session, writing, AuditAction.CORRECTION_ANSWERED, note.id, outcome=said.outcome)
     await session.flush()
 
 

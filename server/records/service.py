@@ -239,6 +239,10 @@ async def _append(
     return version
 
 
+def _commitment_of(content: NoteContent) -> bytes:
+    return rules.commitment(content.key, content.text, content.reason, content.summary)
+
+
 def _link(version: NoteVersion) -> Link:
     return Link(
         clinic_id=version.clinic_id,

@@ -1,0 +1,99 @@
+"""One signed version as a file to keep: PDF/UA-1 and PDF/A-2a set by typst, else the same words as plain text.
+
+Pure: everything comes as `Sheet`, nothing is read here. Who may have it is for the pages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import typst
+
+STANDARDS = ["ua-1", "a-2a"]
+PDF, PLAIN = "application/pdf", "text/plain"
+FONTS = (
+    "Noto Sans",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Noto Sans Georgian",
+    "Noto Sans Armenian",
+    "Noto Sans Ethiopic",
+    "Noto Sans CJK SC",
+    "DejaVu Sans",
+)
+SOURCE = """
+#let sheet = json(bytes(sys.inputs.sheet))
+#set document(title: sheet.title, author: sheet.author)
+#set page(
+  paper: "a4",
+  margin: (x: 22mm, top: 20mm, bottom: 24mm),
+  footer: context [
+    #set text(size: 8pt)
+    #sheet.fingerprint #h(1fr) #counter(page).display()
+  ],
+)
+#set text(font: json(bytes(sys.inputs.fonts)), fallback: true, size: 11pt, lang: sheet.language, dir: auto)
+#set par(leading: 0.7em, spacing: 1.1em)
+#show heading: set block(above: 1.4em, below: 0.8em)
+#let lines(words) = words.split("\\n").map(one => [#one]).join(linebreak())
+#let prose(words) = for part in words.split("\\n\\n") { par(lines(part)) }
+#text(size: 13pt, weight: "bold", sheet.clinic)
+#if sheet.letterhead != "" { par(lines(sheet.letterhead)) }
+#line(length: 100%, stroke: 0.5pt)
+= #sheet.title
+#for fact in sheet.facts [#par[#strong(fact.at(0) + ":") #fact.at(1)]]
+#for section in sheet.sections {
+  heading(level: 2, section.at(0))
+  prose(section.at(1))
+}
+#line(length: 100%, stroke: 0.5pt)
+#text(size: 9pt, par(sheet.disclaimer))
+"""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sheet:
+    """What is printed; every sentence is already in the reader's language."""
+
+    title: str
+    author: str
+    language: str
+    clinic: str
+    letterhead: str
+    facts: Sequence[tuple[str, str]]
+    sections: Sequence[tuple[str, str]]
+    fingerprint: str
+    """The version's number and hash."""
+    disclaimer: str
+
+
+def as_pdf(sheet: Sheet, written_at_s: int) -> bytes:
+    """Raises typst.TypstError for what can't be set. `written_at_s` makes the same version the same bytes."""
+    content = asdict(sheet) | {"language": sheet.language.split("-")[0]}
+    inputs = {"sheet": json.dumps(content), "fonts": json.dumps(FONTS)}
+    made = typst.compile(
+        SOURCE.encode(), format="pdf", pdf_standards=STANDARDS, sys_inputs=inputs, timestamp=written_at_s
+    )
+    if not isinstance(made, bytes):
+        raise typst.TypstError("a note became no single file")
+    return made
+
+
+def as_text(sheet: Sheet) -> bytes:
+    """The same words without any setting."""
+    facts = [f"{label}: {value}" for label, value in sheet.facts]
+    sections = [f"{heading}\n\n{words}" for heading, words in sheet.sections]
+    parts = [sheet.clinic, sheet.letterhead, sheet.title, "\n".join(facts), *sections, sheet.disclaimer]
+    return "\n\n".join([*filter(None, parts), sheet.fingerprint]).encode()
+
+
+def print_sheet(sheet: Sheet, written_at_s: int) -> tuple[bytes, str]:
+    """The file and its kind: plain text only where the words can't be set (a sign that no font holds)."""
+    try:
+        return as_pdf(sheet, written_at_s), PDF
+    except typst.TypstError:
+        return as_text(sheet), PLAIN
