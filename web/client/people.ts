@@ -2,7 +2,8 @@
 // Leaves who may do what to the server; buttons only appear for those who hold the right.
 import { type Context, may } from "./context";
 import { Dialog } from "./dialog";
-import { button, h, icon, keyed, setNodes, setText } from "./dom";
+import { button, h, keyed, setNodes, setText } from "./dom";
+import { makeGuestForm } from "./guest-link";
 import type { CardView, GuestView, PersonView, Snapshot, WaitingView } from "./protocol.gen";
 import { isGuest, roleWords } from "./roles";
 import { hourMinute, t, tn } from "./words";
@@ -30,7 +31,7 @@ export class People {
       h("h3", { class: "nhsuk-heading-s" }, t("In the visit")),
       this.inside,
       this.blockedPart,
-      this.makeGuestForm(),
+      makeGuestForm(this.context.config.guest_link_url),
     );
   }
 
@@ -279,82 +280,6 @@ export class People {
   private async cutOff(participant_id: string): Promise<void> {
     this.confirm.close();
     await this.context.send("wrong_person", { participant_id });
-  }
-
-  private makeGuestForm(): HTMLElement | null {
-    const { guest_link_url: address } = this.context.config;
-    if (!address) return null;
-    const result = h("div", { class: "people__link", role: "status" });
-    const form = h(
-      "form",
-      { class: "people__guest", on: { submit: (event) => void this.handleGuest(event, address, form, result) } },
-      h("h3", { class: "nhsuk-heading-s" }, t("Bring somebody in")),
-      h(
-        "p",
-        { class: "bs-muted" },
-        t("Makes a link for one person and this visit only. They wait at the door like everybody."),
-      ),
-      h("label", { class: "nhsuk-label", for: "guest-name" }, t("Their name")),
-      h("input", {
-        class: "nhsuk-input",
-        id: "guest-name",
-        name: "name",
-        required: true,
-        maxlength: 64,
-        autocomplete: "off",
-      }),
-      h("label", { class: "nhsuk-label", for: "guest-role" }, t("They come as")),
-      h(
-        "select",
-        { class: "nhsuk-select", id: "guest-role", name: "role" },
-        h("option", { value: "interpreter" }, t("interpreter")),
-        h("option", { value: "guest" }, t("family, friend or specialist")),
-      ),
-      button(t("Make the link"), { type: "submit", id: "guest-make" }, "secondary"),
-      result,
-    );
-    return form;
-  }
-
-  private async handleGuest(event: Event, address: string, form: HTMLFormElement, result: HTMLElement): Promise<void> {
-    event.preventDefault();
-    const body = Object.fromEntries(new FormData(form));
-    try {
-      const response = await fetch(address, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Accept: "application/json" },
-        body: JSON.stringify(body),
-        credentials: "same-origin",
-      });
-      const reply = (await response.json()) as { url?: string; message?: string };
-      if (!response.ok || !reply.url) throw new Error(reply.message);
-      this.showLink(result, reply.url);
-      form.reset();
-    } catch (error) {
-      result.replaceChildren(
-        h(
-          "p",
-          { class: "nhsuk-error-message" },
-          (error as Error).message || t("The link was not made. Please try again."),
-        ),
-      );
-    }
-  }
-
-  private showLink(result: HTMLElement, url: string): void {
-    const field = h("input", {
-      class: "nhsuk-input",
-      id: "guest-link",
-      readonly: true,
-      value: url,
-      "aria-label": t("Link for the guest"),
-    });
-    const copy = button(
-      t("Copy the link"),
-      { on: { click: () => void navigator.clipboard?.writeText(url).then(() => setText(copy, t("Copied"))) } },
-      "secondary",
-    );
-    result.replaceChildren(h("p", {}, icon("check"), t("Link made. Send it to them:")), field, copy);
   }
 }
 
