@@ -16,7 +16,7 @@ from signaling.acks import parse, refusal
 from signaling.conductor import Conductor
 from signaling.logs import Happening, log_info
 from signaling.messages import Arrivals, ArrivalsSeen, ArrivalView, ClinicAuth, Ok, Phase
-from signaling.namespace import cookies_of, monotonic_s, read_auth
+from signaling.namespace import cookies_of, monotonic_s, read_auth, send_away
 from signaling.ports import Clinic
 from signaling.sockets import ClinicSocket, RateLimit, Sockets
 from signaling.state import Person, RoomState
@@ -98,7 +98,7 @@ class ClinicPages:
         try:
             said = read_auth(ClinicAuth, auth)
             if said is None:
-                self._tasks.spawn(self._send_away(sid), "reload-needed")
+                self._tasks.spawn(send_away(self._sio, sid, CLINIC), "reload-needed")
                 return
             seat = await self._clinic.staff_seat(cookies_of(environ), said.clinic)
             socket = ClinicSocket(sid, seat, RateLimit(monotonic_s()))
@@ -174,7 +174,3 @@ class ClinicPages:
     async def _rooms(self, doctor: PersonId) -> list[RoomState]:
         found = [await self._store.load(room_id) for room_id in await self._store.rooms_of(doctor)]
         return [state for state in found if state is not None]
-
-    async def _send_away(self, sid: str) -> None:
-        await self._sio.emit("reload_needed", to=sid, namespace=CLINIC)
-        await self._sio.disconnect(sid, namespace=CLINIC)

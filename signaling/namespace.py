@@ -39,6 +39,12 @@ def monotonic_s() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def send_away(sio: socketio.AsyncServer, sid: str, namespace: str) -> None:
+    """A page of another protocol version hears that it is out of date, then is let go."""
+    await sio.emit("reload_needed", to=sid, namespace=namespace)
+    await sio.disconnect(sid, namespace=namespace)
+
+
 class VisitNamespace:
     """The sockets of people in visits. `register` puts its handlers on the server."""
 
@@ -69,7 +75,7 @@ class VisitNamespace:
         try:
             said = read_auth(Auth, auth)
             if said is None:
-                self._tasks.spawn(self._send_away(sid), "reload-needed")
+                self._tasks.spawn(send_away(self._sio, sid, VISIT), "reload-needed")
                 return
             seat = await self._clinic.seat(cookies_of(environ), said.participation)
             await self._take_seat(sid, seat, said.tab)
@@ -123,10 +129,6 @@ class VisitNamespace:
         """After the acknowledgement of the connection, which must be the first thing a page hears."""
         socket.is_greeted = True
         await self._show(socket, await self._tools.conductor.get(socket.seat.room_id))
-
-    async def _send_away(self, sid: str) -> None:
-        await self._sio.emit("reload_needed", to=sid, namespace=VISIT)
-        await self._sio.disconnect(sid, namespace=VISIT)
 
     async def handle_disconnect(self, sid: str, reason: str) -> None:
         """Keyed by the socket: a late end of an old one touches nobody who came back on another."""

@@ -9,6 +9,7 @@ import pytest
 
 from signaling.bus import Bus, MemoryBus, Message
 from signaling.redis_store import RedisStore
+from tests.signaling.until import until
 from tests.support.redis import RedisServer
 
 
@@ -51,9 +52,7 @@ async def test_everybody_hears_and_nobody_after_stopping(buses: tuple[Bus, Bus])
     for bus, ear in zip(buses, ears, strict=True):
         assert not bus.is_subscribed()
         await bus.start(ear.hear, ear.come_back)
-    async with asyncio.timeout(5):
-        while not all(bus.is_subscribed() for bus in buses):
-            await asyncio.sleep(0.01)
+    await until(lambda: all(bus.is_subscribed() for bus in buses))
     await buses[0].publish({"topic": "room", "room": "r"})
     for ear in ears:
         await ear.until(1)
@@ -68,9 +67,7 @@ async def test_a_lost_subscription_comes_back_by_itself_and_says_so(own_redis: R
     store, ear = RedisStore.from_url(own_redis.url, "server1"), Ear()
     await store.bus.start(ear.hear, ear.come_back)
     for returns in (1, 2):
-        async with asyncio.timeout(5):
-            while not store.bus.is_subscribed():
-                await asyncio.sleep(0.01)
+        await until(store.bus.is_subscribed)
         own_redis.say("CLIENT KILL TYPE pubsub")
         await ear.until(0, returns)
     await store.bus.publish({"topic": "room"})
@@ -83,9 +80,7 @@ async def test_a_lost_subscription_comes_back_by_itself_and_says_so(own_redis: R
 async def test_a_malformed_message_is_passed_over(own_redis: RedisServer, raw: str) -> None:
     store, ear = RedisStore.from_url(own_redis.url, "server1"), Ear()
     await store.bus.start(ear.hear, ear.come_back)
-    async with asyncio.timeout(5):
-        while not store.bus.is_subscribed():
-            await asyncio.sleep(0.01)
+    await until(store.bus.is_subscribed)
     await store._client.publish("bedside:bus", raw)
     await store.bus.publish({"topic": "room"})
     await ear.until(1)

@@ -14,6 +14,7 @@ from signaling.words import Departure, Role
 from tests.signaling.house import House, Page
 from tests.signaling.test_record import connected, switched
 from tests.signaling.test_visit import met, names
+from tests.signaling.until import until
 
 
 def lefts(page: Page) -> int:
@@ -71,12 +72,11 @@ async def test_c03_a_failing_connect_leaves_no_ghost(house: House) -> None:
 
 
 async def _gone(house: House, participant: str) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            state = await house.servers[0].store.load("room1")  # type: ignore[arg-type]
-            if state is not None and state.people[participant].place is None:  # type: ignore[index]
-                return
-            await asyncio.sleep(0.02)
+    async def has_no_place() -> bool:
+        state = await house.servers[0].store.load("room1")  # type: ignore[arg-type]
+        return state is not None and state.people[participant].place is None  # type: ignore[index]
+
+    await until(has_no_place)
 
 
 async def test_c07_a_long_chat_is_refused_and_the_socket_stays(house: House) -> None:
@@ -243,9 +243,7 @@ async def test_the_wrong_person_is_cut_off_and_the_visit_waits_again(house: Hous
         await page.open("/visit", {"v": 1, "participation": "patient", "tab": "tab-0001"})
     assert page.refused is not None
     assert page.refused["data"]["error"] == "link_closed"
-    async with asyncio.timeout(5):
-        while house.node.admitted("room1") & {"patient"}:
-            await asyncio.sleep(0.02)
+    await until(lambda: "patient" not in house.node.admitted("room1"))
 
 
 async def test_three_people_switch_together(house: House) -> None:

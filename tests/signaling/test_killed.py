@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.signaling.conftest import cast
 from tests.signaling.house import House, Life, Page
 from tests.signaling.test_record import YES, agree, asked, connected, switched
 from tests.signaling.test_visit import met
+from tests.signaling.until import until
 from tests.support.certificates import Certificate
 
 ROOM = RoomId("room1")
@@ -87,14 +87,13 @@ def check(what: str, house: House) -> None:
 
 async def settled(house: House, what: str) -> None:
     """The node does what the room wants, and the database has heard how far the recording is."""
-    store = house.servers[-1].store
-    async with asyncio.timeout(8):
-        while True:
-            state = await store.load(ROOM)
-            told = state is not None and (state.recording is None or state.recording.is_told)
-            if state is not None and told and not is_different(state, house.node.rooms.get(ROOM)):
-                return
-            await asyncio.sleep(0.05)
+
+    async def is_settled() -> bool:
+        state = await house.servers[-1].store.load(ROOM)
+        told = state is not None and (state.recording is None or state.recording.is_told)
+        return state is not None and told and not is_different(state, house.node.rooms.get(ROOM))
+
+    await until(is_settled)
 
 
 @pytest.mark.parametrize("steps", range(MOST_STEPS))
@@ -158,6 +157,4 @@ async def _nothing_captured_against_anybodys_word(house: House) -> None:
     facts = house.clinic.rooms[ROOM].facts
     if facts.recording is None or not any(yes is False for yes in facts.recording.consents.values()):
         return
-    async with asyncio.timeout(5):
-        while house.node.capture(ROOM).phase == CapturePhase.RUNNING:
-            await asyncio.sleep(0.02)
+    await until(lambda: house.node.capture(ROOM).phase != CapturePhase.RUNNING)

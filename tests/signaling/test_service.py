@@ -15,6 +15,7 @@ from tests.signaling.clinic import MemoryClinic
 from tests.signaling.house import House
 from tests.signaling.test_record import agree, asked, connected, recorded
 from tests.signaling.test_visit import met, names
+from tests.signaling.until import until
 
 ROOM = RoomId("room1")
 
@@ -64,9 +65,7 @@ async def test_after_ten_seconds_an_end_is_final_and_the_node_forgets_the_room(h
     house.clinic.ahead = timedelta(seconds=10.5)
     snapshot = await patient.sees(lambda s: s["you"]["state"] == "left")
     assert snapshot["you"]["reason"] == "visit_ended"
-    async with asyncio.timeout(5):
-        while ROOM in house.node.rooms:
-            await asyncio.sleep(0.02)
+    await until(lambda: ROOM not in house.node.rooms)
     assert await doctor.no("undo_end") in ("not_admitted", "wrong_phase")
 
 
@@ -118,22 +117,16 @@ async def test_a_capture_that_fails_at_the_node_is_told(house: House) -> None:
     house.node.emit(NodeEventKind.CAPTURE, room_id=ROOM, capture=capture)
     snapshot = await doctor.sees(lambda s: s["recording"]["phase"] == "failed")
     assert snapshot["recording"]["code"] == "storage_full"
-    async with asyncio.timeout(5):
-        while house.clinic.rooms[ROOM].phases[-1][1] != "failed":
-            await asyncio.sleep(0.02)
+    await until(lambda: house.clinic.rooms[ROOM].phases[-1][1] == "failed")
 
 
 async def test_a_capture_nobody_wants_is_stopped(house: House) -> None:
     """Say, one that a server which died had granted and never told of."""
     await met(house)
     stray = CaptureState(recording_id="stray", segment=1, phase=CapturePhase.RUNNING)
-    async with asyncio.timeout(5):
-        while ROOM not in house.node.rooms:
-            await asyncio.sleep(0.02)
+    await until(lambda: ROOM in house.node.rooms)
     house.node.rooms[ROOM] = house.node.rooms[ROOM].model_copy(update={"capture": stray})
-    async with asyncio.timeout(5):
-        while house.node.capture(ROOM).phase == CapturePhase.RUNNING:
-            await asyncio.sleep(0.05)
+    await until(lambda: house.node.capture(ROOM).phase != CapturePhase.RUNNING)
 
 
 async def test_a_node_that_is_down_is_told_to_the_doctor_and_direct_goes_on(house: House) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import redis.asyncio
@@ -14,6 +13,7 @@ from tests.signaling.conftest import cast
 from tests.signaling.house import House, Page
 from tests.signaling.test_record import agree, asked, connected, switched
 from tests.signaling.test_visit import names
+from tests.signaling.until import until
 from tests.support.certificates import Certificate
 from tests.support.redis import RedisServer, redis_server
 
@@ -29,12 +29,6 @@ async def apart(house: House) -> tuple[Page, Page]:
     for page in (doctor, patient):
         await page.sees(lambda s: s["direct"])
     return doctor, patient
-
-
-async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 15.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not await condition():
-            await asyncio.sleep(0.05)
 
 
 async def test_a_visit_across_two_servers_is_one_visit(two_servers: House) -> None:
@@ -79,9 +73,10 @@ async def test_a_repeated_event_on_the_other_server_gets_the_first_answer(two_se
 
 
 async def test_a_session_is_revoked_on_every_server(two_servers: House) -> None:
-    _, patient = await apart(two_servers)
+    doctor, patient = await apart(two_servers)
     await two_servers.servers[0].signaling.revoke_session("session-patient")  # type: ignore[arg-type]
     await patient.is_over.wait()
+    assert await doctor.sees(lambda s: next(one for one in s["people"] if one["participant_id"] == "patient")["away"])
 
 
 async def test_c05_subscribers_killed_by_the_broker_come_back_and_nothing_is_lost(
