@@ -78,6 +78,11 @@ async def show(request: web.Request) -> web.Response:
     return await _page(request)
 
 
+async def show_again(request: web.Request, errors: Mapping[str, str]) -> web.Response:
+    """The page with what was wrong in one of its forms."""
+    return await _page(request, errors=errors, status=422)
+
+
 async def show_move(request: web.Request) -> web.Response:
     return await _move_page(request, request.query)
 

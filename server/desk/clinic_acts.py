@@ -14,7 +14,7 @@ from server import context
 from server.desk.forms import LateForm, UrgentForm
 from server.encounters.models import Encounter
 from server.encounters.visits import load_live_encounter
-from server.errors import DomainError
+from server.errors import DomainError, FormError
 from server.forms import parse_form
 from server.permissions import is_doctor, may_book
 from server.routing import Route, see_other
@@ -55,10 +55,15 @@ async def mark_urgent(request: web.Request) -> web.Response:
 
 async def run_late(request: web.Request) -> web.Response:
     """Everybody of the doctor's own session today who isn't in the visit yet is told."""
-    form = await parse_form(request, LateForm)
+    try:
+        form = await parse_form(request, LateForm)
+    except FormError:
+        return see_other(f"/c/{context.clinic(request).slug}/clinic?done=late_how")
     act, doctor = act_of(request), context.actor(request).person_id or ""
     zone = ZoneInfo(act.clinic.zone)
     until = local_instant(act.now.astimezone(zone).date(), 1440, zone)
+    if form.minutes is None and not form.said:
+        return see_other(f"/c/{act.clinic.slug}/clinic?done=late_how")
     async with context.database(request).writing() as session:
         begun = select(Encounter.appointment_id).where(
             Encounter.clinic_id == act.clinic.id, Encounter.status.in_(("in-progress", "finished"))

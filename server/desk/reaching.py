@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
 from server.accounts.rules import clean_phone
+from server.desk import acts
 from server.desk.forms import AddressForm, DigitsForm
 from server.errors import DomainError, FormError
 from server.forms import parse_form
@@ -29,9 +30,12 @@ WRONG = N_("That isn’t right, or the code is too old. Check the digits, or rin
 
 async def send_to(request: web.Request) -> web.Response:
     """The link to an address that isn't on file; the file stays as it is."""
-    form = await parse_form(request, AddressForm)
     act, wanted = act_of(request), request.match_info["appointment"]
-    address = _checked(form, act.clinic.country)
+    try:
+        form = await parse_form(request, AddressForm)
+        address = _checked(form, act.clinic.country)
+    except FormError as error:
+        return await acts.show_again(request, error.fields)
 
     async def send(session: AsyncSession) -> None:
         appointment = await service.get_appointment(session, act.clinic, wanted)

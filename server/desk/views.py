@@ -30,6 +30,7 @@ UNTAKEN_TOO_LONG = timedelta(minutes=10)
 DONE = {
     "late": N_("Everybody who isn’t in their visit yet is told."),
     "late_nobody": N_("Nobody is waiting for a visit with you today, so nobody was told."),
+    "late_how": N_("Nobody was told. Say how late you run: 5 to 240 minutes, or a few words."),
     "taken_by_other": N_("A colleague was faster and has taken this patient."),
 }
 

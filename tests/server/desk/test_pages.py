@@ -204,6 +204,7 @@ async def test_a_no_show_is_said_by_a_person_and_undone(desk: Desk) -> None:
     assert "did not come" not in await (await browser.get(page)).text()
     assert (await browser.post(f"{page}/no-show")).status == 409
     desk.site.clock.forward(minutes=50)
+    browser = await desk.site.signed_in(desk.site.cast.doctor)
     assert "The patient did not come" in await (await browser.get(page)).text()
     assert (await browser.post(f"{page}/no-show")).status == 303
     assert (await desk.load()).status == Status.NOSHOW
