@@ -19,6 +19,7 @@ from server.accounts.again import ask_again
 from server.accounts.demo import is_demo_allowed
 from server.accounts.identify import identify
 from server.accounts.passwords import PASSWORDS, Passwords
+from server.accounts.refusals import note_refusal
 from server.accounts.throttle import THROTTLE, Throttle
 from server.config import Settings
 from server.db import Database
@@ -78,7 +79,8 @@ def register_handlers(events: Events) -> None:
 
 def area_routes() -> list[Route]:
     """Every area's routes, in the areas' order."""
-    return [route for module in area_modules("views") for route in module.ROUTES]
+    modules = [*area_modules("views"), *area_modules("trustviews")]
+    return [route for module in modules for route in module.ROUTES]
 
 
 async def build_app(parts: Parts) -> web.Application:
@@ -92,6 +94,7 @@ async def build_app(parts: Parts) -> web.Application:
     app[context.EVENTS] = events = Events()
     app[context.IDENTIFY] = identify
     app[context.SIGN_IN_AGAIN] = ask_again
+    app[context.NOTE_REFUSAL] = note_refusal
     app[context.LAST_BUSY] = last_in_visit
     app[context.DEMO] = await is_demo_allowed(parts.settings, parts.database)
     app[context.STOPPING] = asyncio.Event()

@@ -288,6 +288,31 @@ async def close_incident(
     )
 
 
+async def assign_incident(
+    session: AsyncSession,
+    clinic_id: str,
+    incident_id: str,
+    *,
+    owner_person_id: str,
+    by_person_id: str | None,
+    now: datetime,
+) -> None:
+    """Says who looks into it from now on. Raises not_found."""
+    incident = await session.get(Incident, (clinic_id, incident_id))
+    if incident is None:
+        raise not_found()
+    incident.owner_person_id = owner_person_id
+    await enter(
+        session,
+        clinic_id=clinic_id,
+        actor_person_id=by_person_id,
+        action=AuditAction.INCIDENT_ASSIGNED,
+        subject=("incident", incident_id),
+        detail={"owner": owner_person_id},
+        now=now,
+    )
+
+
 async def record_deletion(
     session: AsyncSession, *, clinic_id: str, kind: DeletionKind, subject: tuple[str, str], now: datetime
 ) -> None:

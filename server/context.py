@@ -19,7 +19,7 @@ from server.events import Events
 from server.permissions import NOBODY, Actor
 from server.vault import Vault
 from signaling.service import Signaling
-from signaling.words import Clock
+from signaling.words import Clock, Refused
 
 SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey("database", Database)
@@ -74,6 +74,8 @@ IDENTIFY: web.AppKey[Identify] = web.AppKey("identify")
 
 SIGN_IN_AGAIN: web.AppKey[Callable[[web.Request], Awaitable[web.StreamResponse]]] = web.AppKey("sign_in_again")
 """What somebody who was signed off is answered instead of a refusal."""
+NOTE_REFUSAL: web.AppKey[Callable[[web.Request, Refused], Awaitable[None]]] = web.AppKey("note_refusal")
+"""Puts into the audit what somebody known was refused."""
 LastBusy = Callable[[AsyncSession, str, datetime], Awaitable[datetime | None]]
 LAST_BUSY: web.AppKey[LastBusy] = web.AppKey("last_busy")
 """When a person was last in a visit (now, while they are): nobody is signed off for being idle there."""

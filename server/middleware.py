@@ -51,6 +51,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Refused as refused:
         if refused.code is Code.INTERNAL:
             logs.log_error(Event.REQUEST_FAILED, refused, route=_name(request), code=refused.code.value)
+        await _note(request, refused)
         return answer_to(request, refused)
     except web.HTTPException as error:
         if error.status < 400:
@@ -59,6 +60,14 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:
         logs.log_error(Event.REQUEST_FAILED, error, route=_name(request), code=Code.INTERNAL.value)
         return answer_to(request, DomainError(Code.INTERNAL))
+
+
+async def _note(request: web.Request, refused: Refused) -> None:
+    """A refusal stands even where it can't be written down; that is said in the log."""
+    try:
+        await request.app[context.NOTE_REFUSAL](request, refused)
+    except Exception as error:
+        logs.log_error(Event.REQUEST_FAILED, error, route=_name(request), code=Code.INTERNAL.value)
 
 
 @web.middleware

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
+from server.audit import AuditAction
 from server.names import Name
 from server.permissions import StaffRole
 from signaling.words import N_
@@ -47,6 +48,18 @@ class MemberForm(BaseModel):
             return validate_email(value, check_deliverability=False).normalized.lower()
         except EmailNotValidError:
             raise ValueError("Enter an e-mail address, such as ada@clinic.example") from None
+
+
+class AuditForm(BaseModel):
+    since: date | None = Field(None, title=N_("the first day"))
+    until: date | None = Field(None, title=N_("the last day"))
+    person: Annotated[str, StringConstraints(max_length=36)] = ""
+    action: AuditAction | None = Field(None, title=N_("what was done"))
+    subject: Annotated[str, StringConstraints(max_length=64)] = ""
+
+
+class OwnerForm(BaseModel):
+    owner: Annotated[str, StringConstraints(max_length=36)] = Field(title=N_("the owner"))
 
 
 class IdentityForm(BaseModel):

@@ -21,6 +21,7 @@ STAFF = (
     ("Dr Jonas Weiß", StaffRole.DOCTOR, "jonas.weiss@lindenhof.example"),
     ("Mina Park", StaffRole.SCHEDULER, "mina.park@lindenhof.example"),
     ("Peter Novák", StaffRole.ADMINISTRATOR, "peter.novak@lindenhof.example"),
+    ("Lea Brandt", StaffRole.PRIVACY_OFFICER, "lea.brandt@lindenhof.example"),
 )
 FAMILY_MAILBOX = "family.baker@mail.example"
 PATIENTS = (

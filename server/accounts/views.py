@@ -5,18 +5,18 @@ from __future__ import annotations
 from aiohttp import web
 from sqlalchemy import select
 
-from server import audit, context
-from server.accounts import account, administration, joining, pagecodes, sessions, signin
+from server import context
+from server.accounts import account, administration, auditviews, joining, pagecodes, sessions, signin
 from server.accounts.demo import patient_home
 from server.accounts.forms import PageForm
 from server.accounts.models import Clinic, Membership
-from server.accounts.service import get_clinic, get_patient, person_names
+from server.accounts.service import get_clinic, get_patient
 from server.accounts.throttle import THROTTLE
 from server.errors import FormError
 from server.forms import parse_form
 from server.middleware import client_address
 from server.pages import render
-from server.permissions import anybody, is_scheduler, may_handle_incidents
+from server.permissions import anybody, is_scheduler
 from server.routing import Route, see_other
 from signaling.words import N_
 
@@ -80,24 +80,6 @@ async def read_out_code(request: web.Request) -> web.Response:
     return render(request, "accounts/read_out.html", {"patient": patient, "code": code})
 
 
-async def show_incidents(request: web.Request) -> web.Response:
-    scope = context.clinic(request)
-    async with context.database(request).reading() as session:
-        incidents = await audit.open_incidents(session, scope.id)
-        owners = {incident.owner_person_id for incident in incidents if incident.owner_person_id}
-        names = await person_names(session, owners)
-    return render(request, "accounts/incidents.html", {"incidents": incidents, "names": names})
-
-
-async def close_incident(request: web.Request) -> web.Response:
-    scope, actor, now = context.clinic(request), context.actor(request), context.now(request)
-    async with context.database(request).writing() as session:
-        await audit.close_incident(
-            session, scope.id, request.match_info["incident"], by_person_id=actor.person_id, now=now
-        )
-    return see_other(f"/c/{scope.slug}/incidents")
-
-
 ROUTES = [
     Route("GET", "/", front, anybody, "front"),
     *signin.ROUTES,
@@ -106,8 +88,7 @@ ROUTES = [
     Route("POST", "/p/{token}/code", send_page_code, anybody, "page_link.code"),
     Route("POST", "/p/{token}", open_page, anybody, "page_link.open"),
     Route("POST", "/c/{clinic}/patients/{patient}/page-code", read_out_code, is_scheduler, "page_link.read_out"),
-    Route("GET", "/c/{clinic}/incidents", show_incidents, may_handle_incidents, "incidents", nav=N_("Incidents")),
-    Route("POST", "/c/{clinic}/incidents/{incident}/close", close_incident, may_handle_incidents, "incidents.close"),
+    *auditviews.ROUTES,
     *administration.ROUTES,
     *account.ROUTES,
 ]

@@ -31,6 +31,7 @@ ROLES = {
     "doctor": [DOCTOR],
     "scheduler": ["Mina Park"],
     "administrator": ["Peter Nov"],
+    "privacy officer": ["Lea Brandt"],
     "patient": [PATIENT],
 }
 TALL = 1000
@@ -91,6 +92,11 @@ class World:
         page.get_by_label("Doctor").check()
         page.get_by_role("button", name="Make the invitation").click()
         return urlsplit(str(page.locator('a[href*="/join/"]').get_attribute("href"))).path
+
+    def home(self) -> str:
+        page = self.person("patient").page
+        page.goto(f"{HERE}/my")
+        return urlsplit(page.url).path
 
     def patient_to_book(self) -> str:
         return self.seek("scheduler", f"{HERE}/book?search={LONG_NAME}", f'#maincontent li a[href*="{HERE}/book/"]')
@@ -192,10 +198,13 @@ PAGES: dict[str, Row] = {
     "people": Row("administrator", at(f"{HERE}/people")),
     "people.person": Row("administrator", lambda world: world.colleague()),
     "join.show": Row("stranger", lambda world: world.invitation()),
+    "settings": Row("administrator", at(f"{HERE}/settings")),
+    "audit": Row("privacy officer", at(f"{HERE}/audit?since=2020-01-01")),
     "account": Row("doctor", at(f"{HERE}/account")),
     "clinic": Row("doctor", at(f"{HERE}/clinic")),
     "mine.home": Row("patient", at(f"{HERE}/my")),
     "mine": Row("patient", at(f"{HERE}/my")),
+    "mine.access": Row("patient", lambda world: world.home() + "/access"),
     "door_early": Row("stranger", lambda world: world.early_link()),
     "door": Row("visitor", lambda world: clinic.visit_link(world.bedside)),
     "door_not_me": Row("visitor", lambda world: clinic.visit_link(world.bedside) + "/not-me"),

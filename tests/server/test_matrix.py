@@ -158,6 +158,17 @@ TABLE: dict[str, Row] = {
     "people.invite_again": Row("administrator", C + "/people/{doctor}/invitation", ok=(201,)),
     "people.second_factor": Row("administrator", C + "/people/{doctor}/second-factor", {"check": "video"}, ok=(409,)),
     "people.sign_out": Row("administrator", C + "/people/{doctor}/sign-out"),
+    "settings": Row("administrator", C + "/settings"),
+    "settings.save": Row("administrator", C + "/settings", {"name": "North"}, ok=(422,)),
+    "settings.text": Row("administrator", C + "/settings/texts", {"kind": "video_consent", "text": "Yes?"}),
+    "settings.purpose": Row(
+        "administrator", C + "/settings/purposes", {"words": "a", "who_may_watch": "b", "kept_days": "3"}
+    ),
+    "settings.switch_purpose": Row("administrator", C + "/settings/purposes/teaching", {"is_active": "no"}),
+    # The audit: the privacy officer; of their own record, the patient.
+    "audit": Row("privacy_officer", C + "/audit?subject={patient}"),
+    "audit.export": Row("privacy_officer", C + "/audit/export", {"subject": "{patient}"}),
+    "mine.access": Row("patient", HOME + "/access"),
     # Incidents.
     "incidents": Row("administrator privacy_officer", C + "/incidents"),
     "keeping": Row("administrator privacy_officer", C + "/recordings"),
@@ -169,6 +180,7 @@ TABLE: dict[str, Row] = {
         C + "/recordings/{recording}/hold",
         {"answer": "hold", "reason": "A complaint."},
     ),
+    "incidents.assign": Row("administrator privacy_officer", C + "/incidents/{incident}/owner", {"owner": "{admin}"}),
     "incidents.close": Row("administrator privacy_officer", C + "/incidents/{incident}/close"),
 }
 

@@ -38,6 +38,7 @@ SOMEBODY = ANYBODY - {"nobody"}
 BOOKS, DESK = frozenset({"doctor", "scheduler"}), frozenset({"scheduler"})
 DOCTOR, ADMINISTRATOR = frozenset({"doctor"}), frozenset({"administrator"})
 STAFF = frozenset({"doctor", "scheduler", "administrator", "privacy officer"})
+OFFICER = frozenset({"privacy officer"})
 TRUST = frozenset({"administrator", "privacy officer"})
 VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
 
@@ -56,12 +57,13 @@ WHO_MAY = {
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
     DOCTOR: "guest_invite clinic clinic.list clinic.late clinic.take",
-    TRUST: "incidents incidents.close keeping keeping.wish keeping.hold",
+    OFFICER: "audit audit.export",
+    TRUST: "incidents incidents.close incidents.assign keeping keeping.wish keeping.hold",
     STAFF: "sign_in.again account account.end_session account.password account.recovery_codes",
     ADMINISTRATOR: "people people.invite people.person people.roles people.invite_again people.second_factor "
-    "people.sign_out",
+    "people.sign_out settings settings.save settings.text settings.purpose settings.switch_purpose",
     VISITOR: "visitor_room visit_closing",
-    PATIENT: "mine mine.home mine.open_visit "
+    PATIENT: "mine mine.access mine.home mine.open_visit "
     "mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}

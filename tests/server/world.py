@@ -60,7 +60,13 @@ async def make_world(house: House, folder: Path) -> World:
     """Fills the house's database; what is asked of it later keeps nothing."""
     cast = house.cast
     ids = {"clinic": cast.clinic.slug, "visit": cast.encounter_id, "appointment": cast.appointment_id}
-    ids |= {"patient": cast.patient, "type": cast.visit_type_id, "doctor": cast.doctor, "token": await cast.link()}
+    ids |= {
+        "patient": cast.patient,
+        "type": cast.visit_type_id,
+        "doctor": cast.doctor,
+        "admin": cast.administrator,
+        "token": await cast.link(),
+    }
     await _hold_the_visit(house)
     house.clock.forward(minutes=50)
     ids["next"] = await cast.another_visit(cast.patient)

@@ -65,7 +65,7 @@ async def test_everybody_of_the_demo_can_be_played_and_sees_the_band(
     assert not await seed_demo(sqlite_database, vault, Clock())
     async with sqlite_database.reading() as session:
         people = await demo.demo_people(session)
-    assert len(people) == 12
+    assert len(people) == 13
     client = await open_app(Clock())
     for person_id, _, _, _ in people:
         browser = Browser(client)
