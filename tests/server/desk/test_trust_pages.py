@@ -14,7 +14,8 @@ from tests.server.desk.conftest import Desk
 
 SETTINGS = {
     "name": "Clinic of the North", "neutral_name": "North", "phone": "+49 30 1", "zone": "Europe/Vienna",
-    "country": "at", "emergency_text": "Ring 144.", "always_relay": "yes", "letterhead": "North\nMain Street 1", "idle_min": "15",
+    "country": "at", "emergency_text": "Ring 144.", "always_relay": "yes", "letterhead": "North\nMain Street 1",
+    "idle_min": "15",
     "proxy_ends_age": "16",
 }  # fmt: skip
 
