@@ -371,6 +371,8 @@ def test_6f_anybody_stops_it_and_nothing_later_is_stored(story: Story) -> None:
     assert story.capture().phase is not CapturePhase.RUNNING
     for person in (doctor, anna):
         room.wait_for(person, lambda person=person: not room.is_shown(person, "#recording-banner"), "no banner")  # type: ignore[misc]
+    story.keep("6-what-becomes-of-it", anna)
+    anna.press("#withdrawn-keep")
     room.all_see_and_hear([doctor, anna, story.guest])
 
 
