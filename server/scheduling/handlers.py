@@ -17,4 +17,4 @@ def register(events: Events) -> None:
 async def _send_code(session: AsyncSession, event: PageCodeAsked) -> None:
     clinic = await get_clinic(session, event.clinic_id)
     patient = await get_patient(session, event.clinic_id, event.patient_id)
-    await messages.queue_code(session, clinic, patient, event.link_id, event.at)
+    await messages.queue_code(session, clinic, patient, event.link_id, event.at, event.phone)

@@ -86,9 +86,11 @@ async def queue_page_link(session: AsyncSession, clinic: ClinicScope, patient: P
     await queue(session, clinic, patient, Item("page_link", now), now)
 
 
-async def queue_code(session: AsyncSession, clinic: ClinicScope, patient: Patient, link_id: str, now: datetime) -> None:
-    """A code for the patient's page, to the phone on file; it is made when it is sent."""
-    await queue(session, clinic, patient, Item("code", now, channel="sms", link_id=link_id), now)
+async def queue_code(  # noqa: PLR0917 (as its event brings them)
+    session: AsyncSession, clinic: ClinicScope, patient: Patient, link_id: str, now: datetime, phone: str | None = None
+) -> None:
+    """A code for the patient's page, to the phone on file or a proxy's own; it is made when it is sent."""
+    await queue(session, clinic, patient, Item("code", now, channel="sms", link_id=link_id, recipient=phone), now)
 
 
 async def send_again(session: AsyncSession, news: News, *, to: tuple[str, str] | None = None) -> Message:

@@ -23,14 +23,13 @@ from server.forms import parse_form
 from server.pages import render
 from server.permissions import is_staff, may_book
 from server.routing import Route, see_other
-from server.scheduling import patients, picker, service
+from server.scheduling import booking, patients, picker, service
 from server.scheduling.finding import Search
 from server.scheduling.forms import BookForm, NewPatientForm, SqueezeForm, WalkInForm
 from server.scheduling.models import Appointment
 from server.scheduling.picker import Choice
 from server.scheduling.rules import Kind
 from server.scheduling.service import Act, Booking
-from server.scheduling.ticks import in_transaction
 from signaling.words import N_, Code
 
 UNFIXABLE = frozenset({Code.NOT_FOUND, Code.TOO_LONG, Code.TOO_MANY, Code.CONFLICT})
@@ -155,8 +154,7 @@ ROUTES = [
 
 
 async def _book(request: web.Request, asked: Booking) -> Appointment:
-    act = act_of(request)
-    return await in_transaction(context.database(request), lambda session: service.book(session, act, asked))
+    return await booking.book(context.database(request), act_of(request), asked)
 
 
 async def _patient(request: web.Request) -> Patient:

@@ -197,7 +197,7 @@ async def test_the_calendar_file_of_the_page_holds_only_what_a_calendar_may(desk
     calendar = Calendar.from_ical(await answer.read())
     (event,) = calendar.walk("VEVENT")
     assert calendar["METHOD"] == "PUBLISH"
-    assert event["UID"].startswith(desk.appointment)
+    assert str(event["UID"]).startswith(desk.appointment)
     assert event["CLASS"] == "PRIVATE"
     assert event.decoded("DTSTART") == TEN
     assert "Müller" not in str(event)

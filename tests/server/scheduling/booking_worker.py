@@ -16,9 +16,8 @@ from server.accounts.service import get_clinic
 from server.db import Database
 from server.errors import DomainError
 from server.events import Events
-from server.scheduling import service
+from server.scheduling.booking import book
 from server.scheduling.service import Act, Booking
-from server.scheduling.ticks import in_transaction
 
 SLOTS = 6
 STEP = timedelta(minutes=40)
@@ -27,7 +26,7 @@ TRIES = 6
 
 async def attempt(database: Database, act: Act, booking: Booking) -> str:
     try:
-        await in_transaction(database, lambda session: service.book(session, act, booking))
+        await book(database, act, booking)
     except DomainError as refused:
         return refused.code.value
     return "booked"

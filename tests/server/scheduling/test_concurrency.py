@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.errors import DomainError
+from server.scheduling import booking as at_once
 from server.scheduling import service
 from server.scheduling.models import Appointment, Message, Tick
 from server.scheduling.service import Booking, Move
@@ -25,7 +26,7 @@ from tests.server.scheduling.test_service import NINE, book
 
 async def attempt(world: World, booking: Booking) -> str:
     try:
-        await in_transaction(world.database, lambda session: service.book(session, world.act(), booking))
+        await at_once.book(world.database, world.act(), booking)
     except DomainError as refused:
         return refused.code.value
     return "booked"
@@ -39,9 +40,7 @@ async def test_one_slot_wanted_by_twenty_tasks_is_booked_once(world: World) -> N
 
 async def test_the_same_form_sent_twice_at_once_books_once(world: World) -> None:
     form = Booking(world.anna, world.visit, (world.doctor,), NINE, idempotency_key="k")
-    made = await asyncio.gather(
-        *(in_transaction(world.database, lambda session: service.book(session, world.act(), form)) for _ in range(6))
-    )
+    made = await asyncio.gather(*(at_once.book(world.database, world.act(), form) for _ in range(6)))
     assert len({appointment.id for appointment in made}) == 1
     async with world.database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(Message)) == 2
