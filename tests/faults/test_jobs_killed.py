@@ -14,12 +14,10 @@ import pytest
 from server import keys
 from server.config import Settings, load_settings
 from server.db import Database
-from tests.server.encounters.test_film import Recorded, recorded
+from tests.server.encounters.recorded import Recorded, make_recorded
 from tests.server.visits import VisitCast, make_visit_cast
 from tests.support.bedside import BIN, clean_environment, is_ready
 from tests.support.processes import Program, free_port, wait_until
-
-__all__ = ["recorded"]
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -58,6 +56,11 @@ async def house(tmp_path: Path) -> AsyncIterator[Installation]:
     cast.clock.now = datetime.now(UTC)
     yield Installation(tmp_path, environment, settings, cast)
     await database.close()
+
+
+@pytest.fixture
+async def recorded(house: Installation) -> Recorded:
+    return await make_recorded(house)  # type: ignore[arg-type]  # of a house it needs the cast and the settings
 
 
 async def test_a_film_whose_maker_was_killed_is_made_by_the_next(
