@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -28,22 +29,24 @@ TILE_X = {"anna": 0.25, "doctor": 0.75}
 AROUND_S = (0.4, 0.7)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Story:
     """When what happens; all in seconds of the film."""
 
     seconds: int
     every: int
 
-    @property
+    @cached_property
     def moments(self) -> list[float]:
-        return [float(at) for at in range(2, self.seconds - 1, self.every)]
+        """Each at another place between two frames of the film, always at a frame of the camera."""
+        whole = range(2, self.seconds - 2, self.every)
+        return [at + (n % CAMERA_RATE) / CAMERA_RATE for n, at in enumerate(whole)]
 
     @property
     def mutes(self) -> list[tuple[float, float]]:
         """Between two moments, so that none of them is muted."""
         places = [self.moments[len(self.moments) * part // 4] for part in (1, 2, 3)]
-        return [(at + 0.5, at + self.every - 0.5) for at in places]
+        return [(at + 0.5, at + self.every - 1.5) for at in places]
 
     def size(self, at_s: float) -> tuple[int, int]:
         return (64, 48) if at_s < self.seconds / 2 else (96, 72)
@@ -53,7 +56,8 @@ def write(story: Story, log: GoldenLog, chance: random.Random) -> Path:
     for who, drift, ntp_0 in (("anna", 1.0, 3.9e9), ("doctor", PPM_100, 3.9e9 + A_DAY_APART_S)):
         camera, microphone = log.track(who, "camera"), log.track(who, "microphone")
         times = [n / CAMERA_RATE for n in range(story.seconds * CAMERA_RATE)]
-        keys = [n for n, at in enumerate(times) if at in story.moments or n % (4 * CAMERA_RATE) == 0]
+        moments = {round(at * CAMERA_RATE) for at in story.moments}
+        keys = [n for n in range(len(times)) if n in moments or n % (4 * CAMERA_RATE) == 0]
         colour = (180, 40, 40) if who == "anna" else (40, 60, 180)
 
         def picture(at_s: float, rgb: tuple[int, int, int] = colour) -> np.ndarray:
@@ -66,8 +70,8 @@ def write(story: Story, log: GoldenLog, chance: random.Random) -> Path:
             microphone, _lossy(_sound(story, who, drift), story, chance), delay=lambda _, late=jitter: 0.02 + late()
         )
         for track in (camera, microphone):
-            moments = [0.4 + 1.0 * n for n in range(story.seconds - 1)]
-            log.reports(track, moments, clock=drift, ntp_clock=drift, ntp_0=ntp_0)
+            told = [0.4 + 1.0 * n for n in range(story.seconds - 1)]
+            log.reports(track, told, clock=drift, ntp_clock=drift, ntp_0=ntp_0)
     return log.write(float(story.seconds))
 
 
@@ -85,8 +89,8 @@ def _lossy(packets: list[Rtp], story: Story, chance: random.Random) -> Iterator[
 
 
 def _near(story: Story, at_s: float) -> list[float]:
-    first = (int(at_s) - 2) // story.every * story.every + 2
-    return [float(first), float(first + story.every)]
+    number = max(0, (int(at_s) - 2) // story.every)
+    return story.moments[max(0, number - 1) : number + 2]
 
 
 def _sound(story: Story, who: str, drift: float) -> list[Rtp]:
@@ -178,7 +182,7 @@ def judge(story: Story, measured: Measured) -> dict[str, float]:
 
 
 def test_the_measuring_works_on_a_few_seconds(tmp_path: Path) -> None:
-    story = Story(seconds=10, every=2)
+    story = Story(seconds=12, every=3)
     told = judge(story, measure(story, tmp_path, random.Random(5)))
     assert told["length_off_ms"] <= 40
 
