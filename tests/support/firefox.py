@@ -5,17 +5,21 @@ It offers less than `people.Person`: open, click, fill, look and listen, which i
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tests.support.marks import Mark, is_near
 from tests.support.people import HEARD_DB, HERE, source_script
+from tests.support.processes import PR_SET_PDEATHSIG
 
 FIREFOX = "/usr/bin/firefox-esr"
 
@@ -31,8 +35,20 @@ class Firefox:
         self.mark = mark
         scripts = [source_script(mark, other, screen, None), (HERE / "page" / "eyes.js").read_text(encoding="utf-8")]
         command = [_node(), str(HERE / "page" / "firefox.mjs"), str(inside or FIREFOX), json.dumps(scripts)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._answer() == {"ready": True}
+        libc = ctypes.CDLL(None)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 — one plain system call
+        )
+        self._group: int | None = None
+        try:
+            self._group = self._answer()["ready"]
+        except BaseException:
+            self.close()
+            raise
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -91,6 +107,10 @@ class Firefox:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(5)
+        # A driver that was killed leaves its Firefox behind, which leads a process group of its own.
+        if self._group is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -41,7 +41,8 @@ const does = {
   errors: async () => errors,
 };
 
-console.log(JSON.stringify({ ready: true }));
+// The browser's pid is that of its process group, by which it can be ended when this program no longer can.
+console.log(JSON.stringify({ ready: browser.process().pid }));
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line);
   try {
