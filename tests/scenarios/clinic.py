@@ -31,6 +31,8 @@ def sign_in(person: Person, name: str) -> None:
     """One click in the demo, as the person whose name holds `name`."""
     person.open("/demo")
     person.press(f'button[aria-label*="{name}"]')
+    # Enter answers before the page has gone.
+    person.page.wait_for_url(lambda url: "/demo" not in url)
     person.page.wait_for_load_state()
 
 

@@ -144,18 +144,11 @@ def story(request: pytest.FixtureRequest, told: Story) -> Iterator[Story]:
 Of = Callable[[Person], Keys]
 
 
-def sign_in(person: Person, name: str) -> None:
-    """As the clinic's pages know it, and there: Enter answers before the page has gone."""
-    clinic.sign_in(person, name)
-    person.page.wait_for_url(lambda url: "/demo" not in url)
-    person.page.wait_for_load_state()
-
-
 def test_1_a_slot_is_booked(story: Story, keys: Of) -> None:
     # The scheduler's pages at their own width; the doctor's browser is used for both.
     doctor = story.doctor
     watched = keys(doctor)
-    sign_in(doctor, "Mina Park")
+    clinic.sign_in(doctor, "Mina Park")
     watched.check("board")
     clinic.book_first_slot(doctor, LATER, DOCTOR)
     watched.check("outbox")
@@ -180,7 +173,7 @@ def test_2_door_card_and_waiting_room(story: Story, keys: Of) -> None:
 
 def test_3_the_doctor_admits(story: Story, keys: Of) -> None:
     doctor, anna = story.doctor, story.anna
-    sign_in(doctor, DOCTOR)
+    clinic.sign_in(doctor, DOCTOR)
     doctor.open(f"{clinic.CLINIC}/clinic")
     room.wait_shown(doctor, "#arrivals-list li")
     keys(doctor).check("list with an arrival")

@@ -52,6 +52,8 @@ HEIGHT = 800
 HEARD_DB = -55.0
 """A tone above this level in the spectrum is there; without it the level is below -70."""
 MOST_TABS = 120
+MOST_PARTS = 4
+"""The parts of a date or a time at most: where the left arrow has certainly come to the first."""
 DEVICE_NAMES = ("first", "second", "screen")
 
 
@@ -176,8 +178,23 @@ class Person:
             target.fill(text)
             return
         self._tab_to(target)
+        if target.get_attribute("type") in {"date", "time"}:
+            self._type_parts(target, text)
+            return
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
+
+    def _type_parts(self, target: Locator, text: str) -> None:
+        """A date or a time as somebody types it who sees in which order this browser wants its parts."""
+        if target.input_value() == text:
+            return
+        for typed in _ways_to_type(text):
+            for _ in range(MOST_PARTS):
+                self.page.keyboard.press("ArrowLeft")
+            self.page.keyboard.type(typed)
+            if target.input_value() == text:
+                return
+        raise AssertionError(f"{self.name} cannot type {text} into {target}: it holds {target.input_value()!r}")
 
     def choose(self, selector: str, value: str) -> None:
         """An option of a select, by its value; with the keyboard by the arrow keys."""
@@ -323,6 +340,16 @@ class Person:
             self.context.close()
         with suppress(Exception):
             self.browser.close()
+
+
+def _ways_to_type(text: str) -> list[str]:
+    """The keys for an ISO date or a time of day, for each order in which browsers of different places ask for it."""
+    if ":" in text:
+        hour, minute = text.split(":")
+        half = "PM" if int(hour) >= 12 else "AM"
+        return [hour + minute, f"{(int(hour) - 1) % 12 + 1:02}{minute}{half}"]
+    year, month, day = text.split("-")
+    return [day + month + year, month + day + year, year + "\t" + month + day]
 
 
 def axe_findings(page: Page) -> list[str]:
