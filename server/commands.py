@@ -26,6 +26,7 @@ from server.audit_chain import Verdict, verify
 from server.backup import CannotDo, back_up
 from server.config import Settings, load_settings
 from server.db import Database, new_id
+from server.encounters import rewrapping
 from server.files import written_once
 from server.permissions import StaffRole
 from server.restore import restore
@@ -226,6 +227,7 @@ async def _rotate(database: Database, settings: Settings) -> int:
         vault.rotate(name)
     async with database.writing() as session:
         for clinic_id in (await session.scalars(select(Clinic.id).order_by(Clinic.id))).all():
+            await rewrapping.rewrap(session, clinic_id, vault.clinic(clinic_id))
             await audit.enter(
                 session,
                 clinic_id=clinic_id,

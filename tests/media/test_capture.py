@@ -133,6 +133,24 @@ async def test_a_packet_is_stored_only_while_its_owner_is_in_the_grant(
     assert payloads(log) == {"anna": [b"both-anna", b"anna-again"], "doctor": [b"both-doctor", b"doctor-alone"]}
 
 
+async def test_a_pause_stores_nothing_from_its_grant_on_and_says_why(
+    store: CaptureStore, keys: Keys, tmp_path: Path
+) -> None:
+    session = store.open_session("room", "rec", 1)
+    anna = microphone(session, "anna")
+    grant = keys.grant("anna")
+    session.set_grant(True, grant)
+    assert session.packet(anna, 1, 1, HEADER, b"before")
+    session.set_grant(False, grant, "examination")
+    assert not session.packet(anna, 2, 2, HEADER, b"undressed")
+    session.set_grant(False, grant, "another")
+    session.set_grant(True, grant)
+    assert session.packet(anna, 3, 3, HEADER, b"after")
+    log = read(tmp_path, await session.close("ended"), keys)
+    assert payloads(log) == {"anna": [b"before", b"after"]}
+    assert [mark.detail.get("code") for mark in log.marks if mark.kind == "paused"] == ["examination"]
+
+
 async def test_a_latecomer_is_not_stored_until_a_grant_names_them(
     store: CaptureStore, keys: Keys, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from media.compose import film, reader
 from media.vault import participants_of
 from server.audit import Deletion, Incident
-from server.encounters import alarms, films, filmwords, jobs, keeping, rules
+from server.encounters import alarms, films, filmwords, jobs, keeping, rewrapping, rules
 from server.encounters.filmstore import SealedFilm, film_path, open_recordings, put_film
 from server.encounters.keeping_models import RecordingDeletion, RecordingWish
 from server.encounters.models import Encounter
@@ -161,6 +161,28 @@ async def test_all_of_it_leaves_nothing_and_a_backup_brings_nothing_back(recorde
     assert await keys_of(recorded) == set()
     await recorded.erase()
     assert everything_in(store) == []
+
+
+async def test_after_a_rotation_its_keys_are_wrapped_anew_and_the_log_still_opens(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    cast = recorded.house.cast
+    await recorded.store_log(tmp_path)
+    async with cast.database.writing() as session:
+        assert await rewrapping.rewrap(session, cast.clinic.id, cast.vault.clinic(cast.clinic.id)) == 0, "it runs"
+    await recorded.stop()
+    await with_film(recorded, tmp_path)
+    async with cast.database.reading() as session:
+        before = {films.label_of(one): one.wrapped for one in await session.scalars(select(SegmentKey))}
+    for _ in range(2):
+        async with cast.database.writing() as session:
+            assert await rewrapping.rewrap(session, cast.clinic.id, cast.vault.clinic(cast.clinic.id)) == 3
+    async with cast.database.reading() as session:
+        after = {films.label_of(one): one.wrapped for one in await session.scalars(select(SegmentKey))}
+    assert set(after) == set(before), "the log's own names for them"
+    assert not set(after.values()) & set(before.values())
+    doctor = await recorded.house.browser_of("doctor")
+    assert await (await doctor.get(await recorded.url("play"))).read() == b"film" * 1000
 
 
 @pytest.mark.parametrize("against", ["signed", "held"])
