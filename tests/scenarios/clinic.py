@@ -23,7 +23,7 @@ ZONE = ZoneInfo("Europe/Berlin")
 def visit_link(bedside: AllInOne) -> str:
     """The link of today's visit that `bedside serve` printed."""
     found = re.search(rf"{re.escape(bedside.url)}/v/\S+", bedside.log())
-    assert found, bedside.log()[-2000:]
+    assert found, "the start printed no link"
     return found.group()
 
 
@@ -111,7 +111,7 @@ def wait_new_link(person: Person, patient: str, known: set[str]) -> str:
         fresh = [link for link in links_to(person, patient) if link not in known]
         if fresh:
             return fresh[0]
-        assert time.monotonic() < deadline, f"no message to {patient}\n{person.describe()}"
+        assert time.monotonic() < deadline, f"no message to {patient} within 15 s ({person.brief()})"
         person.page.wait_for_timeout(300)
 
 
@@ -176,7 +176,7 @@ def open_summary(doctor: Person, appointment: str) -> None:
     doctor.press("#back-to-list")
     deadline = time.monotonic() + 30
     while not is_shown(doctor, "#note"):
-        assert time.monotonic() < deadline, doctor.describe()
+        assert time.monotonic() < deadline, f"no summary ({doctor.brief()})"
         doctor.open(f"{CLINIC}/clinic")
         doctor.press(f"#visit-{appointment} a")
         doctor.page.wait_for_load_state()
@@ -191,7 +191,7 @@ def open_own_page(patient: Person, reader: Person, name: str, birth_date: str) -
         found = reader.page.locator(f'article:has-text("{name}") a[href*="/p/"]').first
         if found.count():
             break
-        assert time.monotonic() < deadline, reader.describe()
+        assert time.monotonic() < deadline, f"no message about the signed note ({reader.brief()})"
         reader.page.wait_for_timeout(300)
     patient.open(str(found.get_attribute("href")))
     patient.press('button:has-text("Send me the code")')
@@ -200,7 +200,7 @@ def open_own_page(patient: Person, reader: Person, name: str, birth_date: str) -
     while code is None:
         found_code = re.search(r"\b(\d{6})\b", newest_message(reader, name))
         code = found_code.group(1) if found_code else None
-        assert time.monotonic() < deadline + 15, reader.describe()
+        assert time.monotonic() < deadline + 15, f"no code in a message ({reader.brief()})"
     patient.write("[name=birth_date]", birth_date)
     patient.write("[name=code]", code)
     patient.press('button:has-text("Open my page")')

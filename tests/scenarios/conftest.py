@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bedside import AllInOne
-from tests.support.people import ARTIFACTS, Cast, Person, cast_of
+from tests.support.people import ARTIFACTS, MOST_WORDS, Cast, Person, cast_of
 
 DEMO_NAMES = ("Lindqvist", "Okafor", "Mina Park", "Mill Lane")
 NAMES = ("anna", "doctor", "scheduler", "guest", "stranger", "second")
@@ -18,7 +18,7 @@ NAMES = ("anna", "doctor", "scheduler", "guest", "stranger", "second")
 
 @pytest.fixture(scope="module")
 def bedside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllInOne]:
-    """`bedside serve` with the demo clinic; its log is kept when a test fails, in the printed folder."""
+    """`bedside serve` with the demo clinic; its log is in the printed folder."""
     made = AllInOne(tmp_path_factory.mktemp("clinic"))
     print(f"installation in {made.folder}")
     made.start()
@@ -36,7 +36,7 @@ def cast(bedside: AllInOne) -> Iterator[Cast]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
-    """Keeps what everybody's page showed when a story failed, under artifacts/failed/."""
+    """Keeps what everybody's page showed and said when a story failed, under artifacts/failed/."""
     report = yield
     if call.when == "call":
         item.report_call = report  # type: ignore[attr-defined]
@@ -50,7 +50,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def _keep(person: Person, name: str) -> None:
     folder = ARTIFACTS / "failed"
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"--- {person.name} ---\n{person.describe()}")
+    (folder / f"{name}-{person.name}.txt").write_text(person.describe(), encoding="utf-8")
     with suppress(Exception):
         person.page.screenshot(path=folder / f"{name}-{person.name}.png", timeout=3000)
 
@@ -61,8 +61,9 @@ def no_name_in_the_log(bedside: AllInOne) -> Iterator[None]:
     yield
     log = Path(bedside.program.log).read_text(encoding="utf-8", errors="replace")
     lines = [line for line in log.splitlines() if line.startswith("{")]
-    assert not [line for line in lines for name in DEMO_NAMES if name in line]
+    named = [line for line in lines for name in DEMO_NAMES if name in line]
+    assert not named, f"{len(named)} lines name a person, the first: {named[0][:MOST_WORDS]}"
     # A server may start before its node, and a story may kill a process.
     expected = ('"node_lost"', '"exit": -9')
     errors = [line for line in lines if '"level": "error"' in line and not any(word in line for word in expected)]
-    assert not errors, "\n".join(errors)[-3000:]
+    assert not errors, f"{len(errors)} errors in the log, the first: {errors[0][:MOST_WORDS]}"

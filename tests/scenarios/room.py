@@ -22,7 +22,7 @@ def wait_for(person: Person, condition: Callable[[], Any], what: str, timeout_s:
     """Until the condition holds while this person's page goes on; fails with what is on their page."""
     deadline = time.monotonic() + timeout_s * PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}\n{person.describe()}"
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what} ({person.brief()})"
         person.page.wait_for_timeout(50)
 
 

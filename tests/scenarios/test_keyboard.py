@@ -88,7 +88,7 @@ class Keys:
         wrong += [f"200 %: {found}" for found in page.evaluate(CUT_OFF)]
         wrong += self.unseen
         self.unseen.clear()
-        assert not wrong, f"{self.person.name}, {step}:\n" + "\n".join(wrong)
+        assert not wrong, f"{self.person.name}, {step}: " + "\n".join(wrong)
 
     def shows_whole(self, *selectors: str) -> bool:
         """Whether these are all on the screen now, without scrolling."""

@@ -52,6 +52,7 @@ HEIGHT = 800
 HEARD_DB = -55.0
 """A tone above this level in the spectrum is there; without it the level is below -70."""
 MOST_TABS = 120
+MOST_WORDS = 140
 MOST_PARTS = 4
 """The parts of a date or a time at most: where the left arrow has certainly come to the first."""
 DEVICE_NAMES = ("first", "second", "screen")
@@ -217,7 +218,7 @@ class Person:
                 return
             # Tab visits a group of radios once; the arrows move inside it.
             self.page.keyboard.press("ArrowDown" if target.evaluate(same_group) else "Tab")
-        raise AssertionError(f"{self.name} cannot reach {target} with Tab\n{self.describe()}")
+        raise AssertionError(f"{self.name} cannot reach {target} with Tab ({self.brief()})")
 
     # ── what they see and hear ──
 
@@ -281,7 +282,7 @@ class Person:
     def _wait(self, condition: Any, timeout_s: float, what: str) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}\n{self.describe()}"
+            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what} ({self.brief()})"
             self.page.wait_for_timeout(60)
 
     def _wait_steady(self, condition: Any, timeout_s: float, what: str, steady_s: float = 0.6) -> None:
@@ -292,15 +293,23 @@ class Person:
             since = (since or now) if condition() else None
             if since is not None and now - since >= steady_s:
                 return
-            assert now < deadline, f"not within {timeout_s} s: {what}\n{self.describe()}"
+            assert now < deadline, f"not within {timeout_s} s: {what} ({self.brief()})"
             self.page.wait_for_timeout(60)
 
+    def brief(self) -> str:
+        """Which page this is and its last trouble, in one short line, for a failed assertion."""
+        with suppress(Exception):
+            heading = " ".join(self.page.locator("h1").first.inner_text(timeout=1000).split())
+            trouble = f"; {self.troubles[-1]}" if self.troubles else ""
+            return f"{self.name} at …{urlsplit(self.page.url).path[-24:]} {heading!r}{trouble}"[:MOST_WORDS]
+        return f"{self.name}'s page does not answer"
+
     def describe(self) -> str:
-        """What is on the page, for a failed assertion."""
+        """All that is on the page, to be kept beside its picture."""
         with suppress(Exception):
             videos = [f"{v.id or v.tile or '?'} {v.rgb}{'' if v.shown else ' hidden'}" for v in self.videos()]
-            text = self.page.inner_text("body", timeout=1000)[:600]
-            return f"{self.page.url}\nvideos: {videos}\n{text}\ntroubles: {self.troubles[-5:]}"
+            text = self.page.inner_text("body", timeout=1000)
+            return f"{self.page.url}\nvideos: {videos}\n{text}\ntroubles: {self.troubles}"
         return "the page does not answer"
 
     # ── what their own devices did ──
@@ -327,7 +336,7 @@ class Person:
             if axe:
                 findings += [f"{width} px: {finding}" for finding in axe_findings(page)]
         page.set_viewport_size({"width": self.size[0] // self.zoom, "height": self.size[1] // self.zoom})
-        assert not findings, f"{self.name} at {step} ({page.url}):\n" + "\n".join(findings)
+        assert not findings, f"{self.name} at {step}: " + "\n".join(findings)
 
     def assert_untroubled(self, allowed: Sequence[str] = ()) -> None:
         """No script error, nothing refused by the page's policy, no request to another host."""
