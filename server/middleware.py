@@ -119,7 +119,7 @@ async def _note_shared_screen(request: web.Request) -> None:
 
 def refusal_for(actor: Actor) -> Code:
     """Somebody without any session is asked to sign in; everybody else is told that they may not."""
-    known = actor.person_id or actor.participations or actor.patients
+    known = actor.person_id or actor.participations or actor.patients or actor.acts_for
     return Code.NOT_ALLOWED if known else Code.NOT_SIGNED_IN
 
 

@@ -19,6 +19,25 @@ class StaffRole(StrEnum):
     PRIVACY_OFFICER = "privacy_officer"
 
 
+class ProxyScope(StrEnum):
+    """What somebody who acts for a patient may do."""
+
+    BOOK = "book"
+    ATTEND = "attend"
+    READ_NOTES = "read_notes"
+    WATCH_FILMS = "watch_films"
+    CONSENT = "consent"
+
+
+@dataclass(frozen=True, slots=True)
+class ActsFor:
+    """One patient this browser acts for, as their proxy, and how far."""
+
+    proxy_id: str
+    patient_id: str
+    scopes: frozenset[ProxyScope]
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who asks, within the clinic of the page's address; every field comes from their own session."""
@@ -34,6 +53,8 @@ class Actor:
     """Visits that this browser's `__Host-visits` session holds a place in."""
     patients: frozenset[str] = frozenset()
     """Patients (ids in this clinic) whose page this session has opened with birth date and code."""
+    acts_for: frozenset[ActsFor] = frozenset()
+    """Patients whose proxy this session was opened by; never among `patients`."""
 
 
 NOBODY = Actor()
@@ -82,6 +103,16 @@ def is_patient(actor: Actor) -> bool:
     return bool(actor.patients)
 
 
+def is_proxy(actor: Actor) -> bool:
+    return bool(actor.acts_for)
+
+
+def acts_for(actor: Actor, patient_id: str, *scopes: ProxyScope) -> bool:
+    """Whether a proxy of this patient asks who holds one of these scopes; any will do when none is named."""
+    mine = [one for one in actor.acts_for if one.patient_id == patient_id]
+    return any(not scopes or one.scopes & frozenset(scopes) for one in mine)
+
+
 @dataclass(frozen=True, slots=True)
 class VisitFacts:
     """Whose visit it is."""
@@ -98,12 +129,14 @@ def holds_visit(actor: Actor, visit: VisitFacts) -> bool:
 
 def may_watch_film(actor: Actor, visit: VisitFacts, granted_to: frozenset[str]) -> bool:
     """`granted_to` are the patients whom a doctor of the visit let watch it, on their own page."""
-    return holds_visit(actor, visit) or bool(granted_to & actor.patients & {visit.patient_id})
+    if holds_visit(actor, visit) or granted_to & actor.patients & {visit.patient_id}:
+        return True
+    return visit.patient_id in granted_to and acts_for(actor, visit.patient_id, ProxyScope.WATCH_FILMS)
 
 
 def is_somebody(actor: Actor) -> bool:
     """For routes whose handler answers 404 to whoever may not know: only those without any session are sent away."""
-    return bool(actor.person_id or actor.participations or actor.patients)
+    return bool(actor.person_id or actor.participations or actor.patients or actor.acts_for)
 
 
 def rights_in_room(role: Role) -> frozenset[Right]:

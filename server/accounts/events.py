@@ -17,3 +17,5 @@ class PageCodeAsked:
     patient_id: str
     link_id: str
     at: datetime
+    phone: str | None = None
+    """Where it goes instead of the patient's phone: a proxy's own."""

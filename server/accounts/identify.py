@@ -8,7 +8,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
-from server.accounts import idle, sessions
+from server.accounts import idle, proxies, sessions
 from server.accounts.models import Person
 from server.accounts.service import load_clinic
 from server.accounts.sessions import SessionKind
@@ -29,6 +29,9 @@ async def identify(request: web.Request) -> Identity:
         row = await sessions.load_session(session, request.cookies, SessionKind.STAFF, now)
         is_idle = row is not None and await idle.is_idle(request, session, row, clinic_id)
         actor = await sessions.load_actor(session, request.cookies, clinic_id, now)
+        if actor.page_session_id is not None and clinic_id is not None:
+            mine = await proxies.load_acts(session, actor.page_session_id, clinic_id, now)
+            actor = replace(actor, acts_for=mine)
         was_signed_off = row is None and await sessions.load_signed_off(session, request.cookies, now) is not None
         viewer = None if is_idle else await _viewer(session, actor)
     if row is not None and is_idle:

@@ -31,6 +31,8 @@ class LinkKind(StrEnum):
     """Subject: the appointment."""
     GUEST = "guest"
     """Subject: the participation."""
+    PROXY = "proxy"
+    """Subject: the proxy, whose page asks for the patient's birth date and a code besides."""
     PAGE = "page"
     """Subject: the patient, whose page asks for birth date and code besides."""
 

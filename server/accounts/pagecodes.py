@@ -8,17 +8,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.accounts import links
+from server.accounts import links, proxies
 from server.accounts.events import PageCodeAsked
 from server.accounts.links import LinkKind
 from server.accounts.models import Link, PageCode, Patient
 from server.accounts.service import load_patient
+from server.accounts.trust_models import Proxy
 from server.audit import AuditAction
 from server.db import new_id
 from server.events import Events
@@ -29,14 +31,33 @@ CODES_MAX = 3
 """Within CODE_LIVES, for one link: the phone on file isn't to be flooded."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Whose page a link opens, and the proxy it opens it to, if it is theirs."""
+
+    patient: Patient
+    proxy: Proxy | None = None
+
+    @property
+    def proxy_phone(self) -> str | None:
+        return self.proxy.phone if self.proxy else None
+
+    @property
+    def phone(self) -> str | None:
+        """Where a code goes; a proxy's never to the patient."""
+        return self.proxy.phone if self.proxy else self.patient.phone
+
+
 async def ask_for_code(session: AsyncSession, events: Events, token: str, now: datetime) -> None:
     """Has a code sent when there is an open link and a phone; answers nothing either way."""
     link = await _open_link(session, token)
     if link is None:
         return
-    patient = await load_patient(session, link.clinic_id, link.subject_id)
-    if patient is not None and patient.phone:
-        await events.raise_event(session, PageCodeAsked(link.clinic_id, patient.id, link.id, now))
+    opener = await _opener(session, link, now)
+    if opener is not None and opener.phone:
+        await events.raise_event(
+            session, PageCodeAsked(link.clinic_id, opener.patient.id, link.id, now, phone=opener.proxy_phone)
+        )
 
 
 async def make_code(session: AsyncSession, link_id: str, now: datetime) -> str | None:
@@ -49,12 +70,18 @@ async def make_code(session: AsyncSession, link_id: str, now: datetime) -> str |
 
 
 async def code_to_read_out(
-    session: AsyncSession, clinic_id: str, patient_id: str, *, by_person_id: str | None, now: datetime
+    session: AsyncSession,
+    clinic_id: str,
+    patient_id: str,
+    *,
+    by_person_id: str | None,
+    now: datetime,
+    kind: LinkKind = LinkKind.PAGE,
 ) -> str | None:
-    """One code for every open page link of this patient, for the desk to say; None when there is no such link."""
+    """One code for every open page link of this patient or proxy, for the desk to say; None when there is none."""
     query = select(Link.id).where(
         Link.clinic_id == clinic_id,
-        Link.kind == LinkKind.PAGE.value,
+        Link.kind == kind.value,
         Link.subject_id == patient_id,
         Link.closed_at.is_(None),
     )
@@ -68,7 +95,7 @@ async def code_to_read_out(
         clinic_id=clinic_id,
         actor_person_id=by_person_id,
         action=AuditAction.PAGE_CODE_READ_OUT,
-        subject=("patient", patient_id),
+        subject=(("proxy" if kind is LinkKind.PROXY else "patient"), patient_id),
         now=now,
     )
     return code
@@ -91,34 +118,43 @@ async def _store(session: AsyncSession, link_id: str, code: str, now: datetime) 
     await session.flush()
 
 
-async def check(session: AsyncSession, token: str, birth_date: date, code: str, now: datetime) -> Patient | None:
-    """The patient whose page opens, or None: for any link, date or code that isn't right, without saying which."""
+async def check(session: AsyncSession, token: str, birth_date: date, code: str, now: datetime) -> Opener | None:
+    """Whose page opens to whom, or None: for any link, date or code that isn't right, without saying which."""
     link = await _open_link(session, token)
     if link is None:
         return None
-    patient = await load_patient(session, link.clinic_id, link.subject_id)
+    opener = await _opener(session, link, now)
     row = await _matching(session, link, code, now)
-    right = patient is not None and row is not None and patient.birth_date == birth_date
+    right = opener is not None and row is not None and opener.patient.birth_date == birth_date
     await links.touch(session, link, right=right, now=now)
-    if not right or patient is None or row is None:
+    if not right or opener is None or row is None:
         return None
-    row.used_at = now
+    patient, row.used_at = opener.patient, now
     await audit.enter(
         session,
         clinic_id=link.clinic_id,
-        actor_person_id=patient.person_id,
+        actor_person_id=None if opener.proxy else patient.person_id,
         action=AuditAction.PAGE_OPENED,
         subject=("patient", patient.id),
+        detail={"proxy": opener.proxy.id} if opener.proxy else None,
         now=now,
     )
-    return patient
+    return opener
 
 
 async def _open_link(session: AsyncSession, token: str) -> Link | None:
     link = await links.load_link(session, token)
-    if link is None or link.closed_at is not None or link.kind != LinkKind.PAGE:
+    if link is None or link.closed_at is not None or link.kind not in (LinkKind.PAGE, LinkKind.PROXY):
         return None
     return link
+
+
+async def _opener(session: AsyncSession, link: Link, now: datetime) -> Opener | None:
+    if link.kind == LinkKind.PROXY:
+        found = await proxies.load_open(session, link.clinic_id, link.subject_id, now)
+        return Opener(found[1], found[0]) if found else None
+    patient = await load_patient(session, link.clinic_id, link.subject_id)
+    return Opener(patient) if patient else None
 
 
 async def _recent(session: AsyncSession, link_id: str, now: datetime) -> int:

@@ -9,6 +9,15 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
+BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+)
 PASSWORD_MIN = 12
 PASSWORD_MAX = 200
 STRENGTH_MIN = 3
@@ -37,6 +46,13 @@ def check_password(text: str, known: Sequence[str] = ()) -> str:
     if score < STRENGTH_MIN:
         raise ValueError("This password is easy to guess. Take several words that have nothing to do with each other")
     return text
+
+
+def device_words(agent: str | None) -> str:
+    """Browser and system as its owner knows them, from what the browser calls itself; empty for the unknown."""
+    browser = next((words for mark, words in BROWSERS if mark in (agent or "")), "")
+    system = next((words for mark, words in SYSTEMS if mark in (agent or "")), "")
+    return ", ".join(part for part in (browser, system) if part)
 
 
 def local_words(moment: datetime, zone: str) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Membership, Session, SessionParticipation, SessionPatient
+from server.accounts.trust_models import SessionProxy
 from server.db import new_id
 from server.permissions import Actor, StaffRole
 from signaling.words import SessionId
@@ -156,6 +157,20 @@ async def open_page(
     if found is not None:
         await _bring_along(session, found.id, opened.id, now)
         await revoke(session, found.id, now)
+    await session.flush()
+    return opened
+
+
+async def open_proxy_page(
+    session: AsyncSession, cookies: Mapping[str, str], *, clinic_id: str, proxy_id: str, now: datetime
+) -> Opened:
+    """As `open_page`, for somebody who acts for the patient: what they may is asked with every request."""
+    found = await load_session(session, cookies, SessionKind.PAGE, now)
+    opened = await open_session(session, SessionKind.PAGE, now)
+    if found is not None:
+        await _bring_along(session, found.id, opened.id, now)
+        await revoke(session, found.id, now)
+    session.add(SessionProxy(session_id=opened.id, clinic_id=clinic_id, proxy_id=proxy_id, opened_at=now))
     await session.flush()
     return opened
 

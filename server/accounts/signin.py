@@ -64,7 +64,11 @@ async def _try(request: web.Request, email: str, form: SignInForm) -> tuple[Open
         if fits and roles and person and await secondfactor.is_right(session, vault, person.id, form.code, now):
             old = await sessions.load_signed_off(session, request.cookies, now)
             opened = await sessions.open_session(
-                session, SessionKind.STAFF, now, person_id=person.id, device=request.headers.get("User-Agent")
+                session,
+                SessionKind.STAFF,
+                now,
+                person_id=person.id,
+                device=rules.device_words(request.headers.get("User-Agent")),
             )
             has_parked = await again.take_over(session, old, opened.id, person.id)
             if old is not None:

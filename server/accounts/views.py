@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from aiohttp import web
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
-from server.accounts import account, administration, auditviews, joining, pagecodes, sessions, signin
+from server.accounts import administration, auditviews, joining, pagecodes, sessions, signin
 from server.accounts.demo import patient_home
 from server.accounts.forms import PageForm
 from server.accounts.models import Clinic, Membership
+from server.accounts.pagecodes import Opener
 from server.accounts.service import get_clinic, get_patient
+from server.accounts.sessions import Opened
 from server.accounts.throttle import THROTTLE
 from server.errors import FormError
 from server.forms import parse_form
@@ -58,15 +61,14 @@ async def open_page(request: web.Request) -> web.Response:
         return _page_link(request, error.fields, sent=True, status=422)
     await request.app[THROTTLE].check("page", client_address(request), token)
     async with context.database(request).writing() as session:
-        patient = await pagecodes.check(session, token, form.birth_date, form.code, now)
-        if patient is not None:
-            scope = await get_clinic(session, patient.clinic_id)
-            opened = await sessions.open_page(
-                session, request.cookies, clinic_id=patient.clinic_id, patient_id=patient.id, now=now
-            )
-    if patient is None:
+        opener = await pagecodes.check(session, token, form.birth_date, form.code, now)
+        if opener is not None:
+            scope = await get_clinic(session, opener.patient.clinic_id)
+            opened = await _open_page(request, session, opener)
+    if opener is None:
         return _page_link(request, {"code": WRONG_PAGE}, sent=True, status=422)
-    response = see_other(patient_home(scope.slug, patient.id))
+    home = patient_home(scope.slug, opener.patient.id)
+    response = see_other(home.replace("/home", "/proxy") if opener.proxy else home)
     sessions.set_cookie(response, opened)
     return response
 
@@ -90,8 +92,18 @@ ROUTES = [
     Route("POST", "/c/{clinic}/patients/{patient}/page-code", read_out_code, is_scheduler, "page_link.read_out"),
     *auditviews.ROUTES,
     *administration.ROUTES,
-    *account.ROUTES,
 ]
+
+
+async def _open_page(request: web.Request, session: AsyncSession, opener: Opener) -> Opened:
+    patient, now = opener.patient, context.now(request)
+    if opener.proxy is not None:
+        return await sessions.open_proxy_page(
+            session, request.cookies, clinic_id=patient.clinic_id, proxy_id=opener.proxy.id, now=now
+        )
+    return await sessions.open_page(
+        session, request.cookies, clinic_id=patient.clinic_id, patient_id=patient.id, now=now
+    )
 
 
 def _page_link(request: web.Request, errors: dict[str, str], *, sent: bool, status: int = 200) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from server.desk import access, clinicsettings
+from server.accounts import account
+from server.desk import access, clinicsettings, proxyviews
 
-ROUTES = [*clinicsettings.ROUTES, *access.ROUTES]
+ROUTES = [*clinicsettings.ROUTES, *access.ROUTES, *proxyviews.ROUTES, *account.ROUTES]

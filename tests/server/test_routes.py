@@ -16,7 +16,7 @@ from server.app import Parts, build_app
 from server.config import Settings
 from server.db import Database
 from server.pages import Pages
-from server.permissions import Actor, StaffRole
+from server.permissions import Actor, ActsFor, StaffRole
 from server.routing import RESOURCES, ROUTES, Route, add_routes
 from server.vault import Vault
 from tests.server.cast import Site
@@ -31,6 +31,7 @@ ROLE = {
     "privacy officer": Actor(
         person_id="d", session_id="s", clinic_id="c", roles=frozenset({StaffRole.PRIVACY_OFFICER})
     ),
+    "proxy": Actor(page_session_id="g", clinic_id="c", acts_for=frozenset({ActsFor("x", "p", frozenset())})),
     "stranger": Actor(person_id="d", session_id="s", clinic_id="c"),
 }
 ANYBODY = frozenset(ROLE)
@@ -38,6 +39,7 @@ SOMEBODY = ANYBODY - {"nobody"}
 BOOKS, DESK = frozenset({"doctor", "scheduler"}), frozenset({"scheduler"})
 DOCTOR, ADMINISTRATOR = frozenset({"doctor"}), frozenset({"administrator"})
 STAFF = frozenset({"doctor", "scheduler", "administrator", "privacy officer"})
+PROXY = frozenset({"proxy"})
 OFFICER = frozenset({"privacy officer"})
 TRUST = frozenset({"administrator", "privacy officer"})
 VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
@@ -48,11 +50,12 @@ WHO_MAY = {
     "door_code.show door_code.open "
     "door door_enter door_countdown door_not_me home "
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
-    SOMEBODY: "film_play film_state film_grant film_retry film_cancel film_again "
+    SOMEBODY: "film_play film_state film_grant film_retry film_cancel film_again film_tracks.want film_tracks "
     "doctor_room visit_summary note note_draft "
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
     DESK: "page_link.read_out board.print board.csv",
-    BOOKS: "door_denied_seen "
+    BOOKS: "proxies proxies.add proxies.stop proxies.read_out "
+    "door_denied_seen "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
@@ -63,7 +66,8 @@ WHO_MAY = {
     ADMINISTRATOR: "people people.invite people.person people.roles people.invite_again people.second_factor "
     "people.sign_out settings settings.save settings.text settings.purpose settings.switch_purpose",
     VISITOR: "visitor_room visit_closing",
-    PATIENT: "mine mine.access mine.home mine.open_visit "
+    PROXY: "proxy proxy.attend",
+    PATIENT: "mine.proxies mine.stop_proxy mine.keep_alone mine mine.access mine.home mine.open_visit "
     "mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}

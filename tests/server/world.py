@@ -15,16 +15,19 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.accounts import sessions
+from server.accounts import proxies, sessions
 from server.accounts.links import LinkKind
+from server.accounts.proxies import NewProxy
+from server.accounts.service import get_patient
 from server.accounts.sessions import COOKIES, SessionKind
+from server.accounts.trust_models import Proxy
 from server.db import new_id
 from server.encounters import films
 from server.encounters.filmstore import SealedFilm, open_recordings, put_film
 from server.encounters.keeping_models import RecordingWish
 from server.encounters.models import ClinicText, Encounter, VisitCard
 from server.encounters.recording_models import Film, FilmGrant, Recording
-from server.permissions import StaffRole
+from server.permissions import ProxyScope, StaffRole
 from server.scheduling.models import Appointment
 from signaling.words import Role
 from tests.server.cast import add_clinic, add_staff
@@ -34,6 +37,9 @@ FILM = b"not really a film, but as long as one block" * 50
 WHO = (
     "patient",
     "other patient",
+    "proxy",
+    "proxy out of scope",
+    "proxy ended",
     "guest",
     "interpreter",
     "doctor",
@@ -88,6 +94,8 @@ async def make_world(house: House, folder: Path) -> World:
             now=START,
         )
     cookies = await _cookies(house, guests)
+    async with cast.database.reading() as session:
+        ids["proxy"] = str(await session.scalar(select(Proxy.id).where(Proxy.name == "Proxy")))
     ids["place"] = str((await cast.visit(ids["next"])).patient_place().id)  # type: ignore[union-attr]
     return World(house, ids, cookies)
 
@@ -224,6 +232,7 @@ async def _cookies(house: House, guests: dict[str, str]) -> dict[str, dict[str, 
                 session, {}, clinic_id=cast.clinic.id, participation_id=place, now=START
             )
             found[who] = {COOKIES[SessionKind.VISITS]: str(opened.token)}
+        found |= await _proxies(session, house)
     # The patient also holds their place in the visit that goes on; whoever enters by the link gets it.
     browser = house.browser()
     browser.cookies = found["patient"]
@@ -234,6 +243,22 @@ async def _cookies(house: House, guests: dict[str, str]) -> dict[str, dict[str, 
             )
         )
     await browser.post(f"/v/{await cast.link(subject_id=next_one)}", {"identity": "self"})
+    return found
+
+
+async def _proxies(session: AsyncSession, house: House) -> dict[str, dict[str, str]]:
+    """One who may do everything, one who may only book, one whose time is over."""
+    cast, now, found = house.cast, house.clock(), {}
+    patient = await get_patient(session, cast.clinic.id, cast.patient)
+    for who, scopes, ends_on in (
+        ("proxy", frozenset(ProxyScope), None),
+        ("proxy out of scope", frozenset({ProxyScope.BOOK}), None),
+        ("proxy ended", frozenset(ProxyScope), now.date()),
+    ):
+        new = NewProxy(who.title(), "a friend", "power_of_attorney", scopes, None, ends_on)
+        row = await proxies.add(session, cast.clinic, patient, new, by=cast.scheduler, now=now)
+        opened = await sessions.open_proxy_page(session, {}, clinic_id=cast.clinic.id, proxy_id=row.id, now=now)
+        found[who] = {COOKIES[SessionKind.PAGE]: str(opened.token)}
     return found
 
 
