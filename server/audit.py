@@ -95,6 +95,7 @@ class AuditAction(StrEnum):
     RECORDING_GRANTED = "recording_granted"
     RECORDING_DELETED = "recording_deleted"
     RECORDING_WISH = "recording_wish"
+    RECORDING_EXPORTED = "recording_exported"
     RECORDING_HELD = "recording_held"
     RECORDING_RELEASED = "recording_released"
     NOTE_OPENED = "note_opened"

@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 from media.compose import LogDamagedError
 from media.vault import delete_participant, participants_of
 from server.encounters import films, keeping
-from server.encounters.filmstore import fetch_object, open_recordings
+from server.encounters.filmstore import fetch_object, open_recordings, tracks_folder
 from server.encounters.keeping_models import RecordingDeletion
 from server.encounters.recording_models import Recording, StoredLog
 from server.jobs import JobContext, JobFailed
@@ -45,6 +45,7 @@ async def erase(job: JobContext) -> None:
         if ordered.participant_id is None:
             proof["logs"] = await _empty(store, f"logs/{recording.id}/")
         else:
+            proof["tracks"] = await _empty(store, tracks_folder(recording.id))
             folder = job.settings.var / "run" / f"erase-{ordered.id}"
             proof["copies"] = await _without(store, logs, ordered.participant_id, folder, int(job.now().timestamp()))
     except obstore.exceptions.BaseError:

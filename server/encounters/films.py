@@ -18,6 +18,7 @@ from server.encounters.recording_models import Film, FilmGrant, Recording, Segme
 from server.errors import not_found
 
 JOB = "film"
+TRACKS_JOB = "tracks"
 CANCELLED = "cancelled"
 DELETED = "deleted"
 """The code of a film that is gone on somebody's word or at its date."""

@@ -54,6 +54,11 @@ def film_path(film_id: str, name: str) -> str:
     return f"films/{film_id}/{name}.film"
 
 
+def tracks_folder(recording_id: str) -> str:
+    """Beside the logs: whatever deletes those deletes what was copied from them."""
+    return f"logs/{recording_id}/tracks/"
+
+
 async def put_film(store: ObjectStore, film: SealedFilm, source: Path) -> None:
     """Seals the file block by block into the store; whole or not at all."""
     await obstore.put_async(store, film.path, _sealed_blocks(film, source), chunk_size=5 * 1024 * 1024)

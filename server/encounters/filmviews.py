@@ -56,15 +56,49 @@ async def play(request: web.Request) -> web.StreamResponse:
     return await _send(request, sealed, spans, {**SEALED_HEADERS, "ETag": etag})
 
 
+async def want_tracks(request: web.Request) -> web.Response:
+    """The originals are to be copied into one file, for whoever needs more than the film."""
+    async with context.database(request).writing() as session:
+        film, visit = await _get_film(request, session)
+        if not _holds(request, visit):
+            raise not_found()
+        recording = await keeping.get_recording(session, film.clinic_id, film.recording_id)
+        if film.state != "ready" or recording.logs_deleted_at is not None:
+            raise DomainError(Code.WRONG_PHASE)
+        if film.tracks_path is None:
+            await jobs.enqueue(
+                session, films.TRACKS_JOB, film.recording_id, context.now(request), clinic_id=film.clinic_id
+            )
+    return see_other(f"/c/{context.clinic(request).slug}/visits/{film.encounter_id}/summary")
+
+
+async def send_tracks(request: web.Request) -> web.StreamResponse:
+    """The copied originals, whole, as a download."""
+    async with context.database(request).writing() as session:
+        film, visit = await _get_film(request, session)
+        if not _holds(request, visit) or film.tracks_path is None or film.tracks_key is None:
+            raise not_found()
+        await _enter(request, session, film, AuditAction.RECORDING_EXPORTED)
+    key = context.vault(request).clinic(film.clinic_id).unwrap_key(films.key_name(film.tracks_path), film.tracks_key)
+    sealed = SealedFilm(film.tracks_path, film.tracks_bytes or 0, key)
+    headers = {"Cache-Control": "private, no-store", "Content-Disposition": 'attachment; filename="recording.mkv"'}
+    return await _send(request, sealed, None, headers, kind="video/x-matroska")
+
+
 async def _send(
-    request: web.Request, film: SealedFilm, spans: Sequence[Span] | None, headers: dict[str, str]
+    request: web.Request,
+    film: SealedFilm,
+    spans: Sequence[Span] | None,
+    headers: dict[str, str],
+    *,
+    kind: str = "video/mp4",
 ) -> web.StreamResponse:
     boundary = secrets.token_hex(16)
     parts = spans or [Span(0, film.size)]
     heads = [_part_head(boundary, span, film.size) for span in parts] if len(parts) > 1 else [b""]
     tail = f"\r\n--{boundary}--\r\n".encode() if len(parts) > 1 else b""
     response = web.StreamResponse(status=206 if spans else 200, headers=headers)
-    response.content_type = f"multipart/byteranges; boundary={boundary}" if len(parts) > 1 else "video/mp4"
+    response.content_type = f"multipart/byteranges; boundary={boundary}" if len(parts) > 1 else kind
     if spans and len(spans) == 1:
         response.headers["Content-Range"] = spans[0].content_range(film.size)
     response.content_length = sum(span.end - span.start for span in parts) + sum(map(len, heads)) + len(tail)
@@ -201,6 +235,9 @@ async def film_values(
         "retry_url": f"{base}/retry",
         "cancel_url": f"{base}/cancel",
         "again_url": f"{base}/again",
+        "tracks_url": f"{base}/tracks",
+        "has_tracks": film.tracks_path is not None,
+        "wants_tracks": film.tracks_path is None and await _is_copying(session, film),
     }
 
 
@@ -224,6 +261,11 @@ def _check(report: dict[str, Any]) -> dict[str, Any]:
         "incomplete": report["incomplete"],
         "sha256": report["sha256"],
     }
+
+
+async def _is_copying(session: AsyncSession, film: Film) -> bool:
+    job = await jobs.load_job(session, films.TRACKS_JOB, film.recording_id)
+    return job is not None and job.finished_at is None
 
 
 async def _kept(session: AsyncSession, film: Film) -> dict[str, Any]:
@@ -279,5 +321,7 @@ ROUTES = [
     Route("POST", "/c/{clinic}/films/{film_id}/grant", grant, is_somebody, "film_grant"),
     Route("POST", "/c/{clinic}/films/{film_id}/retry", try_again, is_somebody, "film_retry"),
     Route("POST", "/c/{clinic}/films/{film_id}/cancel", cancel, is_somebody, "film_cancel"),
+    Route("POST", "/c/{clinic}/films/{film_id}/tracks", want_tracks, is_somebody, "film_tracks.want"),
+    Route("GET", "/c/{clinic}/films/{film_id}/tracks", send_tracks, is_somebody, "film_tracks"),
     Route("POST", "/c/{clinic}/films/{film_id}/again", make_again, is_somebody, "film_again"),
 ]

@@ -14,7 +14,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from typing import Any
 import obstore
 from obstore.store import ObjectStore
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.compose import FilmOptions, FilmReport, LogDamagedError, compose_film
+from media.compose import FilmOptions, FilmReport, LogDamagedError, compose_film, remux_tracks
 from server.accounts.service import get_clinic
 from server.db import new_id
 from server.encounters import alarms, erasing, films, filmwords, keeping
@@ -34,6 +35,7 @@ from server.encounters.filmstore import (
     film_path,
     open_recordings,
     put_film,
+    tracks_folder,
 )
 from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import Film, Recording
@@ -59,6 +61,8 @@ class Work:
     keys: Mapping[bytes, bytes]
     names: Mapping[str, str]
     options: FilmOptions = field(default_factory=FilmOptions)
+    wants_tracks: bool = False
+    """The originals, copied; not a film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,12 @@ async def _make(job: JobContext, recording: Recording, film_id: str, paths: list
     store = open_recordings(job.settings)
     work = await _prepare(job, recording, store, paths, folder)
     report = await _compose(job, work)
-    if report is not None:
+    if isinstance(report, FilmReport):
         await _keep(job, film_id, store, Made(work.output, report, paths, frozenset(work.keys)))
 
 
-async def _load(job: JobContext) -> tuple[Recording, Film, list[str]] | None:
-    """None when there is nothing to do: it still runs, or its film is made from these very logs."""
+async def _load(job: JobContext, *, again: bool = False) -> tuple[Recording, Film, list[str]] | None:
+    """None when there is nothing to do: it still runs, or (unless `again`) its film is made from these very logs."""
     async with job.database.reading() as session:
         try:
             recording = await get_recording(session, job.subject)
@@ -112,7 +116,7 @@ async def _load(job: JobContext) -> tuple[Recording, Film, list[str]] | None:
         paths = [log.path for log in await films.load_logs(session, recording)]
     if film is None or recording.phase not in FINAL_PHASES or recording.deleted_at is not None:
         return None
-    if film.state == "ready" and film.composed_from == json.dumps(paths):
+    if not again and film.state == "ready" and film.composed_from == json.dumps(paths):
         return None
     return recording, film, paths
 
@@ -156,8 +160,11 @@ async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
         raise JobFailed("store_unreachable") from None
 
 
-async def _compose(job: JobContext, work: Work) -> FilmReport | None:
-    """Runs the composing process to its end; None once the work is no longer wanted here."""
+async def _compose(job: JobContext, work: Work) -> FilmReport | int | None:
+    """Runs the composing process to its end; None once the work is no longer wanted here.
+
+    Answers how the film came out, or how many tracks were copied.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=compose_in_process, args=(work, theirs), daemon=True)
@@ -168,7 +175,7 @@ async def _compose(job: JobContext, work: Work) -> FilmReport | None:
             told = await asyncio.to_thread(_next_word, ours)
             if isinstance(told, float):
                 await job.progress(told)
-            elif isinstance(told, FilmReport):
+            elif isinstance(told, FilmReport | int):
                 return told
             elif isinstance(told, str):
                 raise JobFailed(told, for_good=told == LOG_DAMAGED)
@@ -201,10 +208,14 @@ def compose_in_process(work: Work, pipe: Connection) -> None:
     def unwrap(participant_id: str, wrapped: bytes) -> bytes:
         return work.keys[hashlib.sha256(wrapped).digest()]
 
+    report: FilmReport | int
     try:
-        report = compose_film(
-            work.logs, work.output, unwrap=unwrap, names=work.names, progress=pipe.send, options=work.options
-        )
+        if work.wants_tracks:
+            report = remux_tracks(work.logs, work.output, unwrap=unwrap, names=work.names)
+        else:
+            report = compose_film(
+                work.logs, work.output, unwrap=unwrap, names=work.names, progress=pipe.send, options=work.options
+            )
     except LogDamagedError:
         pipe.send(LOG_DAMAGED)
     except BrokenPipeError:
@@ -241,6 +252,43 @@ async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -
     await delete_others(store, film_id, sealed.path)
 
 
+async def make_tracks(job: JobContext) -> None:
+    """The job `tracks`: its subject is the recording whose originals somebody wants, while its logs are there."""
+    found = await _load(job, again=True)
+    if found is None or not found[2]:
+        return
+    recording, film, paths = found
+    folder = job.settings.var / "run" / f"tracks-{film.id}"
+    await asyncio.to_thread(_fresh_folder, folder)
+    try:
+        store = open_recordings(job.settings)
+        prepared = await _prepare(job, recording, store, paths, folder)
+        work = replace(prepared, output=folder / "tracks.mkv", wants_tracks=True)
+        if await _compose(job, work):
+            await _keep_tracks(job, film.id, recording, store, work)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _keep_tracks(job: JobContext, film_id: str, recording: Recording, store: ObjectStore, work: Work) -> None:
+    key = os.urandom(KEY_BYTES)
+    path = f"{tracks_folder(recording.id)}{new_id()}.tracks"
+    sealed = SealedFilm(path, work.output.stat().st_size, key)
+    await put_film(store, sealed, work.output)
+    wrapped = job.vault.clinic(recording.clinic_id).wrap_key(films.key_name(path), key)
+    async with job.database.writing() as session:
+        film = await films.get_film(session, recording.clinic_id, film_id)
+        await _refuse_lost_keys(session, film, frozenset(work.keys))
+        film.tracks_path, film.tracks_bytes, film.tracks_key = path, sealed.size, wrapped
+
+
+async def _refuse_lost_keys(session: AsyncSession, film: Film, labels: frozenset[bytes]) -> None:
+    """A key it was made with was destroyed meanwhile: then what was made must not be."""
+    recording = await get_recording(session, film.recording_id)
+    if labels - {films.label_of(row) for row in await films.load_keys(session, recording)}:
+        raise JobFailed(KEYS_CHANGED)
+
+
 async def _mark_composing(job: JobContext, film_id: str) -> None:
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
@@ -252,9 +300,7 @@ async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **val
     """Unless a key it was made with was destroyed meanwhile: then this film must not be."""
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
-        recording = await get_recording(session, film.recording_id)
-        if labels - {films.label_of(row) for row in await films.load_keys(session, recording)}:
-            raise JobFailed(KEYS_CHANGED)
+        await _refuse_lost_keys(session, film, labels)
         was_known = film.made_at is not None and film.code == "check_failed"
         cleared = {"code": None, "path": None, "size_bytes": None, "duration_s": None, "wrapped_key": None}
         for name, value in {**cleared, "progress": 1.0, "made_at": job.now(), **values}.items():
@@ -277,5 +323,5 @@ def _fresh_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True)
 
 
-HANDLERS: Handlers = {films.JOB: make_film, keeping.JOB: erasing.erase}
+HANDLERS: Handlers = {films.JOB: make_film, films.TRACKS_JOB: make_tracks, keeping.JOB: erasing.erase}
 STANDING: Handlers = {"recordings.keep": erasing.keep}

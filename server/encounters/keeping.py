@@ -183,8 +183,12 @@ async def order_deletion(
     if participant_id is not None:
         keys = keys.where(SegmentKey.participant_id == participant_id)
     await session.execute(keys)
+    film = await films.load_film(session, recording)
+    if film is not None:
+        film.tracks_path = film.tracks_bytes = film.tracks_key = None
     if cause != "log_done":
-        await _close_film(session, recording, is_whole=participant_id is None)
+        if film is not None:
+            _close_film(film, is_whole=participant_id is None)
         await _list_deletion(session, recording, participant_id, now)
         if participant_id is None:
             recording.deleted_at = now
@@ -202,10 +206,7 @@ async def order_deletion(
     return ordered
 
 
-async def _close_film(session: AsyncSession, recording: Recording, *, is_whole: bool) -> None:
-    film = await films.load_film(session, recording)
-    if film is None:
-        return
+def _close_film(film: Film, *, is_whole: bool) -> None:
     film.path = film.wrapped_key = film.size_bytes = film.duration_s = None
     film.report, film.composed_from, film.progress = None, "[]", 0.0
     film.state, film.code = ("empty", films.DELETED) if is_whole else ("queued", None)

@@ -180,6 +180,10 @@ class Film(Base):
     composed_from: Mapped[str] = mapped_column(Text, default="[]")
     with_names: Mapped[bool] = mapped_column(Boolean, default=True, server_default=true())
     with_clock: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    tracks_path: Mapped[str | None] = mapped_column(String(400))
+    """The originals in one Matroska file, where a doctor asked for them; sealed beside the logs, and gone with them."""
+    tracks_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    tracks_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     composing_since: Mapped[datetime | None]
     made_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

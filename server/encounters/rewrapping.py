@@ -32,4 +32,8 @@ async def rewrap(session: AsyncSession, clinic_id: str, vault: ClinicVault) -> i
             name = films.key_name(film.path)
             film.wrapped_key = vault.wrap_key(name, vault.unwrap_key(name, film.wrapped_key))
             count += 1
+        if film.tracks_path is not None and film.tracks_key is not None:
+            name = films.key_name(film.tracks_path)
+            film.tracks_key = vault.wrap_key(name, vault.unwrap_key(name, film.tracks_key))
+            count += 1
     return count

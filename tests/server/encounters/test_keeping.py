@@ -7,11 +7,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import av
 import pytest
 from sqlalchemy import delete, select
 
 from media.compose import film, reader
 from media.vault import participants_of
+from server import jobs as jobtable
 from server.audit import Deletion, Incident
 from server.encounters import alarms, films, filmwords, jobs, keeping, rewrapping, rules
 from server.encounters.filmstore import SealedFilm, film_path, open_recordings, put_film
@@ -386,6 +388,35 @@ async def test_a_film_in_the_making_is_stopped_tried_again_and_made_otherwise(
     patient = await recorded.house.browser_of("patient")
     for act in ("cancel", "again"):
         assert (await patient.post(await recorded.url(act))).status == 404
+
+
+async def test_the_originals_are_copied_on_request_and_go_with_the_log(recorded: Recorded, tmp_path: Path) -> None:
+    await stopped(recorded, tmp_path)
+    await with_film(recorded, tmp_path)
+    cast = recorded.house.cast
+    tracks = await recorded.url("tracks")
+    doctor, patient = await recorded.house.browser_of("doctor"), await recorded.house.browser_of("patient")
+    assert (await patient.post(tracks)).status == 404
+    assert (await doctor.get(tracks)).status == 404
+    assert (await doctor.post(tracks)).status == 303
+    async with cast.database.writing() as session:
+        await jobtable.cancel(session, films.JOB, recorded.recording, cast.clock())
+    await recorded.run_jobs()
+    answer = await doctor.get(tracks)
+    copied = await answer.read()
+    assert (answer.status, answer.content_type) == (200, "video/x-matroska")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    (tmp_path / "tracks.mkv").write_bytes(copied)
+    with av.open(str(tmp_path / "tracks.mkv")) as container:
+        assert sorted(stream.type for stream in container.streams) == ["audio", "audio", "video", "video"]
+    assert (await patient.get(tracks)).status == 404
+    store = recorded.house.settings.var / "recordings"
+    assert len(list(store.rglob("*.tracks"))) == 1
+    await recorded.withdraw(recorded.patient)
+    await choose(recorded, recorded.patient, "delete_mine")
+    assert (await doctor.get(tracks)).status == 404
+    await recorded.erase()
+    assert list(store.rglob("*.tracks")) == []
 
 
 @pytest.mark.parametrize(
