@@ -48,6 +48,9 @@ soak-recording: $(VENV)/.installed ## an hour's log with losses, mutes, drift an
 drill: $(VENV)/.installed web/dist/manifest.json ## back up, wipe, restore and verify, on both databases (a part of make test)
 	@$(BIN)/python -m pytest tests/server/test_drill.py -q -p no:cacheprovider
 
+bench-schedule: $(VENV)/.installed ## free times listed, a rush of bookings on both databases, bookings beside Core
+	@$(BIN)/python -m tests.bench.bench_schedule
+
 soak: $(VENV)/.installed web/dist/manifest.json ## the tests that need minutes by their nature
 	@.ci/machine tests
 	@$(BIN)/python -m pytest tests -m soak -p no:cacheprovider -ra --durations=20

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -44,8 +45,7 @@ class Search:
     moving: Appointment | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """A start that one doctor's hours offer."""
 
     person_id: str
@@ -115,12 +115,17 @@ async def find_offers(
     busy = await load_busy(session, search.person_ids, around, search.now, ignore=ignore)
     agendas = await load_agendas(session, clinic, search.person_ids, (since, until), busy)
     earliest = max(since, search.now)
-    found = (
+    found = [
         Offer(person_id, slot)
-        for person_id, agenda in agendas.items()
-        for slot in slots.list_slots(agenda, shape, earliest, until)
-    )
-    return sorted(found, key=lambda offer: (offer.slot.starts_at, offer.person_id))
+        for person_id in sorted(agendas)
+        for slot in slots.list_slots(agendas[person_id], shape, earliest, until)
+    ]
+    found.sort(key=_starts_at)
+    return found
+
+
+def _starts_at(offer: Offer) -> datetime:
+    return offer.slot.starts_at
 
 
 async def find_next(

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from server.scheduling.weekly import Weekly
@@ -58,8 +60,9 @@ class Shape:
     after: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Slot:
+class Slot(NamedTuple):
+    """A start of the grid; a tuple, since a month of a large clinic has a hundred thousand of them."""
+
     starts_at: datetime
     ends_at: datetime
     is_free: bool = True
@@ -83,6 +86,7 @@ def ticks_between(starts_at: datetime, ends_at: datetime) -> range:
     return range(tick_of(starts_at), -(-int(ends_at.timestamp()) // TICK_S))
 
 
+@lru_cache(maxsize=8192)
 def local_instant(day: date, minutes: int, zone: ZoneInfo) -> datetime:
     """The UTC instant of a wall-clock time. One that occurs twice is the first; one in a gap takes the offset from
     before the gap (both RFC 5545 §3.3.5)."""
@@ -97,27 +101,14 @@ def starts(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> li
     The grid runs in elapsed time from the opening of its block; closing part of a day takes starts away and never
     shifts the others. Buffers keep doctors' visits apart and may reach outside the hours.
     """
-    closed = [
-        (local_instant(e.on_date, e.opens_min, e.zone), local_instant(e.on_date, e.closes_min, e.zone))
-        for e in agenda.exceptions
-        if e.is_closed
-    ]
-    busy = agenda.busy if isinstance(agenda.busy, set | frozenset) else frozenset(agenda.busy)
-    seen: dict[datetime, Slot] = {}
-    for opens, closes, may_close in _blocks(agenda, since, until):
-        shut = [span for span in closed if may_close and span[0] < closes and span[1] > opens]
-        for start in _grid(opens, closes, shape, since, until):
-            end = start + shape.length
-            if start in seen or any(start < b and a < end for a, b in shut):
-                continue
-            taken = ticks_between(start - shape.before, end + shape.after)
-            seen[start] = Slot(start, end, busy.isdisjoint(taken))
-    return sorted(seen.values())
+    found = _walk(agenda, shape, since, until)
+    return [_slot(start, shape.length, is_free=found[start]) for start in sorted(found)]
 
 
 def list_slots(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> list[Slot]:
     """The free starts in [since, until); `since` already holds notice and now (a notice removes, it never shifts)."""
-    return [slot for slot in starts(agenda, shape, since, until) if slot.is_free]
+    found = _walk(agenda, shape, since, until)
+    return [_slot(start, shape.length) for start in sorted(found) if found[start]]
 
 
 def judge(agenda: Agenda, shape: Shape, starts_at: datetime, *, earliest: datetime, latest: datetime) -> Code | None:
@@ -172,10 +163,35 @@ def _blocks(agenda: Agenda, since: datetime, until: datetime) -> Iterator[tuple[
             )
 
 
-def _grid(opens: datetime, closes: datetime, shape: Shape, since: datetime, until: datetime) -> Iterator[datetime]:
-    start = opens
-    if since > opens:
-        start = opens + -((opens - since) // shape.grid) * shape.grid
-    while start < until and start + shape.length <= closes:
-        yield start
-        start += shape.grid
+def _walk(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> dict[float, bool]:
+    """Whether each start is free, by its epoch seconds: whole numbers are quick to step through and to compare."""
+    closed = [
+        (
+            local_instant(e.on_date, e.opens_min, e.zone).timestamp(),
+            local_instant(e.on_date, e.closes_min, e.zone).timestamp(),
+        )
+        for e in agenda.exceptions
+        if e.is_closed
+    ]
+    busy = agenda.busy if isinstance(agenda.busy, set | frozenset) else frozenset(agenda.busy)
+    length, grid = shape.length.total_seconds(), shape.grid.total_seconds()
+    before, after = shape.before.total_seconds(), shape.after.total_seconds()
+    first, end = since.timestamp(), until.timestamp()
+    seen: dict[float, bool] = {}
+    for opens_at, closes_at, may_close in _blocks(agenda, since, until):
+        opens, closes = opens_at.timestamp(), closes_at.timestamp()
+        shut = [span for span in closed if may_close and span[0] < closes and span[1] > opens]
+        start = opens if first <= opens else opens - (opens - first) // grid * grid
+        while start < end and start + length <= closes:
+            if start not in seen and not (shut and any(start < b and a < start + length for a, b in shut)):
+                taken = range(int((start - before) // TICK_S), int(-((start + length + after) // -TICK_S)))
+                seen[start] = busy.isdisjoint(taken)
+            start += grid
+    return seen
+
+
+@lru_cache(maxsize=16384)
+def _slot(start: float, length: timedelta, *, is_free: bool = True) -> Slot:
+    """Shared: the doctors of a clinic mostly start at the same times."""
+    starts_at = datetime.fromtimestamp(start, UTC)
+    return Slot(starts_at, starts_at + length, is_free)
