@@ -87,6 +87,10 @@ def is_privacy_officer(actor: Actor) -> bool:
     return StaffRole.PRIVACY_OFFICER in actor.roles
 
 
+def may_review_looks(actor: Actor) -> bool:
+    return is_doctor(actor) or is_privacy_officer(actor)
+
+
 def may_handle_incidents(actor: Actor) -> bool:
     return is_administrator(actor) or is_privacy_officer(actor)
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
-from server.accounts import rules
+from server.accounts import breakglass, rules
 from server.accounts.models import Patient
 from server.accounts.service import get_patient, person_names
 from server.audit import AuditAction, AuditEntry
@@ -65,6 +65,7 @@ class Look:
     at: datetime
     name: str
     words: str
+    reason: str = ""
 
 
 async def load_looks(session: AsyncSession, patient: Patient) -> list[Look]:
@@ -104,11 +105,24 @@ async def show(request: web.Request) -> web.Response:
         patient = await get_patient(session, scope.id, wanted)
         request[context.LANGUAGE_ON_FILE] = patient.language
         looks = await load_looks(session, patient)
+        looks += await _without_visit(request, session, patient)
+    looks.sort(key=lambda look: look.at, reverse=True)
     values = {"patient": patient, "looks": looks, "clock": partial(rules.local_words, zone=scope.zone)}
     return render(request, "desk/access.html", values)
 
 
 ROUTES = [Route("GET", "/c/{clinic}/patients/{patient}/home/access", show, is_patient, "mine.access")]
+
+
+async def _without_visit(request: web.Request, session: AsyncSession, patient: Patient) -> list[Look]:
+    """Looks at the whole record without a visit, with the reason that was given."""
+    vault, now = context.vault(request).clinic(patient.clinic_id), context.now(request)
+    found = await breakglass.load_shown(session, patient.clinic_id, patient.id, now)
+    names = await person_names(session, {look.person_id for look in found})
+    words = N_("opened your record without a visit. The reason given:")
+    return [
+        Look(look.opened_at, names.get(look.person_id, ""), words, breakglass.reason_of(vault, look)) for look in found
+    ]
 
 
 async def _subjects(session: AsyncSession, patient: Patient) -> list[str]:

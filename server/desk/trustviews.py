@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from server.accounts import account
-from server.desk import access, clinicsettings, proxyviews
+from server.desk import access, clinicsettings, glassviews, proxyviews
 
-ROUTES = [*clinicsettings.ROUTES, *access.ROUTES, *proxyviews.ROUTES, *account.ROUTES]
+ROUTES = [*clinicsettings.ROUTES, *access.ROUTES, *proxyviews.ROUTES, *glassviews.ROUTES, *account.ROUTES]
