@@ -40,12 +40,15 @@ FOR_PATIENTS = (
     "server/encounters/",
     "server/error_pages.py",
     "server/forms.py",
-    "server/desk/mine.py",
+    "server/desk/access.py",
+    "server/desk/mine",
     "web/client/",
     "web/templates/layout.html",
     "web/templates/accounts/front.html",
     "web/templates/accounts/page_link.html",
-    "web/templates/desk/mine.html",
+    "web/templates/desk/access.html",
+    "web/templates/desk/mine",
+    "web/templates/desk/my_",
     "web/templates/desk/whose.html",
     "web/templates/encounters/",
     "web/templates/errors/",
@@ -59,7 +62,7 @@ FOR_STAFF = (
     "server/encounters/film",
     "web/templates/encounters/keeping",
     "server/encounters/keeping",
-    *(f"web/client/{name}.ts" for name in ("arrivals", "clinic", "note", "urgent")),
+    *(f"web/client/{name}.ts" for name in ("arrivals", "clinic", "note", "release", "urgent")),
 )
 OF_STAFF_FORMS = {"their name", "the relation", "the reason"}
 OF_PATIENTS_FORMS = {"the date of birth", "the code"}
