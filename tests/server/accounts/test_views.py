@@ -133,6 +133,7 @@ async def test_an_unknown_name_costs_a_hash_of_the_same_kind(door: Site) -> None
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)  # four hundred real hashes
 async def test_known_and_unknown_names_take_as_long(door: Site) -> None:
     door.app._state[PASSWORDS] = passwords = Passwords()
     known = await passwords.hash(PASSWORD)
