@@ -249,6 +249,22 @@ async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRo
     assert fake.sent("choose_withdrawn")[0]["choice"] == "delete_mine"
 
 
+async def test_a_doctor_who_stops_it_is_offered_the_choice_and_not_stopped_by_it(
+    fake: FakeRoom, open_page: OpenPage
+) -> None:
+    here = [DOCTOR, PATIENT]
+    fake.snapshots["doctor"] = room(DOCTOR, here)
+    page = await open_page("/room/doctor")
+    await page.wait_for_selector("#visit")
+    answers = {"doctor": "yes", "patient": "yes"}
+    await fake.push("doctor", room(DOCTOR, here, recording=asked("running", answers), mode="relay"))
+    await page.click("#stop-recording")
+    await until(lambda: fake.sent("stop_recording"))
+    await fake.push("doctor", room(DOCTOR, here, recording=recording(phase="stopped", recording_id="r1"), mode="relay"))
+    await page.click('.notice button:has-text("Keep or delete")')
+    await page.wait_for_selector("#withdrawn[open]")
+
+
 async def test_a_pause_for_an_examination_is_one_press_and_only_a_press_ends_it(
     fake: FakeRoom, open_page: OpenPage
 ) -> None:

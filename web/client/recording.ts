@@ -27,6 +27,7 @@ export class Recording {
   private readonly stop: HTMLButtonElement;
   private asked = "";
   private lastPhase = "off";
+  private stoppedHere = "";
   private lastCode: string | null = null;
   private deadline: string | null = null;
   private readonly left = h("p", { class: "bs-muted question__left", id: "question-left" });
@@ -322,11 +323,16 @@ export class Recording {
   }
 
   private async handleStop(): Promise<void> {
-    const recording = this.context.room()?.recording;
+    const room = this.context.room();
+    const recording = room?.recording;
     const id = recording?.recording_id;
-    if (!id || !recording) return;
+    if (!id || !room || !recording) return;
     const wasLive = recording.phase === "running" || recording.phase === "paused";
-    if ((await this.context.send("stop_recording", { recording_id: id })) && wasLive) this.withdrawn.open(id);
+    const isHost = may(room, "ask_recording");
+    // A doctor mostly stops because it is enough: the choice is offered, not put before them.
+    this.stoppedHere = wasLive && isHost ? id : "";
+    if ((await this.context.send("stop_recording", { recording_id: id })) && wasLive && !isHost)
+      this.withdrawn.open(id);
   }
 
   private tell(room: Snapshot, recording: RecordingView): void {
@@ -339,10 +345,16 @@ export class Recording {
     if (recording.phase === "running") announcer.say(t("This visit is being recorded."), true);
     else if (recording.phase === "paused") announcer.say(bannerWords(recording), true);
     else if (recording.phase === "stopped" && was)
-      announcer.notice("recording", t("Recording has stopped. The visit goes on."));
+      announcer.notice("recording", t("Recording has stopped. The visit goes on."), this.offerDeletion(recording));
     else if (recording.phase === "failed" && (was || this.lastPhase === "asking"))
       announcer.notice("recording", t("Recording is not possible just now. The visit goes on."));
     else if (recording.phase === "declined" && this.lastPhase === "asking") this.tellDeclined(room, recording);
+  }
+
+  private offerDeletion(recording: RecordingView): { label: string; run(): void } | undefined {
+    const id = recording.recording_id;
+    if (!id || id !== this.stoppedHere) return undefined;
+    return { label: t("Keep or delete what was recorded"), run: () => this.withdrawn.open(id) };
   }
 
   private tellDeclined(room: Snapshot, recording: RecordingView): void {
