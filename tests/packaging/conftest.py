@@ -5,25 +5,54 @@ How the processes behave once started is for the scenarios.
 
 from __future__ import annotations
 
-import re
+import email
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
-from collections.abc import Iterator
+import venv
+import zipfile
+from collections.abc import Iterable, Iterator
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.support.bedside import clean_environment
 
 ROOT = Path(__file__).parents[2]
 
 
-def pins() -> str:
-    """The locked versions as constraints, without hashes: constraints with hashes would refuse our own wheel."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    return "\n".join(re.findall(r"^[a-z0-9][^\s\\]*(?: ;[^\\\n]*)?", lock, re.MULTILINE))
+def asked_for(wheel: Path) -> dict[str, Distribution]:
+    """By name, what the wheel asks for and what that asks for in turn, as the locked environment holds it."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        told = email.message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
+    found: dict[str, Distribution] = {}
+    wanted = [(Requirement(line), "") for line in told]
+    seen: set[tuple[str, str]] = set()
+    while wanted:
+        requirement, extra = wanted.pop()
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        for part in ("", *requirement.extras):
+            if (requirement.name, part) in seen:
+                continue
+            seen.add((requirement.name, part))
+            found[requirement.name] = distribution(requirement.name)
+            wanted += [(Requirement(line), part) for line in found[requirement.name].requires or []]
+    return found
+
+
+def lend(folder: Path, lent: Iterable[Distribution]) -> None:
+    """Puts these packages into an environment by links; whatever else the locked environment holds stays out of it."""
+    for each in lent:
+        for name in {file.parts[0] for file in each.files or [] if file.parts[0] not in {"..", "__pycache__"}}:
+            link = folder / name
+            if not link.exists():
+                link.symlink_to(Path(str(each.locate_file(name))))
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +61,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-300:]
     return folder
 
 
@@ -42,17 +71,22 @@ def installed(built: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="bedside-installed-"))
     folder.chmod(0o755)
     try:
-        (folder / "pins.txt").write_text(pins(), encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+        venv.create(folder / "venv", symlinks=True)
+        python = folder / "venv" / "bin" / "python"
         wheel = next(built.glob("*.whl"))
-        pip = [str(folder / "venv" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run(
-            [*pip, "-c", str(folder / "pins.txt"), str(wheel)], check=False, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        lend(Path(sysconfig.get_path("purelib", vars={"base": str(folder / "venv")})), asked_for(wheel).values())
+        pip(python, "install", "--no-deps", "--no-index", str(wheel))
+        pip(python, "check")  # the locked versions are those that the wheel asks for, and none is missing
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pip(python: Path, *words: str) -> None:
+    """This environment's pip at work in another one."""
+    command = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check", *words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-300:]
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_without_a_setting_serve_names_what_is_missing_one_a_line(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     assert done.returncode != 0
