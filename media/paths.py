@@ -70,6 +70,7 @@ class TcpPath(asyncio.Protocol):
         self._listener = listener
         self._transport: asyncio.Transport | None = None
         self._pending = bytearray()
+        self._is_dropped = False
         self._deadline: asyncio.TimerHandle | None = None
         self._unsent_since_ns: int | None = None
         self.address: Address = ("", 0)
@@ -111,6 +112,8 @@ class TcpPath(asyncio.Protocol):
         self._unsent_since_ns = None
 
     def data_received(self, data: bytes) -> None:
+        if self._is_dropped:
+            return
         pending = self._pending
         pending += data
         at = 0
@@ -122,6 +125,8 @@ class TcpPath(asyncio.Protocol):
             if len(pending) - at - 2 < length:
                 break
             self._frame(bytes(pending[at + 2 : at + 2 + length]))
+            if self._is_dropped:
+                return
             at += 2 + length
         del pending[:at]
 
@@ -130,6 +135,7 @@ class TcpPath(asyncio.Protocol):
             self._transport.write(_LENGTH.pack(len(datagram)) + datagram)
 
     def drop(self) -> None:
+        self._is_dropped, self._pending = True, bytearray()
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
