@@ -199,7 +199,15 @@ PAGES: dict[str, Row] = {
     "people.person": Row("administrator", lambda world: world.colleague()),
     "join.show": Row("stranger", lambda world: world.invitation()),
     "settings": Row("administrator", at(f"{HERE}/settings")),
+    "note_templates": Row("administrator", at(f"{HERE}/note-templates")),
+    "notes_withdrawn": Row("privacy officer", at(f"{HERE}/withdrawn")),
+    "notes_open": Row("doctor", at(f"{HERE}/notes")),
     "audit": Row("privacy officer", at(f"{HERE}/audit?since=2020-01-01")),
+    "record.find": Row("doctor", at(f"{HERE}/records?search=a")),
+    "record": Row(
+        "doctor", lambda world: world.seek("doctor", f"{HERE}/records?search=a", '#maincontent a[href*="/record"]')
+    ),
+    "looks": Row("privacy officer", at(f"{HERE}/looks")),
     "account": Row("doctor", at(f"{HERE}/account")),
     "clinic": Row("doctor", at(f"{HERE}/clinic")),
     "mine.home": Row("patient", at(f"{HERE}/my")),
@@ -232,6 +240,12 @@ NO_PAGES = {
     "clinic.list": "a part of the doctor's list",
     "board.list": "a part of the board",
     "door_countdown": "a part of the early door",
+    "note_start": "for scripts",
+    "note_file": "a file",
+    "note_attachment": "a file",
+    "mine.note_file": "a file",
+    "note_withdrawal": "opened for a signed note alone, see tests/server/records/test_after.py",
+    "note_original": "opened for a withdrawn note alone, see tests/server/records/test_after.py",
     "note": "for scripts; a browser is led to the visit's page",
 }
 """GET routes that no person sees as a page."""

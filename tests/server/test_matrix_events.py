@@ -118,7 +118,7 @@ async def test_only_doctors_of_the_clinic_hear_who_arrives(room: Room) -> None:
     assert heard == ["doctor", "colleague"]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_every_event_is_answered_as_the_rules_say(room: Room) -> None:
     wrong: list[tuple[str, str, str]] = []
 

@@ -39,6 +39,7 @@ SOMEBODY = ANYBODY - {"nobody"}
 BOOKS, DESK = frozenset({"doctor", "scheduler"}), frozenset({"scheduler"})
 DOCTOR, ADMINISTRATOR = frozenset({"doctor"}), frozenset({"administrator"})
 STAFF = frozenset({"doctor", "scheduler", "administrator", "privacy officer"})
+REVIEWS = frozenset({"doctor", "privacy officer"})
 PROXY = frozenset({"proxy"})
 OFFICER = frozenset({"privacy officer"})
 TRUST = frozenset({"administrator", "privacy officer"})
@@ -52,22 +53,27 @@ WHO_MAY = {
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
     SOMEBODY: "film_play film_state film_grant film_retry film_cancel film_again film_tracks.want film_tracks "
     "doctor_room visit_summary note note_draft "
-    "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete",
+    "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete "
+    "note_start note_release note_withdrawal note_withdraw note_offer note_correction note_file "
+    "note_attach note_attachment note_attachment_delete note_attachment_remove",
     DESK: "page_link.read_out board.print board.csv",
     BOOKS: "proxies proxies.add proxies.stop proxies.read_out "
     "door_denied_seen "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
-    DOCTOR: "guest_invite clinic clinic.list clinic.late clinic.take",
-    OFFICER: "audit audit.export",
+    DOCTOR: "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.take",
+    OFFICER: "notes_withdrawn note_original audit audit.export looks.hide",
+    REVIEWS: "looks looks.review",
     TRUST: "incidents incidents.close incidents.assign keeping keeping.wish keeping.hold",
     STAFF: "sign_in.again account account.end_session account.password account.recovery_codes",
-    ADMINISTRATOR: "people people.invite people.person people.roles people.invite_again people.second_factor "
+    ADMINISTRATOR: "note_templates note_template people people.invite people.person people.roles "
+    "people.invite_again people.second_factor "
     "people.sign_out settings settings.save settings.text settings.purpose settings.switch_purpose",
     VISITOR: "visitor_room visit_closing",
     PROXY: "proxy proxy.attend",
-    PATIENT: "mine.proxies mine.stop_proxy mine.keep_alone mine mine.access mine.home mine.open_visit "
+    PATIENT: "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
+    "mine.access mine.home mine.open_visit "
     "mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}

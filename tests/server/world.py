@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.accounts import proxies, sessions
+from server.accounts import breakglass, proxies, sessions
 from server.accounts.links import LinkKind
 from server.accounts.proxies import NewProxy
 from server.accounts.service import get_patient
@@ -27,7 +27,12 @@ from server.encounters.filmstore import SealedFilm, open_recordings, put_film
 from server.encounters.keeping_models import RecordingWish
 from server.encounters.models import ClinicText, Encounter, VisitCard
 from server.encounters.recording_models import Film, FilmGrant, Recording
-from server.permissions import ProxyScope, StaffRole
+from server.events import Events
+from server.permissions import Actor, ProxyScope, StaffRole
+from server.records import corrections, reading, withdrawing
+from server.records import service as notes
+from server.records.models import CorrectionRequest, Note
+from server.records.service import Writing
 from server.scheduling.models import Appointment
 from signaling.words import Role
 from tests.server.cast import add_clinic, add_staff
@@ -82,8 +87,19 @@ async def make_world(house: House, folder: Path) -> World:
     ids["denied"] = await _say_no(house, ids["next_token"])
     ids["film"] = await _add_film(house, folder)
     ids |= await _wish_it_away(house)
+    ids |= await _notes(house)
     guests = await _add_guests(house, ids["next"])
     async with cast.database.writing() as session:
+        look = await breakglass.open_record(
+            session,
+            cast.vault.clinic(cast.clinic.id),
+            cast.clinic.id,
+            cast.patient,
+            person_id=cast.doctor,
+            reason="An emergency in the corridor",
+            now=house.clock(),
+        )
+        ids["look"] = look.id
         ids["incident"] = await audit.file_incident(
             session,
             clinic_id=cast.clinic.id,
@@ -140,6 +156,23 @@ async def _wish_it_away(house: House) -> dict[str, str]:
         )
         session.add(wish)
         return {"recording": recording.id, "wish": wish.id}
+
+
+async def _notes(house: House) -> dict[str, str]:
+    """What the patient calls wrong in the signed note, and another patient's that was entered in error."""
+    cast = house.cast
+    elsewhere = await cast.another_visit(cast.other_patient)
+    actor = Actor(person_id=cast.doctor, clinic_id=cast.clinic.id, roles=frozenset({StaffRole.DOCTOR}))
+    writing = Writing(cast.clinic, actor, START, Events())
+    async with cast.database.writing() as session:
+        note = (await session.scalars(select(Note).where(Note.encounter_id == cast.encounter_id))).one()
+        released = await reading.get_released_note(session, cast.clinic, cast.patient, note.id)
+        await corrections.ask(session, writing, cast.vault.clinic(cast.clinic.id), released, "It was the left ear.")
+        asked = await session.scalar(select(CorrectionRequest.id))
+        await notes.save_draft(session, writing, elsewhere, "Fever.", 0)
+        withdrawn = await notes.sign(session, writing, elsewhere, 1)
+        await withdrawing.withdraw(session, writing, elsewhere)
+        return {"note": note.id, "correction": str(asked), "withdrawn": withdrawn.id}
 
 
 async def _add_film(house: House, folder: Path) -> str:
