@@ -144,7 +144,7 @@ def _frame(request: web.Request) -> dict[str, Any]:
 
 
 def _is_revisitable(request: web.Request) -> bool:
-    """Whether the page's own address can be asked for again, as Back does: not where a form's address only takes forms."""
+    """Whether the page's own address can be asked for again, as Back does: not where it only takes forms."""
     resource = request.match_info.route.resource
     return resource is not None and any(route.method in ("GET", "*") for route in resource)
 
