@@ -51,6 +51,7 @@ class NodeSettings(BaseSettings):
     # The recordings store: a folder or a URL; empty: recordings/ under BEDSIDE_VAR.
     recordings: str | None = None
     max_rooms: int = Field(200, ge=1)
+    max_participants: int = Field(16, ge=2, le=64)
     # Below this much free space under BEDSIDE_VAR, capture is refused and running logs are closed.
     min_free_bytes: int = Field(1_000_000_000, ge=0)
 

@@ -51,6 +51,26 @@ class Metrics(Collector):
         """Nothing is collected when the registry is made: the node isn't there yet."""
         return []
 
+    def _people(self) -> Iterator[Metric]:
+        """What is true now of everybody in all rooms: how many, what they publish, how they fare."""
+        people = [person for room in self._node.rooms.values() for person in room.participants.values()]
+        published = [track for person in people if person.up is not None for track in person.up.tracks.values()]
+        listening = [
+            person.down for person in people if person.down is not None and person.down.connection.is_connected
+        ]
+        yield GaugeMetricFamily("bedside_media_participants", "People in rooms", value=len(people))
+        yield GaugeMetricFamily("bedside_media_tracks", "Tracks published", value=len(published))
+        trips = [one.rtt_ns / 1e9 for one in listening if one.rtt_ns]
+        yield GaugeMetricFamily(
+            "bedside_media_round_trip_seconds_max",
+            "The longest way to a receiver and back",
+            value=max(trips, default=0.0),
+        )
+        losses = [one.loss for one in listening]
+        yield GaugeMetricFamily(
+            "bedside_media_loss_ratio_max", "The largest share that a receiver loses", value=max(losses, default=0.0)
+        )
+
     def collect(self) -> Iterator[Metric]:
         node = self._node
         packets = CounterMetricFamily("bedside_media", "Packets and messages by kind", labels=["kind"])
@@ -63,6 +83,7 @@ class Metrics(Collector):
             "bedside_media_plain_bindings", "Plain STUN requests answered", value=node.endpoint.plain_bindings
         )
         yield GaugeMetricFamily("bedside_media_rooms", "Rooms open", value=len(node.rooms))
+        yield from self._people()
         yield GaugeMetricFamily("bedside_media_load", "Packets forwarded a second", value=node.load)
         lag = GaugeMetricFamily("bedside_media_loop_lag_ms", "How late the loop was, last minute", labels=["quantile"])
         ordered = sorted(self._lags) or [0.0]

@@ -81,7 +81,8 @@ class Node:
                 raise Refused(NodeRefusal.DRAINING, "this node takes no new rooms")
             if len(self.rooms) >= self.settings.max_rooms:
                 raise Refused(NodeRefusal.AT_CAPACITY, "this node has as many rooms as it may")
-            self.rooms[room_id] = Room(room_id, self._shared, self.events, self.store)
+            limit = self.settings.max_participants
+            self.rooms[room_id] = Room(room_id, self._shared, self.events, self.store, limit)
             log.write(LogEvent.ROOM_OPENED, room_id=room_id)
         return RoomCreated(room_id=room_id, epoch=self.events.epoch, ice_servers=self.endpoint.ice_servers)
 

@@ -37,7 +37,7 @@ from media.sdp import SdpError, read
 from media.subscriber import Key, Subscriber
 from media.track import Layer, Track
 
-PARTICIPANTS_MAX = 16
+PARTICIPANTS_MAX = 16  # unless the node's settings say otherwise
 WATCH_EVERY_NS = 500 * MS
 QUALITY_EVERY_NS = 5_000 * MS
 
@@ -45,8 +45,16 @@ QUALITY_EVERY_NS = 5_000 * MS
 class Room:
     """All calls are made on the loop and take effect before they return."""
 
-    def __init__(self, room_id: str, shared: Shared, events: EventLog, store: CaptureStore) -> None:
+    def __init__(
+        self,
+        room_id: str,
+        shared: Shared,
+        events: EventLog,
+        store: CaptureStore,
+        participants_max: int = PARTICIPANTS_MAX,
+    ) -> None:
         self.room_id = room_id
+        self._participants_max = participants_max
         self.counts = Counts()
         self.participants: dict[str, Participant] = {}
         self.capture = RoomCapture(room_id, store, events, shared.tasks, self._layers)
@@ -59,7 +67,7 @@ class Room:
     def admit(self, participant_id: str, *, admitted: bool, picture_first: bool) -> None:
         person = self.participants.get(participant_id)
         if person is None:
-            if len(self.participants) >= PARTICIPANTS_MAX:
+            if len(self.participants) >= self._participants_max:
                 raise Refused(NodeRefusal.AT_CAPACITY, "the room is full")
             person = self.participants[participant_id] = Participant(participant_id)
         changed = person.admitted != admitted

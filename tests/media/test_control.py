@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -22,7 +23,7 @@ from media.api import (
 from media.client import NodeClient, NodeRefused, NodeUnreachable
 from media.control import make_app
 from tests.media.descriptions import audio, offer, video
-from tests.media.peers import RunningNode
+from tests.media.peers import RunningNode, running_node, settings_for
 
 UP = UpOffer(
     connection_id="up1",
@@ -80,6 +81,7 @@ async def test_a_stranger_is_refused_everywhere_but_at_the_open_paths(running: R
 
 async def test_the_open_paths_tell_nothing_of_anybody(running: RunningNode) -> None:
     await running.client.create_room("room-of-somebody")
+    await running.client.admit("room-of-somebody", "somebody", admitted=True)
     async with aiohttp.ClientSession() as session:
         for path in ("/livez", "/readyz", "/metrics"):
             async with session.get(running.client.base_url + path) as response:
@@ -89,6 +91,9 @@ async def test_the_open_paths_tell_nothing_of_anybody(running: RunningNode) -> N
             text = await response.text()
     assert "bedside_media_rooms 1.0" in text
     assert 'bedside_media_total{kind="rtp_in"} 0.0' in text
+    assert "bedside_media_participants 1.0" in text
+    for name in ("tracks", "round_trip_seconds_max", "loss_ratio_max"):
+        assert f"bedside_media_{name} 0.0" in text
 
 
 @pytest.mark.parametrize(
@@ -202,6 +207,16 @@ async def test_a_down_offer_has_a_place_for_sound_and_picture_before_anybody_is_
         ("1", "video", None),
     ]
     assert down.sdp.count("a=inactive") == 2
+
+
+async def test_a_room_has_as_much_room_as_its_node_is_told(tmp_path: Path) -> None:
+    async with running_node(settings_for(tmp_path, max_participants=2)) as node:
+        await node.client.create_room("r")
+        for name in ("p0", "p1", "p0"):
+            await node.client.admit("r", name, admitted=False)
+        assert await refused(node.client.admit("r", "p2", admitted=False)) is NodeRefusal.AT_CAPACITY
+        await node.client.remove("r", "p0", "left")
+        await node.client.admit("r", "p2", admitted=False)
 
 
 async def test_a_room_has_room_for_sixteen(running: RunningNode) -> None:
