@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from obstore.store import LocalStore, ObjectStore, from_url
-from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -189,6 +189,17 @@ async def get(session: AsyncSession, clinic_id: str, upload_id: str) -> Upload:
     if row is None or row.erased_at is not None:
         raise not_found()
     return row
+
+
+async def load_of(session: AsyncSession, clinic_id: str, subject: tuple[str, str]) -> list[Upload]:
+    """What belongs to this subject and wasn't erased, in the order it came."""
+    query = select(Upload).where(
+        Upload.clinic_id == clinic_id,
+        Upload.subject_kind == subject[0],
+        Upload.subject_id == subject[1],
+        Upload.erased_at.is_(None),
+    )
+    return list(await session.scalars(query.order_by(Upload.at, Upload.id)))
 
 
 def name_of(vault: ClinicVault, row: Upload) -> str:

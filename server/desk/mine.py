@@ -23,6 +23,7 @@ from server.encounters import films
 from server.errors import DomainError, not_found
 from server.pages import language_of, render
 from server.permissions import is_patient
+from server.records import corrections
 from server.records import reading as records
 from server.records.rules import Kind
 from server.routing import Route, see_other
@@ -39,6 +40,7 @@ KIND_WORDS = {
 DONE = {
     "moved": N_("Your appointment has a new time. The link stays the same."),
     "cancelled": N_("Your appointment is cancelled."),
+    "asked": N_("Your doctor reads what you wrote, and you find the answer here."),
     "booked": N_("Your appointment is booked. You get a message with the link."),
 }
 STILL_TODAY = timedelta(hours=12)
@@ -65,7 +67,11 @@ async def show_home(request: web.Request) -> web.Response:
         request[context.LANGUAGE_ON_FILE] = patient.language
         language = language_of(request)
         lines = await day.load_of_patient(session, replace(clinic, language=language), patient_id, now)
-        notes = await records.load_released_notes(session, clinic, patient_id)
+        notes = await records.load_released_notes(
+            session, clinic, patient_id, before=_before(request), limit=records.PAGE
+        )
+        vault = context.vault(request).clinic(clinic.id)
+        asked = await corrections.load(session, vault, clinic.id, [note.note_id for note in notes])
         granted = await films.load_granted_films(session, clinic.id, patient_id)
         for note in notes:
             await audit.enter(
@@ -90,6 +96,8 @@ async def show_home(request: web.Request) -> web.Response:
         "upcoming": [line for line in lines if _is_upcoming(line, now)],
         "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
+        "earlier_notes": notes[-1].released_at.isoformat() if len(notes) == records.PAGE else None,
+        "asked": asked,
         "kind_words": KIND_WORDS,
         "films": granted,
     }
@@ -126,6 +134,15 @@ def _patient_id(request: web.Request) -> str:
     if wanted not in context.actor(request).patients:
         raise not_found()
     return wanted
+
+
+def _before(request: web.Request) -> datetime | None:
+    """From where the notes go on; anything else than a moment of ours begins at the newest."""
+    try:
+        moment = datetime.fromisoformat(request.query.get("before", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _is_upcoming(line: Line, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from server import context
-from server.desk import acts, clinic_acts, day, mine, mine_acts, reaching, sheets
+from server.desk import acts, clinic_acts, day, mine, mine_acts, mynotes, reaching, sheets
 from server.desk.day import Line
 from server.desk.rules import Standing
 from server.encounters import doors
@@ -127,6 +127,7 @@ ROUTES = [
     *reaching.ROUTES,
     *sheets.ROUTES,
     *mine.ROUTES,
+    *mynotes.ROUTES,
     *mine_acts.ROUTES,
 ]
 

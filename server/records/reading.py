@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.trust_models import PatientOnly
@@ -87,7 +87,7 @@ async def load_released_notes(
     if before is not None:
         query = query.where(Note.released_at < before)
     rows = (await session.execute(query.order_by(Note.released_at.desc()).limit(limit))).all()
-    return await _with_versions(session, clinic.id, [(row[0], row[1], row[2]) for row in rows])
+    return await _with_versions(session, clinic.id, [(note, encounter, at) for note, encounter, at in rows])
 
 
 async def get_released_note(
@@ -98,13 +98,14 @@ async def get_released_note(
     row = (await session.execute(query.where(*_open_to_proxies()) if for_proxy else query)).first()
     if row is None:
         raise not_found()
-    return (await _with_versions(session, clinic.id, [(row[0], row[1], row[2])]))[0]
+    found, encounter, at = row
+    return (await _with_versions(session, clinic.id, [(found, encounter, at)]))[0]
 
 
 # ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _released(clinic_id: str, patient_id: str) -> Select[tuple[Note, Encounter, datetime]]:
+def _released(clinic_id: str, patient_id: str) -> Select[Note, Encounter, datetime]:
     return (
         select(Note, Encounter, Appointment.starts_at)
         .join(Encounter, and_(Encounter.clinic_id == Note.clinic_id, Encounter.id == Note.encounter_id))
@@ -121,7 +122,7 @@ def _released(clinic_id: str, patient_id: str) -> Select[tuple[Note, Encounter, 
     )
 
 
-def _open_to_proxies() -> tuple[object, ...]:
+def _open_to_proxies() -> tuple[ColumnElement[bool], ...]:
     held = select(NoteHold.note_id).where(NoteHold.clinic_id == Note.clinic_id, NoteHold.note_id == Note.id)
     marked = select(PatientOnly.subject_id).where(
         PatientOnly.clinic_id == Note.clinic_id,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.encounters import visits
-from server.encounters.models import EmergencyPress
+from server.encounters.models import EmergencyPress, Participant
 from server.encounters.recording_models import ConsentAnswer, Recording
 from server.encounters.visits import Visit
 from server.records.models import NoteTemplate
@@ -80,7 +80,7 @@ def _interpreters(visit: Visit) -> str:
     return ", ".join(f"{one.name} ({one.relation})" if one.relation else one.name for one in found)
 
 
-def _guests(visit: Visit, role: Role) -> list[visits.Participant]:
+def _guests(visit: Visit, role: Role) -> list[Participant]:
     return [one for one in visit.participants if one.role == role and one.state in ("admitted", "left")]
 
 

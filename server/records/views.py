@@ -5,6 +5,7 @@ For everybody but a doctor of the visit all of these are the same 404 as for a v
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -19,17 +20,21 @@ from server.encounters.visits import Visit
 from server.error_pages import wants_json
 from server.errors import DomainError, FormError, not_found
 from server.forms import parse_form
-from server.pages import render
+from server.pages import render, translate
 from server.permissions import is_somebody
-from server.records import reading, service, visit_page
+from server.records import after_views, clinic_views, fresh, reading, release, service, start, visit_page
 from server.records.models import Note
+from server.records.release import Readers, Release
 from server.records.rules import NOTE_LIMIT_CHARACTERS, Kind
 from server.records.service import DraftConflictError, Writing
 from server.routing import Route, see_other
-from signaling.words import TEXT, Code, Role
+from signaling.words import N_, TEXT, Code, Role
 
 DRAFT_LIMIT_BYTES = 8 * NOTE_LIMIT_CHARACTERS
+SUMMARY_LIMIT_CHARACTERS = 5000
 NO_STORE = {"Cache-Control": "no-store"}
+REVIEW_AFTER = timedelta(days=14)
+WRONG_CODE = N_("That code is not right, or was used already. Nothing was signed.")
 
 
 class Draft(BaseModel):
@@ -43,6 +48,11 @@ class SignForm(BaseModel):
 
     revision: Annotated[int, Field(ge=0, le=2**31 - 1)]
     text: Annotated[str | None, Field(max_length=NOTE_LIMIT_CHARACTERS, title="the note")] = None
+    summary: Annotated[str | None, Field(max_length=SUMMARY_LIMIT_CHARACTERS, title="the summary")] = None
+    readers: Readers = Readers.EVERYBODY
+    reason: Annotated[str | None, Field(max_length=16, title="why it isn't read yet")] = None
+    review_on: Annotated[date | None, Field(title="the day of the review")] = None
+    code: Annotated[str | None, Field(max_length=40, title="the code")] = None
 
 
 class AddForm(BaseModel):
@@ -64,6 +74,8 @@ async def show_room(request: web.Request) -> web.Response:
             raise not_found()
         note = await service.load_note(session, visit.encounter)
         purposes = await recordings.load_purposes(session, writing.clinic.id)
+        writable = note is None or note.signed_at is None
+        note_config = await _note_config(session, request, writing, visit, note) if writable else None
         if note is not None:
             await service.enter(session, writing, AuditAction.NOTE_OPENED, note.id)
     base = _base(writing, visit)
@@ -78,7 +90,7 @@ async def show_room(request: web.Request) -> web.Response:
         clinic_phone=writing.clinic.phone,
         back_url=f"/c/{writing.clinic.slug}/",
         closing_url=f"{base}/summary",
-        note=None if note is not None and note.signed_at is not None else _note_config(base, note),
+        note=note_config,
         purposes=purposes,
         guest_link_url=f"{base}/guests",
         film_url=f"{base}/summary",
@@ -93,13 +105,33 @@ def _is_over(visit: Visit, writing: Writing) -> bool:
     return ended_at is None or writing.now > ended_at + rules.UNDO_LASTS + rules.UNDO_GRACE
 
 
-def _note_config(base: str, note: Note | None) -> dict[str, Any]:
+async def _note_config(
+    session: AsyncSession, request: web.Request, writing: Writing, visit: Visit, note: Note | None
+) -> dict[str, Any]:
+    base = _base(writing, visit)
     return {
         "url": f"{base}/note",
         "draft_url": f"{base}/note/draft",
         "sign_url": f"{base}/note/sign",
+        "start_url": f"{base}/note/start",
         "revision": note.revision if note else 0,
         "text": note.draft if note else "",
+        "template": await _template(session, request, visit),
+        "release": await _release_config(session, request, writing, visit),
+    }
+
+
+async def _release_config(
+    session: AsyncSession, request: web.Request, writing: Writing, visit: Visit
+) -> dict[str, Any]:
+    """What stands beside Sign: who reads it, by name, and why somebody may not."""
+    patient = next((one.name for one in visit.participants if one.role == Role.PATIENT), "")
+    proxies = await release.load_proxies(session, writing.clinic.id, visit.encounter.patient_id, writing.now)
+    return {
+        "patient": patient,
+        "proxies": [{"name": one.name, "reads": one.may_read_notes} for one in proxies],
+        "reasons": [[code, translate(request, words)] for code, words in release.REASONS.items()],
+        "review_on": (writing.now + REVIEW_AFTER).date().isoformat(),
     }
 
 
@@ -149,23 +181,78 @@ async def save_draft(request: web.Request) -> web.Response:
 async def sign(request: web.Request) -> web.Response:
     """Signs the revision on the screen; a newer one on the server is shown beside it, and nothing is signed."""
     writing, encounter_id = await _own_writing(request), _encounter_id(request)
-    form = await parse_form(request, SignForm)
+    try:
+        form = await parse_form(request, SignForm)
+        chosen = Release(form.readers, form.reason, form.review_on)
+        missing = release.judge(chosen, writing.now, writing.clinic.zone)
+        if missing:
+            raise FormError(missing)
+    except FormError as error:
+        if "revision" in error.fields:
+            raise
+        return await _visit_page(request, errors=error.fields, typed=await _typed(request))
     # A field that was emptied is not a field that isn't there: what stood in it before must not be signed.
     on_screen = (form.text or "") if "text" in await request.post() else None
+    if not await _is_fresh(request, writing, form.code):
+        wrong = {"code": WRONG_CODE} if form.code else {}
+        values = {"base": _base_of(writing, encounter_id), "typed": await _typed(request), "errors": wrong}
+        return render(request, "records/sign_again.html", values, status=422)
     try:
         async with context.database(request).writing() as session:
-            await service.sign(session, writing, encounter_id, form.revision, on_screen)
+            await _refuse_bare(session, request, writing, encounter_id, on_screen)
+            note = await service.sign(
+                session,
+                writing,
+                encounter_id,
+                form.revision,
+                on_screen,
+                summary=form.summary,
+                release_now=chosen.readers is not Readers.NOBODY,
+            )
+            if chosen.readers is not Readers.EVERYBODY:
+                await release.hold(session, writing, note.id, chosen)
     except DraftConflictError as conflict:
-        async with context.database(request).reading() as session:
-            visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id)
-        values = {
-            "base": _base(writing, visit),
+        shown: dict[str, Any] = {
+            "base": _base_of(writing, encounter_id),
             "held": conflict.held,
             "revision": conflict.revision,
             "yours": on_screen,
         }
-        return render(request, "records/not_signed.html", values, status=409)
-    return see_other(f"/c/{writing.clinic.slug}/visits/{encounter_id}/summary")
+        return render(request, "records/not_signed.html", shown, status=409)
+    return see_other(f"{_base_of(writing, encounter_id)}/summary")
+
+
+async def _typed(request: web.Request) -> dict[str, str]:
+    """The form as it was sent, but for the code."""
+    return {key: str(value) for key, value in (await request.post()).items() if key != "code"}
+
+
+async def _is_fresh(request: web.Request, writing: Writing, code: str | None) -> bool:
+    """Whether this session may sign now; an old one shows its second factor again."""
+    async with context.database(request).writing() as session:
+        if not await fresh.needs_code(session, writing):
+            return True
+        vault = context.vault(request).installation()
+        return bool(code) and await fresh.show_code(session, vault, writing, code or "")
+
+
+async def _refuse_bare(
+    session: AsyncSession, request: web.Request, writing: Writing, encounter_id: str, on_screen: str | None
+) -> None:
+    """Headings with nothing under them are no note. Raises malformed."""
+    visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id)
+    note = await service.load_note(session, visit.encounter)
+    text = on_screen if on_screen is not None else note.draft if note else ""
+    template = await _template(session, request, visit)
+    if "".join(text.split()) == "".join(template.split()):
+        raise DomainError(Code.MALFORMED, "The note is empty. Nothing was signed.")
+
+
+async def _template(session: AsyncSession, request: web.Request, visit: Visit) -> str:
+    type_id = visit.appointment.visit_type_id
+    return await start.load_template(
+        session, visit.encounter.clinic_id, type_id, lambda words: translate(request, words)
+    )
 
 
 async def add(request: web.Request) -> web.Response:
@@ -174,8 +261,7 @@ async def add(request: web.Request) -> web.Response:
     try:
         form = await parse_form(request, AddForm)
     except FormError as error:
-        typed = {key: str(value) for key, value in (await request.post()).items()}
-        return await _visit_page(request, errors=error.fields, typed=typed)
+        return await _visit_page(request, errors=error.fields, typed=await _typed(request))
     async with context.database(request).writing() as session:
         await service.add(session, writing, encounter_id, Kind(form.kind), text=form.text, reason=form.reason)
     return see_other(f"/c/{writing.clinic.slug}/visits/{encounter_id}/summary#note")
@@ -211,8 +297,9 @@ async def _visit_page(
         visit = await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
         values = await visit_page.load_values(session, writing, visit, vault)
         await _enter_opened(session, writing, visit, values)
+        note_config = await _note_config(session, request, writing, visit, values["note"])
     base, place = _base(writing, visit), visit.place_of(writing.actor.person_id)
-    values |= {"base": base, "place": place.id if place else "", "note_config": _note_config(base, values["note"])}
+    values |= {"base": base, "place": place.id if place else "", "note_config": note_config}
     values |= {"errors": errors or {}, "typed": typed or {}}
     return render(request, "records/visit.html", values, status=422 if errors else 200)
 
@@ -242,7 +329,11 @@ def _encounter_id(request: web.Request) -> str:
 
 
 def _base(writing: Writing, visit: Visit) -> str:
-    return f"/c/{writing.clinic.slug}/visits/{visit.encounter.id}"
+    return _base_of(writing, visit.encounter.id)
+
+
+def _base_of(writing: Writing, encounter_id: str) -> str:
+    return f"/c/{writing.clinic.slug}/visits/{encounter_id}"
 
 
 def _if_match(request: web.Request) -> int | None:
@@ -269,4 +360,6 @@ ROUTES = [
     Route("DELETE", f"{VISIT}/note", refuse_change, is_somebody, "note_delete"),
     Route("PATCH", f"{VISIT}/note/versions/{{n}}", refuse_change, is_somebody, "note_version_patch"),
     Route("DELETE", f"{VISIT}/note/versions/{{n}}", refuse_change, is_somebody, "note_version_delete"),
+    *after_views.ROUTES,
+    *clinic_views.ROUTES,
 ]

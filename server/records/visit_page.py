@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server import uploads
 from server.accounts.models import Patient
 from server.encounters import chat, films, filmviews, visits
 from server.encounters.models import ClinicText, EmergencyPress, VisitCard
 from server.encounters.recording_models import ConsentAnswer, Recording
 from server.encounters.visits import Visit
 from server.errors import not_found
-from server.records import reading, service
+from server.records import corrections, reading, release, service
+from server.records.models import Note
 from server.records.service import Writing
 from server.scheduling.wording import when
 from server.vault import ClinicVault
@@ -33,6 +36,8 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
 
     return {
         "patient": patient,
+        "follow_up": f"/c/{slug}/book/{patient.id}?visit_type={visit.appointment.visit_type_id}"
+        f"&doctor={writing.person_id}",
         "doctor_name": visit.doctor_name,
         "planned": times(visit.appointment.starts_at),
         "started": times(encounter.started_at),
@@ -52,11 +57,27 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
             {"at": times(line.at), "name": line.name.reveal(), "role": line.role.value, "text": line.text.reveal()}
             for line in await chat.load_all(session, encounter, vault)
         ],
+        **await _note(session, visit, note, vault, times),
+    }
+
+
+async def _note(
+    session: AsyncSession, visit: Visit, note: Note | None, vault: ClinicVault, times: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """What is signed and may still be read, who doesn't read it yet, what the patient calls wrong, what is attached."""
+    clinic_id = visit.encounter.clinic_id
+    is_signed = note is not None and note.signed_at is not None
+    versions = await reading.load_readable(session, note) if note is not None and is_signed else []
+    asked = await corrections.load(session, vault, clinic_id, [note.id]) if note is not None and is_signed else []
+    attached = await uploads.load_of(session, clinic_id, ("encounter_note", visit.encounter.id))
+    return {
         "note": note,
-        "versions": [
-            {"version": version, "at": times(version.signed_at)}
-            for version in (await reading.load_versions(session, note) if note else [])
-        ],
+        "is_signed": is_signed,
+        "versions": [{"version": version, "at": times(version.signed_at)} for version in versions],
+        "hold": await release.load_hold(session, clinic_id, note.id) if note is not None else None,
+        "withdrawal": await reading.load_withdrawal(session, note) if note is not None else None,
+        "corrections": [(one, times(one.asked_at)) for one in asked],
+        "attachments": [(one, uploads.name_of(vault, one)) for one in attached],
     }
 
 

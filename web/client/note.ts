@@ -2,6 +2,7 @@
 // killed server, a closed tab or a lost network costs no word. Two writers are shown both texts.
 // Leaves signing to the server's page.
 import { button, h, setText } from "./dom";
+import { releaseFields } from "./release";
 import type { NoteConfig } from "./wire";
 import { hourMinute, t } from "./words";
 
@@ -35,7 +36,8 @@ export class Note {
   ) {
     this.key = `bedside-draft:${participation}`;
     this.revision = config.revision;
-    this.saved = config.text;
+    // A note that nobody began stands with its headings; left alone, they are nothing to save.
+    this.saved = config.revision === 0 ? config.text || config.template : config.text;
     this.text = h("textarea", {
       class: "nhsuk-textarea note__text",
       id: "note-text",
@@ -44,7 +46,7 @@ export class Note {
       "aria-describedby": "note-status",
       on: { input: () => this.handleInput(), blur: () => this.save() },
     });
-    this.text.value = config.text;
+    this.text.value = this.saved;
     this.sign = h(
       "form",
       {
@@ -55,6 +57,7 @@ export class Note {
         on: { submit: (event) => void this.handleSign(event) },
       },
       h("input", { type: "hidden", name: "revision", value: this.revision }),
+      releaseFields(config.release),
       button(t("Sign the note"), { type: "submit", id: "note-sign" }, "secondary"),
     );
     this.root = h(
@@ -62,6 +65,11 @@ export class Note {
       { class: "note" },
       h("label", { class: "nhsuk-label", for: "note-text" }, t("Note of this visit")),
       this.text,
+      button(
+        t("Put in what the system knows"),
+        { id: "note-start", on: { click: () => void this.putStart() } },
+        "secondary",
+      ),
       this.status,
       this.conflict,
       this.sign,
@@ -102,6 +110,24 @@ export class Note {
     clearTimeout(this.timer);
     const wait = Math.min(AFTER_KEY_MS, Math.max(0, this.typedSince + AT_LEAST_EVERY_MS - Date.now()));
     this.timer = setTimeout(() => this.save(), wait);
+  }
+
+  /** Identity, place, who is there, consents, times: above what is written, as the doctor's own text from then on. */
+  private async putStart(): Promise<void> {
+    try {
+      const response = await fetch(this.config.start_url, { headers: { Accept: "application/json" } });
+      if (!response.ok) throw new Error(String(response.status));
+      const { text } = (await response.json()) as { text: string };
+      this.text.value = `${text}\n\n${this.text.value}`;
+      this.text.focus();
+      this.text.setSelectionRange(0, 0);
+      this.handleInput();
+    } catch {
+      this.show(
+        this.status.dataset.state ?? "saved",
+        t("That could not be fetched just now. Write on; try again later."),
+      );
+    }
   }
 
   private save(): void {

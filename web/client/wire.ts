@@ -23,6 +23,18 @@ export interface NoteConfig {
   revision: number;
   text: string;
   sign_url: string;
+  start_url: string;
+  /** The headings a note of this kind of visit begins with. */
+  template: string;
+  release: ReleaseConfig;
+}
+
+/** What stands beside Sign: who will read the note, and the reasons why somebody may not yet. */
+export interface ReleaseConfig {
+  patient: string;
+  proxies: { name: string; reads: boolean }[];
+  reasons: [string, string][];
+  review_on: string;
 }
 
 export function isRefusal(reply: object): reply is NotOk {

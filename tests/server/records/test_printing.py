@@ -55,9 +55,7 @@ def test_a_note_becomes_a_pdf_that_a_screen_reader_can_read(tmp_path: Path) -> N
         assert str(document.Root.Lang) == "en"
 
 
-@pytest.mark.parametrize(
-    "text", ["#panic(1) $x$ *b* @ref <tag> \\ `code`", "x" * 3000, "\t", "a\n\n\n\nb", "\u202eabc"]
-)
+@pytest.mark.parametrize("text", ["#panic(1) $x$ *b* @ref <tag> \\ `c`", "x" * 3000, "\t", "a\n\n\n\nb", "\u202eabc"])
 def test_what_looks_like_markup_is_printed_as_it_stands(text: str) -> None:
     content, kind = printing.print_sheet(sheet(text), 1_900_000_000)
     assert (content[:5], kind) == (b"%PDF-", PDF)

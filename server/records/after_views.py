@@ -1,0 +1,255 @@
+"""What a doctor does with a signed note: let it go, take it back, answer a patient, print it; and its attachments.
+
+Signing and adding are `views.py`. For everybody but a doctor of the visit each of these is the same 404.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import audit, context, uploads
+from server.accounts.models import Patient
+from server.audit import AuditAction
+from server.encounters.visits import Visit
+from server.errors import DomainError, not_found
+from server.forms import parse_form
+from server.pages import render, translate
+from server.permissions import is_somebody
+from server.records import corrections, reading, release, service, sheets, start, withdrawing
+from server.records.corrections import Answer
+from server.records.models import Note
+from server.records.service import Writing
+from server.records.sheets import Occasion
+from server.routing import Route, see_other
+from server.scheduling.wording import when
+from server.uploads import Upload
+from signaling.words import Code
+
+ATTACHED_TO = "encounter_note"
+"""Subject of an upload that belongs to a visit's note; the id is the visit's."""
+ATTACHMENTS_MAX = 20
+
+
+class OfferForm(BaseModel):
+    visit: Annotated[str, Field(max_length=36, title="the right visit")]
+
+
+class AnswerForm(BaseModel):
+    outcome: Literal["corrected", "stands"]
+    answer: Annotated[str, Field(min_length=1, max_length=5000, title="your answer")]
+
+
+def writing_of(request: web.Request) -> Writing:
+    return Writing(context.clinic(request), context.actor(request), context.now(request), context.events(request))
+
+
+async def own_visit(request: web.Request) -> Visit:
+    """Before anything of the request is read. Raises not_found."""
+    writing = writing_of(request)
+    async with context.database(request).reading() as session:
+        return await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
+
+
+async def show_start(request: web.Request) -> web.Response:
+    """The start line as of now, for the room's one tap."""
+    visit = await own_visit(request)
+    language = context.clinic(request).language
+    async with context.database(request).reading() as session:
+        line = await start.start_line(session, visit, language, lambda words: translate(request, words))
+    return web.json_response({"text": line}, headers={"Cache-Control": "no-store"})
+
+
+async def let_go(request: web.Request) -> web.Response:
+    await own_visit(request)
+    async with context.database(request).writing() as session:
+        await release.let_go(session, writing_of(request), _encounter_id(request))
+    return _back(request)
+
+
+async def show_withdraw(request: web.Request) -> web.Response:
+    """What taking back means, before it is done; afterwards, where the text may go."""
+    writing, visit = writing_of(request), await own_visit(request)
+    async with context.database(request).reading() as session:
+        note = await service.load_note(session, visit.encounter)
+        versions = await reading.load_readable(session, note) if note else []
+        withdrawal = await reading.load_withdrawal(session, note) if note else None
+        candidates = await withdrawing.load_candidates(session, writing, visit) if withdrawal else []
+        patient = await session.get(Patient, (writing.clinic.id, visit.encounter.patient_id))
+    if note is None or note.signed_at is None:
+        raise not_found()
+    language, zone = writing.clinic.language, visit.encounter.zone
+    values: dict[str, Any] = {
+        "base": _base(request),
+        "patient": patient,
+        "versions": versions,
+        "withdrawal": withdrawal,
+        "candidates": [(one, f"{name}, {when(at, zone, language)['clock']}") for one, name, at in candidates],
+    }
+    return render(request, "records/withdraw.html", values)
+
+
+async def withdraw(request: web.Request) -> web.Response:
+    await own_visit(request)
+    async with context.database(request).writing() as session:
+        await withdrawing.withdraw(session, writing_of(request), _encounter_id(request))
+    return see_other(f"{_base(request)}/note/withdrawal")
+
+
+async def offer(request: web.Request) -> web.Response:
+    """The withdrawn text becomes a draft of the right visit, whose page opens."""
+    await own_visit(request)
+    form = await parse_form(request, OfferForm)
+    async with context.database(request).writing() as session:
+        await withdrawing.offer(session, writing_of(request), _encounter_id(request), form.visit)
+    return see_other(f"/c/{context.clinic(request).slug}/visits/{form.visit}/summary")
+
+
+async def answer(request: web.Request) -> web.Response:
+    """To "this is wrong"; the patient reads it on their page."""
+    await own_visit(request)
+    form = await parse_form(request, AnswerForm)
+    writing = writing_of(request)
+    said = Answer(request.match_info["request"], form.outcome, form.answer)
+    vault = context.vault(request).clinic(writing.clinic.id)
+    async with context.database(request).writing() as session:
+        await corrections.answer(session, writing, vault, _encounter_id(request), said)
+    return _back(request)
+
+
+async def show_file(request: web.Request) -> web.Response:
+    """One version to print or keep."""
+    writing, visit = writing_of(request), await own_visit(request)
+    async with context.database(request).writing() as session:
+        note = await service.load_note(session, visit.encounter)
+        patient = await session.get(Patient, (writing.clinic.id, visit.encounter.patient_id))
+        if note is None or patient is None:
+            raise not_found()
+        versions = await reading.load_readable(session, note)
+        await service.enter(session, writing, AuditAction.NOTE_PRINTED, note.id)
+    occasion = Occasion(visit.appointment.starts_at, visit.encounter.zone, patient)
+    async with context.database(request).reading() as session:
+        return await sheets.answer(request, session, occasion, versions, request.match_info["n"])
+
+
+# ── Attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def attach(request: web.Request) -> web.Response:
+    """Before signing alone: what is signed takes an addendum and no file."""
+    visit = await own_visit(request)
+    writing = writing_of(request)
+    await _refuse_signed(request, visit)
+    vault = context.vault(request).clinic(writing.clinic.id)
+    place = uploads.open_uploads(context.settings(request))
+    received = await uploads.receive(request)
+    stored = await uploads.store(place, vault, writing.clinic.id, received)
+    try:
+        async with context.database(request).writing() as session:
+            await service.get_own_visit(session, writing.clinic, writing.actor, visit.encounter.id, lock=True)
+            note = await service.load_note(session, visit.encounter)
+            if note is not None and note.signed_at is not None:
+                raise DomainError(Code.NOTE_SIGNED)
+            if len(await load_attachments(session, visit)) >= ATTACHMENTS_MAX:
+                raise DomainError(Code.TOO_MANY, limit=ATTACHMENTS_MAX)
+            await uploads.add(
+                session,
+                writing.clinic.id,
+                stored,
+                subject=(ATTACHED_TO, visit.encounter.id),
+                now=writing.now,
+                by_person_id=writing.person_id,
+            )
+            await _enter(session, writing, AuditAction.DOCUMENT_ADDED, stored.id)
+    except DomainError:
+        await uploads.remove(place, writing.clinic.id, stored.id)
+        raise
+    return _back(request)
+
+
+async def show_attachment(request: web.Request) -> web.Response:
+    writing, visit = writing_of(request), await own_visit(request)
+    vault = context.vault(request).clinic(writing.clinic.id)
+    async with context.database(request).writing() as session:
+        row = await _attachment(session, visit, request.match_info["upload"])
+        await _enter(session, writing, AuditAction.DOCUMENT_READ, row.id)
+    content = await uploads.read(uploads.open_uploads(context.settings(request)), vault, row)
+    return uploads.download(uploads.name_of(vault, row), row.kind, content)
+
+
+async def remove_attachment(request: web.Request) -> web.Response:
+    """Gone with its key while the note is a draft; a signed note keeps all it was signed with, known id or not."""
+    writing, visit = writing_of(request), await own_visit(request)
+    await _refuse_signed(request, visit)
+    async with context.database(request).writing() as session:
+        await service.get_own_visit(session, writing.clinic, writing.actor, visit.encounter.id, lock=True)
+        note = await service.load_note(session, visit.encounter)
+        if note is not None and note.signed_at is not None:
+            raise DomainError(Code.NOTE_SIGNED)
+        row = await _attachment(session, visit, request.match_info["upload"])
+        await uploads.forget(session, row, writing.now)
+        await _enter(session, writing, AuditAction.DOCUMENT_DELETED, row.id)
+    place = uploads.open_uploads(context.settings(request))
+    await uploads.remove(place, writing.clinic.id, request.match_info["upload"])
+    return _back(request)
+
+
+async def load_attachments(session: AsyncSession, visit: Visit) -> list[Upload]:
+    """What is attached to the note of this visit, in the order it came."""
+    return await uploads.load_of(session, visit.encounter.clinic_id, (ATTACHED_TO, visit.encounter.id))
+
+
+async def _attachment(session: AsyncSession, visit: Visit, upload_id: str) -> Upload:
+    row = await uploads.get(session, visit.encounter.clinic_id, upload_id)
+    if (row.subject_kind, row.subject_id) != (ATTACHED_TO, visit.encounter.id):
+        raise not_found()
+    return row
+
+
+async def _refuse_signed(request: web.Request, visit: Visit) -> None:
+    async with context.database(request).reading() as session:
+        note: Note | None = await service.load_note(session, visit.encounter)
+    if note is not None and note.signed_at is not None:
+        raise DomainError(Code.NOTE_SIGNED)
+
+
+async def _enter(session: AsyncSession, writing: Writing, action: AuditAction, upload_id: str) -> None:
+    await audit.enter(
+        session,
+        clinic_id=writing.clinic.id,
+        actor_person_id=writing.actor.person_id,
+        action=action,
+        subject=("upload", upload_id),
+        now=writing.now,
+    )
+
+
+def _encounter_id(request: web.Request) -> str:
+    return request.match_info["encounter_id"]
+
+
+def _base(request: web.Request) -> str:
+    return f"/c/{context.clinic(request).slug}/visits/{_encounter_id(request)}"
+
+
+def _back(request: web.Request) -> web.Response:
+    return see_other(f"{_base(request)}/summary#note")
+
+
+_NOTE = "/c/{clinic}/visits/{encounter_id}/note"
+ROUTES = [
+    Route("GET", _NOTE + "/start", show_start, is_somebody, "note_start"),
+    Route("POST", _NOTE + "/release", let_go, is_somebody, "note_release"),
+    Route("GET", _NOTE + "/withdrawal", show_withdraw, is_somebody, "note_withdrawal"),
+    Route("POST", _NOTE + "/withdrawal", withdraw, is_somebody, "note_withdraw"),
+    Route("POST", _NOTE + "/withdrawal/offer", offer, is_somebody, "note_offer"),
+    Route("POST", _NOTE + "/corrections/{request}", answer, is_somebody, "note_correction"),
+    Route("GET", _NOTE + "/versions/{n}/file", show_file, is_somebody, "note_file"),
+    Route("POST", _NOTE + "/attachments", attach, is_somebody, "note_attach"),
+    Route("GET", _NOTE + "/attachments/{upload}", show_attachment, is_somebody, "note_attachment"),
+    Route("DELETE", _NOTE + "/attachments/{upload}", remove_attachment, is_somebody, "note_attachment_delete"),
+    Route("POST", _NOTE + "/attachments/{upload}/remove", remove_attachment, is_somebody, "note_attachment_remove"),
+]
