@@ -45,6 +45,8 @@ SCOPE_WORDS: Mapping[ProxyScope, str] = {
     ProxyScope.WATCH_FILMS: N_("Watch recordings"),
     ProxyScope.CONSENT: N_("Agree to a recording for the patient"),
 }
+OFFERED = (ProxyScope.ATTEND, ProxyScope.READ_NOTES, ProxyScope.WATCH_FILMS)
+"""What the pages of proxies can do today; booking and consent for the patient have no page of theirs yet."""
 AUTHORITY_WORDS: Mapping[str, str] = {
     "parent": N_("A parent of a child"),
     "guardian": N_("A guardian, by court order"),
@@ -282,7 +284,7 @@ async def _staff_page(request: web.Request, errors: Mapping[str, str], *, status
         "patient": patient,
         "proxies": [(row, [SCOPE_WORDS[one] for one in sorted(proxies.scopes_of(row))]) for row in rows],
         "names": names,
-        "scope_words": SCOPE_WORDS,
+        "scope_words": {scope: SCOPE_WORDS[scope] for scope in OFFERED},
         "authority_words": AUTHORITY_WORDS,
         "typed": typed,
         "errors": errors,
