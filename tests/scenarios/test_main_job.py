@@ -395,6 +395,7 @@ def test_7a_a_killed_server_costs_no_word_of_the_note(story: Story) -> None:
     doctor = story.doctor
     room.open_panel(doctor, "note")
     first = "Thomas reports a cough for three days, "
+    doctor.page.locator("#note-text").press("Control+A")  # over the headings it begins with
     doctor.page.locator("#note-text").press_sequentially(first, delay=15)
     os.kill(story.bedside.children()["server"], signal.SIGKILL)
     rest = "no fever. Fluids, rest; come back if it gets worse."
