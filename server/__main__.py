@@ -20,6 +20,7 @@ from server.db import Database
 from server.logs import Event
 from server.migrations import migrate as migrate_database
 from server.scheduling.delivery import parse_gateway
+from server.scheduling.textmessages import parse_text_gateway
 from server.seed import seed_demo
 from server.serving import CannotStart, run_jobs, run_server
 from server.supervisor import EXIT_CANNOT_START, Child, MediaPorts, Supervisor, alone_in, children_environment
@@ -111,6 +112,11 @@ def _load_settings() -> Settings:
         except ValueError:
             words = "BEDSIDE_SMTP_URL must be an address such as smtp://user:password@mail.example.org:587"
             raise SettingsRefused([words]) from None
+    if settings.sms_url is not None:
+        try:
+            parse_text_gateway(settings.sms_url.get_secret_value())
+        except ValueError as error:
+            raise SettingsRefused([f"BEDSIDE_SMS_URL {error}"]) from None
     return settings
 
 

@@ -20,7 +20,7 @@ MEDIA_PREFIX = "BEDSIDE_MEDIA_"
 SECRET_LENGTH_MIN = 16
 DEFAULT_PORT = 8700
 DEFAULT_JOBS_PORT = 8703
-SECRETS = ("node_secret", "keyset", "database_url", "redis_url", "smtp_url", "turn_secret")
+SECRETS = ("node_secret", "keyset", "database_url", "redis_url", "smtp_url", "sms_url", "turn_secret")
 """Each may also come as BEDSIDE_<NAME>_FILE, the path of a file that holds it."""
 
 TURN_URL = re.compile(r"turns?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(\?transport=(udp|tcp))?")
@@ -60,6 +60,8 @@ class Settings(BaseModel):
     keyset: SecretStr | None = None
     smtp_url: SecretStr | None = None
     """The mail gateway, smtp://user:password@host:587 or smtps://host; in development the outbox does without."""
+    sms_url: SecretStr | None = None
+    """The gateway of text messages: an address that apprise knows, with {to} where the phone number goes."""
     mail_from: str = ""
     """The sender's address; by default no-reply@ the public address' host."""
     demo: bool | None = None

@@ -14,6 +14,7 @@ from server.scheduling.delivery import DeliveryFailed, Gateway, letter_of, parse
 from server.scheduling.messages import SEND, SEND_IN_THE_MORNING
 from server.scheduling.models import Hold, Tick
 from server.scheduling.outbox import Letter
+from server.scheduling.textmessages import parse_text_gateway
 
 CLEAR_HOLDS = "clear_holds"
 _CLEAR_EVERY_S = 60.0
@@ -57,6 +58,10 @@ STANDING: dict[str, Handler] = {CLEAR_HOLDS: clear_holds}
 
 async def _hand_over(settings: Settings, letter: Letter) -> bool:
     """True when the outbox table itself is the delivery (development). Raises DeliveryFailed."""
+    if letter.message.channel == "sms" and settings.sms_url is not None:
+        text_gateway = parse_text_gateway(settings.sms_url.get_secret_value())
+        await text_gateway.send(letter.message.recipient, letter.words.text)
+        return False
     gateway = _gateway(settings) if letter.message.channel == "mail" else None
     if gateway is None:
         if settings.is_development:
