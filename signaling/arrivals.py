@@ -156,8 +156,12 @@ class ClinicPages:
         await self._show(socket)
 
     async def _show(self, socket: ClinicSocket) -> None:
-        if not socket.is_greeted or socket.sid not in self._sockets.clinic:
-            return
+        """One at a time for each page: a slower look at an older state must not come last."""
+        async with socket.showing:
+            if socket.is_greeted and socket.sid in self._sockets.clinic:
+                await self._show_newest(socket)
+
+    async def _show_newest(self, socket: ClinicSocket) -> None:
         doctor = socket.seat.person_id
         rooms = [state for state in await self._rooms(doctor) if state.clinic_id == socket.seat.clinic_id]
         waiting = [one.participant_id for state in rooms for one in state.people.values() if is_waiting_for(state, one)]

@@ -64,6 +64,7 @@ class ClinicSocket:
     limit: RateLimit
     is_greeted: bool = False
     sent: Arrivals | None = None
+    showing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass

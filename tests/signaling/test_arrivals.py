@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
 import pytest
 from socketio.exceptions import ConnectionError as SocketError
 
-from signaling.words import PersonId
+from signaling.words import ParticipantId, PersonId
 from tests.signaling.clinic import STAFF_COOKIE
 from tests.signaling.house import House, Page
 from tests.signaling.test_visit import met
@@ -43,6 +47,33 @@ async def test_seen_on_one_page_is_seen_on_all(house: House) -> None:
     revisions = [body["revision"] for body in second.all("arrivals")]
     assert revisions == sorted(set(revisions))
     assert house.clinic.seen == {"patient"}
+
+
+async def test_a_slow_look_does_not_undo_what_was_seen_meanwhile(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = await house.clinic_page("staff-doctor1")
+    await page.until(lambda: page.all("arrivals"))
+    before = len(page.all("arrivals"))
+    looked, go_on = asyncio.Event(), asyncio.Event()
+    look = house.clinic.seen_arrivals
+
+    async def slow(participants: Sequence[ParticipantId]) -> frozenset[ParticipantId]:
+        found = await look(participants)
+        if participants and not looked.is_set():
+            looked.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(house.clinic, "seen_arrivals", slow)
+    coming = asyncio.create_task(house.page("patient"))
+    await looked.wait()
+    marking = asyncio.create_task(page.ok("arrivals_seen", participant_ids=["patient"]))
+    with suppress(TimeoutError):  # whoever doesn't wait for the slow look has told of it by then
+        async with asyncio.timeout(0.3):
+            await page.until(lambda: len(page.all("arrivals")) > before)
+    go_on.set()
+    await asyncio.gather(coming, marking)
+    await page.until(lambda: len(page.all("arrivals")) > before + 1)
+    assert newest(page)["waiting"][0]["seen"]  # type: ignore[index]
 
 
 async def test_an_arrival_goes_when_they_are_let_in(house: House) -> None:
