@@ -44,7 +44,8 @@ class ArrivalsView {
     root.after(this.live);
     this.socket = new ArrivalsSocket(root.dataset.clinic ?? "", (arrivals) => this.render(arrivals));
     setInterval(() => this.refreshTimes(), 10_000);
-    document.addEventListener("pointerdown", () => void this.allowSound(), { once: true });
+    // Not at pointerdown: a button that goes away then would move the one under the finger, and its click be lost.
+    document.addEventListener("click", () => void this.allowSound(), { once: true });
     document.addEventListener("keydown", () => void this.allowSound(), { once: true });
   }
 
