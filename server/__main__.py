@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from media.check import check
 from media.config import SettingsRefused as NodeSettingsRefused
 from media.config import load_settings as load_node_settings
 from server import keys, logs
@@ -28,6 +29,8 @@ from server.vault import new_keyset
 from server.welcome import welcome_lines
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video visits.")
+media_cli = typer.Typer(invoke_without_command=True)
+cli.add_typer(media_cli, name="media")
 add_commands(cli)
 
 
@@ -57,13 +60,24 @@ def server() -> None:
     _run("server", run_server)
 
 
-@cli.command()
-def media() -> None:
+@media_cli.callback()
+def media(context: typer.Context) -> None:
     """One media node: relay and capture; one per core."""
+    if context.invoked_subcommand is not None:
+        return
     settings = load_node_settings()
     from media.node import run  # noqa: PLC0415 — the only process that needs it
 
     sys.exit(run(settings))
+
+
+@media_cli.command("check")
+def check_media(host: str, port: int = 8702, tcp_port: int | None = None) -> None:
+    """Ask a node's media port, from here, whether it answers; fails unless UDP does."""
+    found = asyncio.run(check(host, port, port if tcp_port is None else tcp_port))
+    for one in found:
+        typer.echo(one.words)
+    sys.exit(0 if found[0].seen_as is not None else 1)
 
 
 @cli.command()
