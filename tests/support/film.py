@@ -19,6 +19,8 @@ RATE = 48_000
 WIDTH, HEIGHT = 160, 90
 HOP = RATE // 200
 WINDOW = RATE // 50
+TONE_S = 0.4
+"""With a Hann window over this, tones 28 Hz apart are told from each other by more than 40 dB."""
 PRESENT_SHARE = 0.02
 """A mark is in the picture when its colour covers this share of it."""
 
@@ -74,10 +76,14 @@ class Film:
         return np.asarray(2 * np.abs(total[starts + WINDOW] - total[starts]) / WINDOW)
 
     def sounds(self, mark: Mark, at_s: float, floor: float = 0.01) -> bool:
-        """Whether the steady tone of `mark` is there at `at_s`."""
-        levels = self.level(mark.tone_hz)
-        begin, end = int((at_s - 0.25) * 200), int((at_s + 0.25) * 200)
-        return bool(np.median(levels[max(0, begin) : end]) > floor) if end > 0 else False
+        """Whether the steady tone of `mark` is there around `at_s`, and not only its neighbour's."""
+        begin, end = (max(0, round((at_s + by) * RATE)) for by in (-TONE_S / 2, TONE_S / 2))
+        part = self.sound[begin:end]
+        if len(part) < RATE * TONE_S / 2:
+            return False
+        window = np.hanning(len(part))
+        wave = np.exp(-2j * np.pi * mark.tone_hz * np.arange(len(part)) / RATE)
+        return bool(2 * abs(np.sum(part * window * wave)) / np.sum(window) > floor)
 
     def beeps(self, mark: Mark) -> list[float]:
         """When each beep of `mark` begins, in seconds."""

@@ -13,6 +13,8 @@ Rgb = tuple[int, int, int]
 
 COLOUR_DISTANCE = 60
 """Two colours further apart than this (summed over channels, 0–765) are different people."""
+LEVELS = (0.32, 0.62)
+"""How light colours are, in turns: eighteen of one lightness would be no further apart than codecs change them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,19 @@ class Mark:
 
 
 def draw_marks(names: list[str], chance: random.Random) -> dict[str, Mark]:
-    """A mark for each name; hues and tones are spread evenly from a random start, in random order."""
+    """A mark for each name; hues and tones are spread evenly from a random start, in random order.
+
+    Any two of eighteen colours are 90 or more apart, which leaves room for what encoding does to them.
+    """
     count = len(names)
     first_hue = chance.random()
+    hues = -(-count // len(LEVELS))
     places = list(range(count))
     chance.shuffle(places)
     marks = {}
     for name, place in zip(names, places, strict=True):
-        hue = (first_hue + place / count) % 1
-        red, green, blue = colorsys.hls_to_rgb(hue, 0.42, 0.85)
+        hue = (first_hue + place // len(LEVELS) / hues) % 1
+        red, green, blue = colorsys.hls_to_rgb(hue, LEVELS[place % len(LEVELS)], 0.9)
         tone = 420 + place * (1000 // count) + chance.randrange(0, 1000 // count // 2)
         beep = 2200 + place * (1400 // count) + chance.randrange(0, 1400 // count // 2)
         marks[name] = Mark(name, (round(red * 255), round(green * 255), round(blue * 255)), tone, beep)
