@@ -20,7 +20,7 @@ from tests.server.visits import VisitCast, make_visit_cast
 from tests.support.bedside import BIN, clean_environment, is_ready
 from tests.support.processes import Program, free_port
 
-KILLS = 3
+KILLS = 2
 WORDS_FIRST = 8
 pytestmark = pytest.mark.timeout(180)
 

@@ -148,6 +148,7 @@ def return_to_waiting(person: Person, link: str) -> None:
     person.open(link)
     assert person.page.locator("[name=place]").input_value() != ""
     go_in(person)
+    wait_shown(person, "#open-devices, #enter")
     if is_shown(person, "#open-devices"):
         person.press("#open-devices")
     wait_shown(person, "#enter")

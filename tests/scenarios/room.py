@@ -32,6 +32,12 @@ def snapshot(person: Person) -> dict[str, Any]:
     return found
 
 
+def room_id(person: Person) -> str:
+    """The visit's room, as this page knows it."""
+    found: str = person.page.evaluate("() => JSON.parse(document.getElementById('room-config').textContent).room_id")
+    return found
+
+
 def text(person: Person, selector: str) -> str:
     return person.page.locator(selector).first.inner_text(timeout=5000)
 

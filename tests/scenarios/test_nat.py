@@ -49,31 +49,34 @@ class Town:
         self.bedside.stop()
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with network("n") as net:
-        made = Town(net, tmp_path)
+        made = Town(net, tmp_path_factory.mktemp("town"))
         yield made
         made.close()
 
 
-@pytest.mark.parametrize(("nat", "way"), [("masquerade", "direct"), ("endpoint-dependent", "relay")])
-def test_two_homes_meet(town: Town, nat: Nat, way: str) -> None:
+@pytest.mark.parametrize(
+    ("nat", "way", "patient"),
+    [("masquerade", "direct", "Thomas Baker"), ("endpoint-dependent", "relay", "Lily Baker")],
+)
+def test_two_homes_meet(town: Town, nat: Nat, way: str, patient: str) -> None:
     with cast_of(town.url, "anna", "doctor") as cast:
-        doctor = town.person(cast, "doctor", town.net.home("d", nat))
-        anna = town.person(cast, "anna", town.net.home("a", nat))
+        doctor = town.person(cast, "doctor", town.net.home(f"d{way[0]}", nat))
+        anna = town.person(cast, "anna", town.net.home(f"a{way[0]}", nat))
         sign_in(doctor, "Mina Park")
-        appointment, link = book_and_get_link(doctor, "Thomas Baker", "Ada Okafor")
+        appointment, link = book_and_get_link(doctor, patient, "Ada Okafor")
         sign_in(doctor, "Ada Okafor")
         come_by_link(anna, link)
         open_visit(doctor, appointment)
-        room.admit(doctor, "Thomas Baker")
+        room.admit(doctor, patient)
         room.wait_inside(anna)
 
         room.both_see_and_hear(doctor, anna, 25)
         room.wait_way([doctor, anna], way)
 
-        stats = town.bedside.node.stats(town.bedside.node.only_room())
+        stats = town.bedside.node.stats(room.room_id(doctor))
         assert stats.stun_in > 0
         if way == "direct":
             remote = room.selected_remote_candidate(doctor, "direct")

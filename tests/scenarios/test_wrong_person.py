@@ -7,13 +7,25 @@ import pytest
 from tests.scenarios import clinic, room
 from tests.scenarios.story import DOCTOR, PATIENT
 from tests.support.bedside import AllInOne
-from tests.support.people import Cast
+from tests.support.people import Cast, Person
 
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_the_wrong_person_is_cut_off_and_the_clinic_told(bedside: AllInOne, cast: Cast) -> None:
-    doctor, anna, scheduler = cast.person("doctor"), cast.person("anna"), cast.person("scheduler")
+@pytest.fixture(scope="module")
+def anna(cast: Cast) -> Person:
+    return cast.person("anna")
+
+
+@pytest.fixture(scope="module")
+def scheduler(cast: Cast) -> Person:
+    return cast.person("scheduler")
+
+
+def test_the_wrong_person_is_cut_off_and_the_clinic_told(
+    bedside: AllInOne, cast: Cast, anna: Person, scheduler: Person
+) -> None:
+    doctor = cast.person("doctor")
     clinic.sign_in(scheduler, "Mina Park")
     appointment, link = clinic.book_and_get_link(scheduler, PATIENT, DOCTOR)
     clinic.sign_in(doctor, DOCTOR)
@@ -49,8 +61,9 @@ def test_the_wrong_person_is_cut_off_and_the_clinic_told(bedside: AllInOne, cast
     assert [path for path in revoked if path.is_file() and path.stat().st_size > 0]
 
 
-def test_a_no_at_the_door_shows_nothing_more_and_tells_the_desk(cast: Cast) -> None:
-    stranger, scheduler = cast.person("stranger"), cast.person("guest")
+def test_a_no_at_the_door_shows_nothing_more_and_tells_the_desk(anna: Person, scheduler: Person) -> None:
+    stranger = anna
+    stranger.begin_anew()
     clinic.sign_in(scheduler, "Mina Park")
     _, link = clinic.book_and_get_link(scheduler, "Robin", DOCTOR)
     stranger.open(link)

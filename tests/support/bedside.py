@@ -20,7 +20,7 @@ from typing import Any
 from media.api import NodeState, RoomStats
 from tests.support.processes import Program, free_port
 
-START_TIMEOUT_S = 40.0
+START_TIMEOUT_S = 90.0
 READY_WORDS = "Bedside is ready"
 BIN = Path(sys.executable).parent
 ASK = (
@@ -140,6 +140,10 @@ class AllInOne:
     def program(self) -> Program:
         assert self._program is not None, "not started"
         return self._program
+
+    @property
+    def is_running(self) -> bool:
+        return self._program is not None and self._program.is_running
 
     def log(self) -> str:
         return self.program.output()

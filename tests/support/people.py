@@ -118,6 +118,12 @@ class Person:
         self.page = self.context.new_page()
         self._watch(self.page)
 
+    def begin_anew(self, failing: str | None = None) -> None:
+        """The same browser forgets everything; its devices fail in this way from now on."""
+        self.context.close()
+        self.failing = failing
+        self.new_context()
+
     def new_page(self) -> Page:
         """Another window of the same browser; `page` stays the first."""
         page = self.context.new_page()
@@ -259,6 +265,15 @@ class Person:
 
     def wait_not_hears(self, mark: Mark, timeout_s: float = 10.0) -> None:
         self._wait_steady(lambda: not any(self.hears(mark)), timeout_s, f"{self.name} no longer hears {mark.name}")
+
+    def start_tape(self) -> None:
+        """Begins to note, every 5 ms, what this person hears."""
+        self.page.evaluate("() => window.__eyes.startTape()")
+
+    def stop_tape(self, around_s: float = 1.0) -> list[dict[str, float]]:
+        """For each time that the page went over to another sound: the longest silence and double sound around it."""
+        found: list[dict[str, float]] = self.page.evaluate("(ms) => window.__eyes.stopTape(ms)", around_s * 1000)
+        return found
 
     def is_moving(self, mark: Mark, over_s: float = 1.0) -> bool:
         """Whether the picture of `mark` got new frames during `over_s`; False when it isn't shown."""
