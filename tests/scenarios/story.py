@@ -8,13 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from media.api import CapturePhase, CaptureState, RoomStats
-from tests.scenarios.room import wait_for
+from tests.scenarios.room import PATIENCE, room_id, wait_for
 from tests.support.bedside import AllInOne
-from tests.support.marks import Mark
-from tests.support.people import Cast, Person
+from tests.support.film import Film
+from tests.support.people import ARTIFACTS, Cast, Person
 
 PATIENT = "Thomas Baker"
 BIRTH_DATE = "1982-08-18"
@@ -23,7 +22,19 @@ LATER = "Lily Baker"
 PLACE = "12 Mill Lane, Leeds"
 PHONE = "+44 113 496 0000"
 FLASHES_WANTED = 20
+ENOUGH_FLASHES = FLASHES_WANTED + 4
+"""Made by the sender: a busy machine may lose one between there and the film."""
 LIPSYNC_MS = 80.0
+RELOAD_S = 4.0
+SILENCE_MS, OVERLAP_MS = 100.0, 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happened, as closely as it was seen from here: not before `after`, not later than `by`."""
+
+    after: float
+    by: float
 
 
 @dataclass(repr=False)
@@ -35,9 +46,11 @@ class Story:
     failed: str | None = None
     appointment: str = ""
     link: str = ""
-    recording_from: float = 0.0
-    recording_until: float = 0.0
+    recording_from: Moment = Moment(0, 0)
+    recording_until: Moment = Moment(0, 0)
+    guest_from: Moment = Moment(0, 0)
     reloaded_at: float = 0.0
+    paused_s: float = 0.0
     note: str = ""
 
     @property
@@ -70,27 +83,63 @@ class Story:
     # ── the node, its log ──
 
     def stats(self) -> RoomStats:
-        return self.bedside.node.stats(self.room_id())
-
-    def room_id(self) -> str:
-        """The visit's room, as the doctor's page knows it."""
-        found: str = self.doctor.page.evaluate(
-            "() => JSON.parse(document.getElementById('room-config').textContent).room_id"
-        )
-        return found
+        return self.bedside.node.stats(room_id(self.doctor))
 
     def capture(self) -> CaptureState:
-        return self.bedside.node.state().rooms[self.room_id()].capture
+        return self.bedside.node.state().rooms[room_id(self.doctor)].capture
 
     def captured_bytes(self) -> int:
         """What lies in this installation's packet logs, by the files themselves."""
         folders = (self.bedside.var / "captures", self.bedside.var / "recordings")
         return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
-    def wait_capture(self, phase: CapturePhase, timeout_s: float) -> float:
-        """The moment (epoch seconds) at which the node's capture is first seen in this phase."""
-        wait_for(self.doctor, lambda: self.capture().phase is phase, f"capture is {phase}", timeout_s)
-        return time.time()
+    def wait_capture(self, phase: CapturePhase, timeout_s: float) -> Moment:
+        """The moment (epoch seconds) at which the node's capture goes into this phase."""
+        asked = [time.time()]
+
+        def is_there() -> bool:
+            began = time.time()
+            if self.capture().phase is phase:
+                return True
+            asked.append(began)
+            return False
+
+        wait_for(self.doctor, is_there, f"capture is {phase}", timeout_s)
+        return Moment(asked[-1], time.time())
+
+    def recorded_s(self) -> tuple[float, float]:
+        """How long the recording lasted: at least, at most."""
+        begun, ended = self.recording_from, self.recording_until
+        return ended.after - begun.by, ended.by - begun.after
+
+    def flashes_since(self, moment: float) -> int:
+        """How many flashes each of the two has made since then, the fewer of both."""
+        counts = []
+        for person in (self.doctor, self.anna):
+            person.note_flashes()
+            counts.append(sum(flash["at_ms"] / 1000 > moment for flash in person.flashes))
+        return min(counts)
+
+    def measure_switch(self, *people: Person) -> None:
+        """How long they heard nothing, or both ways at once, where they went over to the relay; printed and kept.
+
+        By what each page decodes (5 ms steps) and when it mutes and unmutes its elements (exact); what the sound card
+        then makes of it lies outside, and the two clocks are within some 10 ms of each other. The goals are a silence
+        of 100 ms and an overlap of 50 ms at most. A machine too busy to play without gaps has them elsewhere, too: such
+        a silence is allowed here twice as long, on top. Measured on a busy machine: 10 ms of silence, no overlap.
+        """
+        for person in people:
+            swaps = person.stop_tape()
+            line = f"{person.name} goes over to the relay: {swaps}"
+            print(line)
+            (ARTIFACTS / self.folder / f"switch-{person.name}.txt").write_text(line + "\n", encoding="utf-8")
+            assert len(swaps) == 1, f"{person.name} went over {len(swaps)} times"
+            silence, overlap, elsewhere = (swaps[0][f"{word}_ms"] for word in ("silence", "overlap", "elsewhere"))
+            allowed = (SILENCE_MS + 2 * elsewhere) * PATIENCE
+            assert silence <= allowed, (
+                f"{person.name} hears nothing for {silence} ms in the switch, {elsewhere} elsewhere"
+            )
+            assert overlap <= OVERLAP_MS, f"{person.name} hears both ways for {overlap} ms in the switch"
 
     def grows(self, over_s: float) -> bool:
         """Whether the node stores packets during `over_s`."""
@@ -109,10 +158,6 @@ def timed(act: Callable[[], object], until: Callable[[], object], person: Person
     act()
     wait_for(person, until, what, timeout_s)
     return time.monotonic() - began
-
-
-def film_path(folder: Path) -> Path:
-    return folder / "film.mp4"
 
 
 def pair_flashes(
@@ -135,5 +180,32 @@ def pair_flashes(
     return pairs
 
 
-def marks_of(people: list[Person]) -> list[Mark]:
-    return [person.mark for person in people]
+@dataclass
+class Findings:
+    """What is wrong with a film, in few words each; all of it is said at once."""
+
+    found: list[str] = field(default_factory=list)
+
+    def unless(self, holds: bool, what: str) -> None:
+        if not holds:
+            self.found.append(what)
+
+
+def sync_findings(film: Film, person: Person, began: float, turn: float) -> list[str]:
+    """What is wrong with flash and beep of this person: enough before and after the reload (`turn`), each in sync."""
+    seen = [(flash.at_s, flash.late_ms) for flash in film.flash_to_beep(person.mark)]
+    made = [(flash["at_ms"] / 1000 - began, flash["late_ms"]) for flash in person.flashes]
+    pairs = pair_flashes(seen, made)
+    before = sum(pair[0] < turn for pair in pairs)
+    after = sum(pair[0] > turn + RELOAD_S for pair in pairs)
+    off = [(late - own, at) for at, late, own in pairs if abs(late - own) > LIPSYNC_MS]
+    wrong = Findings()
+    of = f"of {person.name}'s (on the film {len(seen)}, made {len(made)})"
+    wrong.unless(before >= FLASHES_WANTED, f"{before} flashes before the reload {of}")
+    wrong.unless(after >= FLASHES_WANTED, f"{after} flashes after the reload {of}")
+    if off:
+        worst, at = max(off, key=lambda one: abs(one[0]))
+        wrong.found.append(
+            f"{len(off)} of {len(pairs)} {person.name}'s out of sync, worst {worst:+.0f} ms at {at:.1f} s"
+        )
+    return wrong.found
