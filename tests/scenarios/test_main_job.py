@@ -346,7 +346,13 @@ def test_6e_a_guest_joins_once_the_patient_agrees_and_capture_waits_for_their_an
     )
     room.admit(doctor, "Grace Guest")
     room.wait_inside(guest)
-    room.all_see_and_hear([doctor, anna, guest])
+    if "zoom" in story.options:
+        # On 640 × 400 the question lies over the guest's pictures until it is answered.
+        for person in (doctor, anna):
+            guest.wait_hears(person.mark)
+            person.wait_sees(guest.mark)
+    else:
+        room.all_see_and_hear([doctor, anna, guest])
     story.keep("6-three", doctor, anna, guest)
 
     paused = story.wait_capture(CapturePhase.PAUSED, 1)
@@ -354,6 +360,7 @@ def test_6e_a_guest_joins_once_the_patient_agrees_and_capture_waits_for_their_an
     assert "left or right?" not in "".join(guest.received)
     room.answer_yes(guest)
     story.guest_from = story.wait_capture(CapturePhase.RUNNING, 6)
+    room.all_see_and_hear([doctor, anna, guest])
     story.paused_s = story.guest_from.by - paused.after
     room.wait_recording([doctor, anna, guest])
     assert story.grows(1)
