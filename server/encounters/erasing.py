@@ -88,12 +88,16 @@ async def _without(
             if removed is not None:
                 await obstore.put_async(store, path, after)
                 await fetch_object(store, path, again)
-                if participant_id in await asyncio.to_thread(lambda one=again: set(participants_of(one))):
+                if await asyncio.to_thread(_names, again, participant_id):
                     raise JobFailed("store_keeps_it")
             proofs.append({"path": path, "chunks": removed or 0})
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, True)
     return proofs
+
+
+def _names(log: Path, participant_id: str) -> bool:
+    return participant_id in participants_of(log)
 
 
 def _copy(before: Path, after: Path, participant_id: str, utc_s: int) -> int | None:

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const web = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "web");
 const { buildSync } = createRequire(join(web, "package.json"))("esbuild");
 const { outputFiles } = buildSync({ entryPoints: [join(web, "client", "help.ts")], bundle: true, format: "esm", write: false });
-globalThis.document = { documentElement: { lang: "en" }, getElementById: () => null };
+globalThis.document = { documentElement: { lang: "en", dataset: {} }, getElementById: () => null };
 const { browserOf, helpFor } = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
 
 const AGENTS = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -20,19 +22,20 @@ def upgrade() -> None:
 
 
 def _columns() -> None:
-    for column in (
+    of_visit_type: list[sa.Column[Any]] = [
         sa.Column("audience", sa.String(length=16), nullable=False, server_default="any"),
         sa.Column("for_patients", sa.Boolean(), nullable=False, server_default=sa.false()),
-    ):
-        op.add_column("visit_type", column)
-    for column in (
+    ]
+    of_appointment: list[sa.Column[Any]] = [
         sa.Column("language", sa.String(length=16), nullable=True),
         sa.Column("interpreter", sa.String(length=8), nullable=True),
         sa.Column("is_urgent", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("delay_min", sa.Integer(), nullable=True),
         sa.Column("delay_said", sa.String(length=200), nullable=True),
-    ):
-        op.add_column("appointment", column)
+    ]
+    for table, columns in (("visit_type", of_visit_type), ("appointment", of_appointment)):
+        for column in columns:
+            op.add_column(table, column)
 
 
 def _offers() -> None:
