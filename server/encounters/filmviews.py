@@ -188,6 +188,11 @@ async def cancel(request: web.Request) -> web.Response:
 
 async def make_again(request: web.Request) -> web.Response:
     """The same film with or without names and the time of day in the picture."""
+    # Whose film it is comes first: for a stranger no form is good or bad.
+    async with context.database(request).reading() as session:
+        _, visit = await _get_film(request, session)
+    if not _holds(request, visit):
+        raise not_found()
     form = await parse_form(request, AgainForm)
     async with context.database(request).writing() as session:
         film, visit = await _get_film(request, session)

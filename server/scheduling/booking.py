@@ -14,7 +14,7 @@ from server.db import Database
 from server.scheduling import service, ticks
 from server.scheduling.history import Act
 from server.scheduling.models import Appointment, Hold, Tick, VisitType
-from server.scheduling.rules import Kind
+from server.scheduling.rules import Kind, check_five_minutes
 from server.scheduling.service import Booking
 from server.scheduling.slots import ticks_between
 
@@ -39,6 +39,7 @@ async def _is_in_vain(session: AsyncSession, act: Act, booking: Booking) -> bool
     if row is None:
         return False
     length, before, after = (timedelta(minutes=minutes) for minutes in row)
+    check_five_minutes(booking.starts_at, length)
     reach = ticks_between(booking.starts_at - before, booking.starts_at + length + after)
     live = exists().where(Hold.clinic_id == Tick.clinic_id, Hold.id == Tick.hold_id, Hold.expires_at > act.now)
     if booking.hold_id is not None:

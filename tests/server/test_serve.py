@@ -80,7 +80,7 @@ def test_what_it_keeps_is_for_its_own_user_alone(bedside: AllInOne) -> None:
 
 def test_it_prints_a_way_in_for_everybody_and_one_for_todays_visit(bedside: AllInOne) -> None:
     said = bedside.log()
-    assert said.count(f"{bedside.url}/demo/sign-in/") == 12
+    assert said.count(f"{bedside.url}/demo/sign-in/") == 13
     assert said.count(f"{bedside.url}/v/") == 1
 
 
