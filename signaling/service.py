@@ -28,6 +28,7 @@ from signaling.scene import Tools
 from signaling.sockets import Sockets
 from signaling.store import MemoryStore, RoomStore
 from signaling.tasks import TaskOwner
+from signaling.wire_server import WireServer
 from signaling.words import Clock, ParticipantId, PersonId, RoomId, SessionId, utc_now
 
 SOCKET_PATH = "/socket.io"
@@ -47,7 +48,7 @@ def no_ice_servers(_: ParticipantId) -> list[dict[str, str]]:
 
 def make_sio(allowed_origins: Sequence[str]) -> socketio.AsyncServer:
     """The Socket.IO server as rooms need it. No origins given means the page's own only."""
-    return socketio.AsyncServer(
+    return WireServer(
         async_mode="aiohttp",
         async_handlers=False,
         cors_allowed_origins=list(allowed_origins) or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -155,3 +156,25 @@ async def test_nonsense_on_the_bus_hurts_nobody(house: House) -> None:
     for message in ({}, {"topic": "room"}, {"topic": "room", "room": "none", "doctors": 7}, {"topic": "evict"}):
         await bus.publish(message)
     await doctor.ok("chat", text="fine")
+
+
+@pytest.mark.parametrize("name", ["connect", "disconnect", "*", "__proto__", 7, None, ["disconnect"], {}])
+async def test_a_name_that_is_no_event_is_malformed_and_changes_nothing(
+    house: House, name: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The library's own names too: a client's `disconnect` once took the seat of a socket that stayed."""
+    doctor, patient = await met(house)
+    capsys.readouterr()
+    for _ in range(3):
+        assert await patient.no(name, text="Anna has cancer") == "malformed"
+    assert (await patient.ok("sync"))["ok"]
+    assert not any(person["away"] for person in (await doctor.sees(lambda s: s["people"]))["people"])
+    said = capsys.readouterr().out
+    assert "cancer" not in said
+    assert "error" not in said
+
+
+async def test_names_that_are_no_events_count_against_the_limit_like_others(house: House) -> None:
+    _, patient = await met(house)
+    codes = await asyncio.gather(*(patient.no("connect") for _ in range(int(BURST) * 3)))
+    assert set(codes) == {"malformed", "too_many"}
