@@ -202,7 +202,14 @@ async def running(room: FakeRoom) -> AsyncIterator[FakeRoom]:
 
 def make_config(who: str) -> dict[str, Any]:
     doctor = who.startswith("doctor")
-    note = {"url": "/note", "draft_url": "/draft", "revision": 0, "text": "", "sign_url": "/sign"}
+    release = {
+        "patient": "Zoë Ångström", "review_on": "2031-06-12", "reasons": [["risk_of_harm", "It could do harm"]],
+        "proxies": [{"name": "ليلى", "reads": True}, {"name": "Tomas", "reads": False}],
+    }  # fmt: skip
+    note = {
+        "url": "/note", "draft_url": "/draft", "revision": 0, "text": "", "sign_url": "/sign", "start_url": "/start",
+        "template": "", "release": release,
+    }  # fmt: skip
     return {
         "participation": who,
         "room_id": "room1",
