@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, LargeBinary, String, Text, UniqueConstraint, select
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, LargeBinary, String, Text, UniqueConstraint, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -270,7 +270,13 @@ async def open_incidents(session: AsyncSession, clinic_id: str) -> list[Incident
 
 
 async def close_incident(
-    session: AsyncSession, clinic_id: str, incident_id: str, *, by_person_id: str | None, now: datetime
+    session: AsyncSession,
+    clinic_id: str,
+    incident_id: str,
+    *,
+    by_person_id: str | None,
+    now: datetime,
+    detail: Mapping[str, str | int | bool | None] | None = None,
 ) -> None:
     """Closes an incident, once. Raises not_found."""
     incident = await session.get(Incident, (clinic_id, incident_id))
@@ -285,8 +291,19 @@ async def close_incident(
         actor_person_id=by_person_id,
         action=AuditAction.INCIDENT_CLOSED,
         subject=("incident", incident_id),
+        detail=detail,
         now=now,
     )
+
+
+async def undo_incidents(
+    session: AsyncSession, clinic_id: str, kind: str, subject_id: str, *, by_person_id: str | None, now: datetime
+) -> None:
+    """What they tell of was undone at once: they are closed, and their audit entries say why."""
+    for incident in await open_incidents(session, clinic_id):
+        if (incident.kind, incident.subject_id) == (kind, subject_id):
+            undone = {"undone": True}
+            await close_incident(session, clinic_id, incident.id, by_person_id=by_person_id, now=now, detail=undone)
 
 
 async def assign_incident(
@@ -319,7 +336,8 @@ async def record_deletion(
 ) -> None:
     """Puts a revoked link, a withdrawal or a deletion on the list that a restore replays before it opens.
 
-    The row is part of the act's transaction; the linker copies it to the file outside the backup within a second.
+    The row is part of the act's transaction; the linker copies it to the file outside the backup within a second of
+    `now`, which may lie ahead: until then it can be taken back.
     """
     session.add(
         Deletion(
@@ -327,3 +345,12 @@ async def record_deletion(
         )
     )
     await session.flush()
+
+
+async def withdraw_deletion(session: AsyncSession, subject: tuple[str, str]) -> bool:
+    """Takes back what isn't on the list yet; false when it is there already."""
+    kind, subject_id = subject
+    gone = delete(Deletion).where(
+        Deletion.subject_kind == kind, Deletion.subject_id == subject_id, Deletion.listed_at.is_(None)
+    )
+    return bool(list(await session.scalars(gone.returning(Deletion.id))))

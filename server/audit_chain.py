@@ -132,10 +132,10 @@ def deletions_folder(settings: Settings) -> Path:
     return settings.deletions or settings.var / "deletions"
 
 
-async def waiting_deletions(session: AsyncSession, limit: int = BATCH) -> list[Deletion]:
-    """Deletions that are not on the list yet, oldest first."""
-    query = select(Deletion).where(Deletion.listed_at.is_(None)).order_by(Deletion.at, Deletion.id).limit(limit)
-    return list((await session.scalars(query)).all())
+async def waiting_deletions(session: AsyncSession, now: datetime, limit: int = BATCH) -> list[Deletion]:
+    """Deletions that are due and not on the list yet, oldest first; one that may still be undone isn't due."""
+    query = select(Deletion).where(Deletion.listed_at.is_(None), Deletion.at <= now)
+    return list((await session.scalars(query.order_by(Deletion.at, Deletion.id).limit(limit))).all())
 
 
 def append_lines(path: Path, lines: list[str]) -> None:
@@ -183,7 +183,7 @@ async def _link_once(context: JobContext) -> int:
 async def _list_once(context: JobContext, folder: Path) -> int:
     """A crash between file and mark writes a line twice, which a replay doesn't mind."""
     async with context.database.reading() as session:
-        waiting = await waiting_deletions(session)
+        waiting = await waiting_deletions(session, context.now())
     if waiting:
         append_lines(folder / LIST_NAME, [_line(deletion) for deletion in waiting])
         marked = update(Deletion).where(Deletion.id.in_([deletion.id for deletion in waiting]))

@@ -154,4 +154,5 @@ async def undo_end(scene: Scene, event: m.UndoEnd) -> m.Ok:
         raise Refused(Code.WRONG_PHASE)
     await scene.clinic.reopened(scene.room_id, scene.me.participant_id)
     await scene.apply(c.Reopened())
+    await scene.tools.conductor.refresh(scene.room_id)  # a link that the end had closed is open again
     return m.Ok()

@@ -46,7 +46,7 @@ from signaling.recording import (
     stopped,
     store_phase,
 )
-from signaling.state import LIVE, Device, Place, Relay, RoomState
+from signaling.state import LIVE, Device, Person, Place, Relay, RoomState
 from signaling.words import Departure
 
 UNDO_S = 10.0
@@ -204,7 +204,7 @@ def _handle_refreshed(state: RoomState, change: c.Refreshed, now: datetime) -> t
     for one in facts.participants:
         held = state.people.get(one.participant_id)
         fresh = person_of(one)
-        if held is None:
+        if held is None or _is_let_back(held, fresh):
             state = state.with_person(fresh)
             continue
         kept = replace(
@@ -243,6 +243,11 @@ def _handle_refreshed(state: RoomState, change: c.Refreshed, now: datetime) -> t
     if facts.phase == "waiting" and all(person.is_host for person in state.admitted()):
         state = replace(state, phase=Phase.WAITING)  # otherwise these facts are older than an admission
     return state, effects
+
+
+def _is_let_back(held: Person, fresh: Person) -> bool:
+    """Their link was closed and the closing undone; whatever sockets they had were sent away."""
+    return held.link_closed and held.place is None and not fresh.link_closed and not fresh.is_host
 
 
 def _open_again(state: RoomState, facts: RoomFacts, effects: list[c.Effect]) -> tuple[RoomState, list[c.Effect]]:

@@ -76,14 +76,33 @@ async def resolve(session: AsyncSession, token: str, kind: LinkKind) -> Link:
 
 
 async def close_links(
-    session: AsyncSession, subject_id: str, reason: str, now: datetime, *, revoked: bool = False
+    session: AsyncSession,
+    subject_id: str,
+    reason: str,
+    now: datetime,
+    *,
+    revoked: bool = False,
+    undo_until: datetime | None = None,
 ) -> list[str]:
-    """Closes every open link of a subject; answers their ids. `revoked`: also on the list that a restore replays."""
+    """Closes every open link of a subject; answers their ids.
+
+    `revoked`: also on the list that a restore replays, once it can't be undone any more.
+    """
     query = select(Link).where(Link.subject_id == subject_id, Link.closed_at.is_(None))
     links = list((await session.scalars(query.order_by(Link.id))).all())
     for link in links:
-        await _close(session, link, reason, now, revoked=revoked)
+        await _close(session, link, reason, now, revoked=revoked, listed_from=undo_until)
     return [link.id for link in links]
+
+
+async def reopen_links(session: AsyncSession, subject_id: str, closed_at: datetime) -> None:
+    """Undoes what `close_links` did at that moment. Raises wrong_phase once a restore would replay it."""
+    query = select(Link).where(Link.subject_id == subject_id, Link.closed_at == closed_at)
+    for link in await session.scalars(query.order_by(Link.id)):
+        if not await audit.withdraw_deletion(session, ("link", link.id)):
+            raise DomainError(Code.WRONG_PHASE)
+        link.closed_at = link.closed_reason = None
+    await session.flush()
 
 
 async def touch(session: AsyncSession, link: Link, *, right: bool, now: datetime) -> None:
@@ -106,10 +125,22 @@ async def touch(session: AsyncSession, link: Link, *, right: bool, now: datetime
         )
 
 
-async def _close(session: AsyncSession, link: Link, reason: str, now: datetime, *, revoked: bool) -> None:
+async def _close(
+    session: AsyncSession,
+    link: Link,
+    reason: str,
+    now: datetime,
+    *,
+    revoked: bool,
+    listed_from: datetime | None = None,
+) -> None:
     link.closed_at, link.closed_reason = now, reason
     await session.flush()
     if revoked:
         await audit.record_deletion(
-            session, clinic_id=link.clinic_id, kind=DeletionKind.LINK_REVOKED, subject=("link", link.id), now=now
+            session,
+            clinic_id=link.clinic_id,
+            kind=DeletionKind.LINK_REVOKED,
+            subject=("link", link.id),
+            now=listed_from or now,
         )

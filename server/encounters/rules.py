@@ -78,10 +78,13 @@ def appointment_status_after(outcome: Outcome) -> str:
     return "noshow" if outcome is Outcome.NOT_REACHED else "fulfilled"
 
 
-def may_reopen(*, status: str, outcome: str | None, ended_at: datetime | None, now: datetime) -> bool:
-    if status != "finished" or ended_at is None or outcome == Outcome.WRONG_PERSON:
-        return False
-    return now <= ended_at + UNDO_LASTS + UNDO_GRACE
+def may_reopen(*, outcome: str | None, ended_at: datetime | None, now: datetime) -> bool:
+    """Whatever the doctor's tap said. A visit that was cancelled has no outcome and stays over."""
+    return outcome is not None and ended_at is not None and now <= undo_until(ended_at)
+
+
+def undo_until(ended_at: datetime) -> datetime:
+    return ended_at + UNDO_LASTS + UNDO_GRACE
 
 
 # ── Recording ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,6 +24,8 @@ from server.scheduling.rules import Status
 from signaling.ports import PatientPhones
 from signaling.words import Code, Departure, Outcome, Role
 
+INCIDENT = "wrong_person"
+
 # ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -145,28 +147,32 @@ async def wrong_person(session: AsyncSession, room: Room, person: Participant) -
         return
     if person.role == Role.DOCTOR:
         raise DomainError(Code.MALFORMED)
-    await _shut_out(session, room, person)
+    await _shut_out(session, room, person, undo_until=None)
     if person.role == Role.PATIENT:
         await scheduling.put_back(session, room.act, room.encounter.appointment_id, "wrong person")
         await planning.open_patient_place(session, room.encounter, room.now)
 
 
-async def _shut_out(session: AsyncSession, room: Room, person: Participant) -> None:
+async def _shut_out(session: AsyncSession, room: Room, person: Participant, *, undo_until: datetime | None) -> None:
     person.is_closed = True
     person.state, person.reason, person.left_at = "left", Departure.WRONG_PERSON.value, room.now
     await _enter(session, room, AuditAction.WRONG_PERSON, person)
-    door = room.encounter.appointment_id if person.role == Role.PATIENT else person.id
-    await links.close_links(session, door, "wrong_person", room.now, revoked=True)
+    await links.close_links(session, _door(room, person), INCIDENT, room.now, revoked=True, undo_until=undo_until)
     by = room.by.person_id if room.by else None
     await audit.file_incident(
         session,
         clinic_id=room.encounter.clinic_id,
-        kind="wrong_person",
+        kind=INCIDENT,
         subject=("participant", person.id),
         filed_by_person_id=by,
         owner_person_id=by,
         now=room.now,
     )
+
+
+def _door(room: Room, person: Participant) -> str:
+    """What the person's links are made for."""
+    return room.encounter.appointment_id if person.role == Role.PATIENT else person.id
 
 
 async def ended(session: AsyncSession, room: Room, outcome: Outcome) -> None:
@@ -182,7 +188,7 @@ async def ended(session: AsyncSession, room: Room, outcome: Outcome) -> None:
         encounter.status = "entered-in-error"
         for person in await visits.load_participants(session, encounter):
             if person.role == Role.PATIENT and not person.is_closed:
-                await _shut_out(session, room, person)
+                await _shut_out(session, room, person, undo_until=rules.undo_until(room.now))
         await scheduling.put_back(session, room.act, encounter.appointment_id, "wrong person")
         await planning.plan(session, encounter.clinic_id, encounter.appointment_id, room.now)
     else:
@@ -197,20 +203,53 @@ async def reopened(session: AsyncSession, room: Room) -> None:
     encounter = room.encounter
     if rules.room_phase(encounter.status) != "ended":
         return
-    if not rules.may_reopen(
-        status=encounter.status, outcome=encounter.outcome, ended_at=encounter.ended_at, now=room.now
-    ):
+    ended_at = encounter.ended_at
+    if ended_at is None or not rules.may_reopen(outcome=encounter.outcome, ended_at=ended_at, now=room.now):
         raise DomainError(Code.WRONG_PHASE, "The visit is over for good. Start another one if it must go on.")
     people = await visits.load_participants(session, encounter)
+    if encounter.outcome == Outcome.WRONG_PERSON:
+        await _withdraw_successor(session, room)
+        for person in people:
+            if person.reason == Departure.WRONG_PERSON and person.left_at == ended_at:
+                await _let_back(session, room, person, ended_at)
     for person in people:
         if person.reason == Departure.VISIT_ENDED:
-            person.state = "admitted" if _was_in(person) else "waiting"
-            person.reason = person.left_at = None
-    has_come = any(person.role == Role.PATIENT and person.waiting_since for person in people)
+            person.state, person.reason, person.left_at = _state_before(person), None, None
+    has_come = any(person.role == Role.PATIENT and person.waiting_since and not person.is_closed for person in people)
     encounter.status = "in-progress" if encounter.started_at else "arrived" if has_come else "planned"
     encounter.outcome = encounter.ended_at = encounter.ended_by = None
     await _set_appointment(session, room, Status.ARRIVED if has_come else Status.BOOKED)
     await _enter(session, room, AuditAction.VISIT_REOPENED, None)
+
+
+async def _withdraw_successor(session: AsyncSession, room: Room) -> None:
+    """The visit that was planned in this one's place. Raises wrong_phase once somebody has come to it."""
+    planned = await visits.load_live_encounter(session, room.encounter.clinic_id, room.encounter.appointment_id)
+    if planned is None:
+        return
+    if planned.status not in ("planned", "cancelled"):
+        raise DomainError(Code.WRONG_PHASE, "Somebody has come to the new visit already. Nothing was undone.")
+    planned.status, planned.ended_at = "entered-in-error", room.now
+    await planning.everybody_leaves(session, planned, Departure.LINK_CLOSED, room.now)
+    await session.flush()
+
+
+async def _let_back(session: AsyncSession, room: Room, person: Participant, ended_at: datetime) -> None:
+    """Takes back what `_shut_out` did at the end of the visit."""
+    await links.reopen_links(session, _door(room, person), ended_at)
+    person.is_closed = False
+    if person.is_blocked:
+        person.reason = Departure.REMOVED.value
+    else:
+        person.state, person.reason, person.left_at = _state_before(person), None, None
+    by = room.by.person_id if room.by else None
+    await audit.undo_incidents(session, room.encounter.clinic_id, INCIDENT, person.id, by_person_id=by, now=room.now)
+
+
+def _state_before(person: Participant) -> str:
+    if _was_in(person):
+        return "admitted"
+    return "waiting" if person.waiting_since else "invited"
 
 
 def _was_in(person: Participant) -> bool:

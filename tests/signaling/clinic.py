@@ -324,11 +324,15 @@ class MemoryClinic:
     async def ended(self, room_id: RoomId, by: ParticipantId, outcome: Outcome) -> None:
         room = self._room(room_id)
         room.facts = replace(room.facts, phase="ended", outcome=outcome, ended_at=self.clock())
+        if outcome is Outcome.WRONG_PERSON:
+            self._close_patients(room_id, closed=True)
 
     async def reopened(self, room_id: RoomId, by: ParticipantId) -> None:
         room = self._room(room_id)
         if room.facts.phase != "ended":
             raise Refused(Code.WRONG_PHASE)
+        if room.facts.outcome is Outcome.WRONG_PERSON:
+            self._close_patients(room_id, closed=False)
         room.facts = replace(room.facts, phase="open", outcome=None, ended_at=None)
 
     async def arrivals_seen(self, seat: StaffSeat, participants: Sequence[ParticipantId]) -> None:
@@ -336,6 +340,12 @@ class MemoryClinic:
 
     async def seen_arrivals(self, participants: Sequence[ParticipantId]) -> frozenset[ParticipantId]:
         return frozenset(self.seen.intersection(participants))
+
+    def _close_patients(self, room_id: RoomId, *, closed: bool) -> None:
+        state, reason = ("left", Departure.WRONG_PERSON) if closed else ("admitted", None)
+        for one in self._room(room_id).facts.participants:
+            if one.role is Role.PATIENT:
+                self._set(room_id, replace(one, state=state, reason=reason, link_closed=closed))  # type: ignore[arg-type]
 
     # ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -220,6 +220,17 @@ async def test_ending_stops_capture_closes_the_log_and_can_be_undone(house: Hous
     assert [log.recording_id for log in house.clinic.rooms[ROOM].logs]
 
 
+async def test_an_end_with_the_wrong_person_is_undone_for_whoever_holds_the_link(house: House) -> None:
+    """Also when the room has heard of the closed link meanwhile: the patient's page comes back in."""
+    doctor, patient = await met(house)
+    await doctor.ok("end_visit", outcome="wrong_person")
+    await house.servers[0].signaling.refresh_room(ROOM)
+    await patient.sees(lambda s: s["you"]["state"] == "left")
+    await doctor.ok("undo_end")
+    back = await house.page("patient")
+    assert (await back.sees(lambda s: s["phase"] == "open"))["you"]["state"] == "admitted"
+
+
 async def test_a_third_person_goes_by_relay_without_recording(house: House) -> None:
     doctor, patient = await met(house)
     await connected(doctor, patient)

@@ -8,15 +8,19 @@ import pytest
 from sqlalchemy import select
 
 from media.api import StoredLog
+from server import audit, audit_chain
 from server.accounts import links
 from server.audit import AuditAction
+from server.encounters import visits
 from server.encounters.models import EmergencyPress, Encounter, VisitCard
 from server.jobs.models import Job
 from signaling.ports import PatientPhones
 from signaling.words import (
     Code,
     Outcome,
+    ParticipantId,
     Role,
+    RoomId,
     SessionId,
 )
 from tests.server.encounters.port import count, entries, open_visit, refusal
@@ -70,6 +74,7 @@ async def test_by_phone_answers_what_was_given_at_the_door_and_the_number_on_fil
         (Outcome.LEFT, "fulfilled"),
         (Outcome.SENT_ELSEWHERE, "fulfilled"),
         (Outcome.NOT_REACHED, "noshow"),
+        (Outcome.WRONG_PERSON, "booked"),
     ],
 )
 async def test_the_end_is_one_tap_and_can_be_undone(cast: VisitCast, outcome: Outcome, status: str) -> None:
@@ -78,7 +83,8 @@ async def test_the_end_is_one_tap_and_can_be_undone(cast: VisitCast, outcome: Ou
     await cast.port.ended(cast.room, doctor, outcome)
     assert (await cast.port.load_room(cast.room)).outcome is outcome
     assert await cast.appointment_status() == status
-    assert (await cast.participant(patient)).reason == "visit_ended"
+    is_wrong = outcome is Outcome.WRONG_PERSON
+    assert (await cast.participant(patient)).reason == ("wrong_person" if is_wrong else "visit_ended")
     cast.clock.forward(seconds=10)
     await cast.port.reopened(cast.room, doctor)
     await cast.port.reopened(cast.room, doctor)
@@ -141,4 +147,38 @@ async def test_ending_with_the_wrong_person_leaves_the_patients_visit_to_come(ca
     assert link.closed_at is not None
     assert [one.appointment_id for one in planned] == [cast.appointment_id]
     assert (await cast.participant(wrong)).is_closed
+    cast.clock.forward(seconds=16)
     assert await refusal(cast.port.reopened(cast.room, doctor)) is Code.WRONG_PHASE
+
+
+async def test_undoing_an_end_with_the_wrong_person_leaves_nothing_of_it(cast: VisitCast) -> None:
+    token = await cast.link()
+    doctor, patient = await open_visit(cast)
+    await cast.port.ended(cast.room, doctor, Outcome.WRONG_PERSON)
+    async with cast.database.reading() as session:
+        assert not await audit_chain.waiting_deletions(session, cast.clock() + timedelta(seconds=10))
+        assert await audit_chain.waiting_deletions(session, cast.clock() + timedelta(seconds=16))
+    await cast.port.reopened(cast.room, doctor)
+    async with cast.database.reading() as session:
+        assert (await links.resolve(session, token, links.LinkKind.VISIT)).closed_reason is None
+        assert not await audit_chain.waiting_deletions(session, cast.clock() + timedelta(days=1))
+        assert not await audit.open_incidents(session, cast.clinic.id)
+        live = await visits.load_live_encounter(session, cast.clinic.id, cast.appointment_id)
+    assert live is not None
+    assert (live.id, live.status) == (cast.encounter_id, "in-progress")
+    assert not (await cast.participant(patient)).is_closed
+    assert await entries(cast, AuditAction.INCIDENT_CLOSED) == 1
+    await cast.port.ended(cast.room, doctor, Outcome.WRONG_PERSON)
+    assert (await cast.participant(patient)).is_closed
+
+
+async def test_an_end_isnt_undone_once_somebody_came_to_the_visit_planned_instead(cast: VisitCast) -> None:
+    doctor, wrong = await open_visit(cast)
+    await cast.port.ended(cast.room, doctor, Outcome.WRONG_PERSON)
+    async with cast.database.reading() as session:
+        planned = await visits.load_live_encounter(session, cast.clinic.id, cast.appointment_id)
+        assert planned is not None
+        right = next(one for one in await visits.load_participants(session, planned) if one.role == Role.PATIENT)
+    await cast.port.arrived(RoomId(planned.id), ParticipantId(right.id), TABLET)
+    assert await refusal(cast.port.reopened(cast.room, doctor)) is Code.WRONG_PHASE
+    assert (await cast.participant(wrong)).is_closed
