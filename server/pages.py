@@ -30,6 +30,10 @@ ROLE_WORDS = {
     StaffRole.PRIVACY_OFFICER: N_("Privacy officer"),
 }
 
+DAILY = ("clinic", "board", "book.find", "notes_open", "record.find")
+"""What stands first in the navigation, in this order; one's own account stands last."""
+OWN_ACCOUNT = "account"
+
 
 @dataclass(frozen=True, slots=True)
 class Pages:
@@ -174,7 +178,9 @@ def _navigation(request: web.Request) -> Sequence[dict[str, Any]]:
 
 def _shown(request: web.Request) -> list[Route]:
     actor = context.actor(request)
-    return [route for route in request.app[ROUTES].values() if route.nav and route.may(actor)]
+    shown = [route for route in request.app[ROUTES].values() if route.nav and route.may(actor)]
+    places = {name: place for place, name in enumerate(DAILY)}
+    return sorted(shown, key=lambda route: (places.get(route.name, len(places)), route.name == OWN_ACCOUNT))
 
 
 def _live(request: web.Request) -> dict[str, str] | None:
