@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import jobs
 from server.db import new_id
+from server.encounters import rules
+from server.encounters.keeping_models import RecordingHold
 from server.encounters.models import Encounter
 from server.encounters.recording_models import Film, FilmGrant, Recording, SegmentKey, StoredLog
 from server.errors import not_found
@@ -81,9 +83,29 @@ def label_of(key: SegmentKey) -> bytes:
     return key.label or hashlib.sha256(key.wrapped).digest()
 
 
+def _is_strangers() -> ColumnElement[bool]:
+    """Somebody who turned out not to be the patient is in it: also once the hold on it was lifted."""
+    return exists().where(
+        RecordingHold.clinic_id == Film.clinic_id,
+        RecordingHold.recording_id == Film.recording_id,
+        RecordingHold.reason == rules.STRANGER,
+    )
+
+
 async def load_films(session: AsyncSession, encounter: Encounter) -> list[Film]:
-    query = select(Film).where(Film.clinic_id == encounter.clinic_id, Film.encounter_id == encounter.id)
+    """Those that belong to the visit's record."""
+    query = select(Film).where(
+        Film.clinic_id == encounter.clinic_id, Film.encounter_id == encounter.id, ~_is_strangers()
+    )
     return list(await session.scalars(query.order_by(Film.created_at)))
+
+
+async def get_shown_film(session: AsyncSession, clinic_id: str, film_id: str) -> Film:
+    """One that may be shown to somebody. Raises not_found."""
+    film = await get_film(session, clinic_id, film_id)
+    if await session.scalar(select(_is_strangers()).where(Film.clinic_id == clinic_id, Film.id == film_id)):
+        raise not_found()
+    return film
 
 
 async def get_film(session: AsyncSession, clinic_id: str, film_id: str) -> Film:
@@ -105,7 +127,12 @@ async def load_granted_films(session: AsyncSession, clinic_id: str, patient_id: 
     query = (
         select(Film)
         .join(FilmGrant, (FilmGrant.clinic_id == Film.clinic_id) & (FilmGrant.film_id == Film.id))
-        .where(FilmGrant.clinic_id == clinic_id, FilmGrant.patient_id == patient_id, Film.state == "ready")
+        .where(
+            FilmGrant.clinic_id == clinic_id,
+            FilmGrant.patient_id == patient_id,
+            Film.state == "ready",
+            ~_is_strangers(),
+        )
     )
     return list(await session.scalars(query.order_by(Film.created_at)))
 

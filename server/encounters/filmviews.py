@@ -292,7 +292,7 @@ async def _kept(session: AsyncSession, film: Film) -> dict[str, Any]:
 
 async def _get_film(request: web.Request, session: AsyncSession) -> tuple[Film, Visit]:
     """Raises not_found for whoever may not know of it."""
-    film = await films.get_film(session, context.clinic(request).id, request.match_info["film_id"])
+    film = await films.get_shown_film(session, context.clinic(request).id, request.match_info["film_id"])
     encounter = await session.get(Encounter, (film.clinic_id, film.encounter_id))
     if encounter is None:
         raise not_found()

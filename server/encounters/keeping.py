@@ -154,6 +154,44 @@ async def load_hold(session: AsyncSession, recording: Recording) -> RecordingHol
     return (await session.scalars(query.limit(1))).first()
 
 
+async def hold_strangers(session: AsyncSession, person: Participant, *, by: str, now: datetime) -> None:
+    """What was recorded of somebody who is not the patient: kept, shown to nobody, for the clinic to decide about."""
+    keys = select(SegmentKey.recording_id).where(
+        SegmentKey.clinic_id == person.clinic_id, SegmentKey.participant_id == person.id
+    )
+    recordings = select(Recording).where(Recording.clinic_id == person.clinic_id, Recording.id.in_(keys))
+    for recording in list(await session.scalars(recordings.order_by(Recording.n))):
+        hold = RecordingHold(
+            clinic_id=recording.clinic_id,
+            id=new_id(),
+            recording_id=recording.id,
+            reason=rules.STRANGER,
+            placed_by=by,
+            placed_at=now,
+        )
+        session.add(hold)
+        await session.flush()
+        await _enter(session, recording, AuditAction.RECORDING_HELD, now, by=by, hold=hold.id)
+
+
+async def release_strangers(
+    session: AsyncSession, encounter: Encounter, placed_at: datetime, *, by: str | None, now: datetime
+) -> None:
+    """They were the patient after all: the holds of that moment are taken back, and nothing is left of them."""
+    recordings = select(Recording).where(
+        Recording.clinic_id == encounter.clinic_id, Recording.encounter_id == encounter.id
+    )
+    for recording in list(await session.scalars(recordings)):
+        gone = delete(RecordingHold).where(
+            RecordingHold.clinic_id == recording.clinic_id,
+            RecordingHold.recording_id == recording.id,
+            RecordingHold.reason == rules.STRANGER,
+            RecordingHold.placed_at == placed_at,
+        )
+        for hold_id in list(await session.scalars(gone.returning(RecordingHold.id))):
+            await _enter(session, recording, AuditAction.RECORDING_RELEASED, now, by=by, hold=hold_id)
+
+
 # ── Deleting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

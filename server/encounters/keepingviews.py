@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
 from server.accounts.service import person_names
-from server.encounters import keeping
+from server.encounters import keeping, rules
 from server.encounters.forms import ReasonForm
 from server.encounters.keeping_models import RecordingDeletion, RecordingWish
 from server.encounters.models import Encounter, Participant
@@ -105,7 +105,12 @@ async def _kept(session: AsyncSession, clinic_id: str, language: str) -> list[di
                 "visit": when(recording.created_at, encounter.zone, language),
                 "purpose": purpose.words,
                 "until": when(recording.delete_at, encounter.zone, language),
-                "hold": {"reason": hold.reason, "by": names.get(hold.placed_by, "")} if hold is not None else None,
+                "hold": {
+                    "reason": hold.reason if hold.reason != rules.STRANGER else None,
+                    "by": names.get(hold.placed_by, ""),
+                }
+                if hold is not None
+                else None,
             }
         )
     return shown

@@ -78,6 +78,11 @@ def appointment_status_after(outcome: Outcome) -> str:
     return "noshow" if outcome is Outcome.NOT_REACHED else "fulfilled"
 
 
+STRANGER = "wrong_person"
+"""The reason of a hold on what was recorded of somebody who turned out not to be the patient. Lifting it lets the
+recording be deleted; it makes it nobody's record."""
+
+
 def may_reopen(*, outcome: str | None, ended_at: datetime | None, now: datetime) -> bool:
     """Whatever the doctor's tap said. A visit that was cancelled has no outcome and stays over."""
     return outcome is not None and ended_at is not None and now <= undo_until(ended_at)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.accounts import links
 from server.audit import AuditAction
-from server.encounters import planning, recordings, rules, visits
+from server.encounters import keeping, planning, recordings, rules, visits
 from server.encounters.models import Encounter, Participant
 from server.errors import DomainError
 from server.scheduling import service as scheduling
@@ -168,6 +168,11 @@ async def _shut_out(session: AsyncSession, room: Room, person: Participant, *, u
         owner_person_id=by,
         now=room.now,
     )
+    if person.role != Role.PATIENT:
+        return
+    if by is None:
+        raise DomainError(Code.NOT_ALLOWED)
+    await keeping.hold_strangers(session, person, by=by, now=room.now)
 
 
 def _door(room: Room, person: Participant) -> str:
@@ -244,6 +249,7 @@ async def _let_back(session: AsyncSession, room: Room, person: Participant, ende
         person.state, person.reason, person.left_at = _state_before(person), None, None
     by = room.by.person_id if room.by else None
     await audit.undo_incidents(session, room.encounter.clinic_id, INCIDENT, person.id, by_person_id=by, now=room.now)
+    await keeping.release_strangers(session, room.encounter, ended_at, by=by, now=room.now)
 
 
 def _state_before(person: Participant) -> str:

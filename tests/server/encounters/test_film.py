@@ -15,10 +15,11 @@ from sqlalchemy import select
 
 from server import jobs as jobtable
 from server.audit import AuditAction, AuditEntry
-from server.encounters import films, jobs
+from server.encounters import films, jobs, keeping, visits
 from server.encounters.ranges import Span, Unsatisfiable, parse_range
 from server.encounters.recording_models import SegmentKey
 from server.jobs import JobFailed
+from signaling.words import Outcome
 from tests.server.encounters.recorded import SECONDS, Recorded, context_of
 
 
@@ -180,6 +181,46 @@ async def test_only_the_visits_doctor_and_a_granted_patient_watch(recorded: Reco
         actions = [entry.action for entry in await session.scalars(select(AuditEntry))]
     assert actions.count(AuditAction.RECORDING_WATCHED) == 1
     assert actions.count(AuditAction.RECORDING_GRANTED) == 1
+
+
+@pytest.mark.parametrize("way", ["cut_off", "ended_and_undone"])
+async def test_what_was_recorded_of_somebody_else_is_nobodys_to_watch(
+    recorded: Recorded, tmp_path: Path, way: str
+) -> None:
+    """Neither shown nor granted, also when it was granted before and when its hold is lifted; undone, as before."""
+    cast, house = recorded.house.cast, recorded.house
+    await recorded.store_log(tmp_path)
+    await recorded.stop()
+    await recorded.run_jobs()
+    async with cast.database.writing() as session:
+        film = await films.get_film(session, cast.clinic.id, (await recorded.film()).id)
+        patient_id = (await visits.get_encounter(session, cast.room)).patient_id
+        await films.grant(session, film, patient_id, cast.doctor, cast.clock())
+    doctor, officer = await house.browser_of("doctor"), await house.browser_of("administrator")
+    if way == "cut_off":
+        await cast.port.wrong_person(cast.room, recorded.patient, recorded.doctor)
+    else:
+        await cast.port.ended(cast.room, recorded.doctor, Outcome.WRONG_PERSON)
+    if way == "ended_and_undone":
+        await cast.port.reopened(cast.room, recorded.doctor)
+    is_shown = way == "ended_and_undone"
+    page = await (await officer.get(f"/c/{cast.clinic.slug}/recordings")).text()
+    assert ("Somebody else was in this visit" in page) is not is_shown
+    assert ("Lift the hold" in page) is not is_shown
+    if not is_shown:
+        async with cast.database.writing() as session:
+            recording = await keeping.get_recording(session, cast.clinic.id, recorded.recording)
+            await keeping.lift_hold(session, recording, by=cast.doctor, now=cast.clock())
+    async with cast.database.reading() as session:
+        granted = await films.load_granted_films(session, cast.clinic.id, patient_id)
+        encounter = await visits.get_encounter(session, cast.room)
+        shown = await films.load_films(session, encounter)
+    assert [len(granted), len(shown)] == [is_shown, is_shown]
+    for rest in ("play", "state"):
+        assert (await doctor.get(await recorded.url(rest))).status == (200 if is_shown else 404)
+    for rest in ("grant", "tracks", "again"):
+        status = (await doctor.post(await recorded.url(rest), data={})).status
+        assert (status == 404) is not is_shown, rest
 
 
 async def test_progress_is_shown_while_it_is_made(recorded: Recorded, tmp_path: Path) -> None:
