@@ -42,6 +42,8 @@ def _line(stored: StoredChat) -> m.ChatLine:
 
 
 async def ask_recording(scene: Scene, event: m.AskRecording) -> m.Ok:
+    if scene.state.node_down:
+        raise Refused(Code.NODE_DOWN, "Recording is not possible just now. Nobody was asked; the visit goes on.")
     if not may_ask(scene.state):
         raise Refused(Code.WRONG_PHASE)
     await scene.apply(c.Asked(await scene.clinic.ask_recording(scene.room_id, scene.me.participant_id, event.purpose)))

@@ -141,8 +141,11 @@ async def test_a_node_that_is_down_is_told_to_the_doctor_and_direct_goes_on(hous
     offer = {"connection_id": "c", "revision": 0, "sdp": "audio", "sources": {}}
     assert await patient.no("up_offer", **offer) == "node_down"
     await patient.ok("chat", text="we go on")
+    assert await doctor.no("ask_recording", purpose="second_opinion") == "node_down"
+    assert (await patient.sees(lambda s: s["recording"]))["recording"]["phase"] == "off", "nobody was asked"
     house.node.restart()
     await doctor.sees(lambda s: s["relay_up"] and not s["node_down"])
+    await doctor.ok("ask_recording", purpose="second_opinion")
 
 
 # ── What the clinic's desk says ──────────────────────────────────────────────────────────────────────────────────

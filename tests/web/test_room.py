@@ -265,6 +265,24 @@ async def test_a_doctor_who_stops_it_is_offered_the_choice_and_not_stopped_by_it
     await page.wait_for_selector("#withdrawn[open]")
 
 
+async def test_record_says_why_it_cannot_be_and_a_refusal_is_read(fake: FakeRoom, open_page: OpenPage) -> None:
+    here = [DOCTOR, PATIENT]
+    fake.snapshots["doctor"] = room(DOCTOR, here, node_down=True)
+    page = await open_page("/room/doctor")
+    await page.wait_for_selector("#record:has-text('Can’t record')")
+    await page.click("#record")
+    assert "not possible just now" in await page.inner_text("#recording-ask")
+    assert await page.locator("#ask-everybody").count() == 0
+    await page.keyboard.press("Escape")
+    await fake.push("doctor", room(DOCTOR, here))
+    await page.click("#record:not(:has-text('Can’t'))")
+    fake.answers["ask_recording"] = {"ok": False, "error": "node_down", "message": "Not just now.", "limit": None}
+    await page.click("#purpose-0", force=True)
+    await page.click("#ask-everybody")
+    await page.wait_for_selector('.notice:has-text("Not just now.")')
+    assert await page.is_hidden("#recording-ask")
+
+
 async def test_a_pause_for_an_examination_is_one_press_and_only_a_press_ends_it(
     fake: FakeRoom, open_page: OpenPage
 ) -> None:

@@ -1,5 +1,6 @@
 // The row of controls under the pictures. Each is large and says in words what a press does.
 // Leaves doing it to room.ts.
+import { whyNotAsked } from "./askable";
 import { may } from "./context";
 import type { Devices } from "./devices";
 import { h, type IconName, icon, setIcon, setText } from "./dom";
@@ -111,7 +112,8 @@ export class Controls {
     this.chat.set("chat", t("Chat"), pressed("chat"), unread);
     this.people.set("people", t("People"), pressed("people"), room.waiting.length + room.devices.length);
     this.settings.set("settings", t("Devices"), pressed("settings"));
-    this.record.set("record", t("Record"));
+    const cannot = whyNotAsked(room) !== "";
+    this.record.set("record", cannot ? t("Can’t record") : t("Record"));
     this.phone.set("phone", t("By phone"), room.by_phone ? "on" : "");
     this.more.set("more", t("More"), this.root.dataset.more, this.hasNote ? unread : 0);
     const isHost = this.isHost();

@@ -1,5 +1,6 @@
 // Asking for a recording, answering, the banner that is on every screen while one runs, and its stop button.
 // Consent is decided by the server; here a person only sees the question and gives an answer.
+import { whyNotAsked } from "./askable";
 import { Chime } from "./chime";
 import { type Context, may, secondsUntil } from "./context";
 import { Dialog } from "./dialog";
@@ -75,7 +76,14 @@ export class Recording {
 
   /** The doctor's question: for which purpose. Nothing is preselected. */
   openAsk(): void {
-    const again = this.context.room()?.recording.phase === "declined";
+    const room = this.context.room();
+    const why = room ? whyNotAsked(room) : "";
+    if (why) {
+      this.ask.body.replaceChildren(h("p", { id: "why-not-asked" }, why));
+      this.ask.open();
+      return;
+    }
+    const again = room?.recording.phase === "declined";
     const choices = this.context.config.purposes.map(({ code, words }, index) =>
       h(
         "div",
@@ -319,7 +327,10 @@ export class Recording {
     const chosen = this.ask.body.querySelector<HTMLInputElement>("input[name=purpose]:checked");
     problem.hidden = chosen !== null;
     setText(problem, chosen ? "" : t("Choose what the recording is for."));
-    if (chosen && (await this.context.send("ask_recording", { purpose: chosen.value }))) this.ask.close();
+    if (!chosen) return;
+    // Refused, it closes too: why stands in the notice, which a dialog would leave unread.
+    await this.context.send("ask_recording", { purpose: chosen.value });
+    this.ask.close();
   }
 
   private async handleStop(): Promise<void> {
