@@ -45,7 +45,7 @@ async def ask_recording(scene: Scene, event: m.AskRecording) -> m.Ok:
     if scene.state.node_down:
         raise Refused(Code.NODE_DOWN, "Recording is not possible just now. Nobody was asked; the visit goes on.")
     if not may_ask(scene.state):
-        raise Refused(Code.WRONG_PHASE)
+        raise Refused(Code.WRONG_PHASE, "Nobody can be asked for a recording just now. Nobody was; the visit goes on.")
     await scene.apply(c.Asked(await scene.clinic.ask_recording(scene.room_id, scene.me.participant_id, event.purpose)))
     return m.Ok()
 

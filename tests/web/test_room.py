@@ -274,7 +274,16 @@ async def test_record_says_why_it_cannot_be_and_a_refusal_is_read(fake: FakeRoom
     assert "not possible just now" in await page.inner_text("#recording-ask")
     assert await page.locator("#ask-everybody").count() == 0
     await page.keyboard.press("Escape")
-    await fake.push("doctor", room(DOCTOR, here))
+    for more in (
+        {"recording": recording(phase="declined", recording_id="r1")},
+        {"by_phone": True},
+        {"people": [DOCTOR]},
+    ):
+        await fake.push("doctor", room(DOCTOR, here) | more)
+        await page.click("#record:has-text('Can’t record')")
+        assert await page.is_visible("#why-not-asked")
+        await page.keyboard.press("Escape")
+    await fake.push("doctor", room(DOCTOR, here, recording=recording(phase="declined", may_ask_again=True)))
     await page.click("#record:not(:has-text('Can’t'))")
     fake.answers["ask_recording"] = {"ok": False, "error": "node_down", "message": "Not just now.", "limit": None}
     await page.click("#purpose-0", force=True)
