@@ -190,6 +190,30 @@ async def test_a_closed_link_says_so_and_stays_shut(fake: FakeRoom, open_page: O
     assert await page.inner_text("#door h1") == "This link is closed"
 
 
+async def test_a_doctor_signed_off_in_mid_visit_signs_in_and_goes_on_in_this_tab(
+    fake: FakeRoom, open_page: OpenPage
+) -> None:
+    here = room(DOCTOR, [DOCTOR, PATIENT])
+    fake.snapshots["doctor"] = here
+    page = await open_page("/room/doctor")
+    await page.wait_for_selector("#visit")
+    fake.refuse["doctor"] = "not_signed_in"
+    await fake.drop("doctor")
+    await page.wait_for_selector("#door[data-state=closed]")
+    assert "link" not in await page.inner_text("#door")
+    assert await page.get_attribute("#way-on", "href") == "/c/harbour/sign-in?next=%2Froom%2Fdoctor"
+    # Signed in again: another session, so the place is still the old one's, whom nobody holds any more.
+    del fake.refuse["doctor"]
+    waits = here["you"] | {"state": "waiting", "second_device": True, "device": "d2"}
+    fake.snapshots["doctor"] = bare(DOCTOR) | {"you": waits}
+    await page.reload()
+    await until(lambda: fake.sent("allow_device"))
+    assert fake.sent("allow_device")[0]["device"] == "d2"
+    fake.refuse["doctor"] = "not_found"
+    await fake.drop("doctor")
+    await page.wait_for_selector("#way-on[href='/list']")
+
+
 async def test_a_visit_that_is_over_leads_to_the_closing_page(fake: FakeRoom, open_page: OpenPage) -> None:
     page = await enter(fake, open_page, open_room())
     you = open_room()["you"] | {"state": "left", "reason": "visit_ended"}

@@ -6,6 +6,7 @@ import { button, h, icon, setNodes, setText } from "./dom";
 import { helpFor } from "./help";
 import { LevelMeter } from "./levels";
 import type { Snapshot } from "./protocol.gen";
+import type { Refusal } from "./refusals";
 import { departureWords } from "./roles";
 import type { RoomConfig } from "./wire";
 import { duration, hourMinute, t, tn } from "./words";
@@ -89,7 +90,7 @@ export class Door {
     return this.config.opens_at !== null && secondsUntil(this.config.opens_at, this.skewMs()) > 0;
   }
 
-  show(state: DoorState, room: Snapshot | null, words?: { title: string; text: string; mayReturn: boolean }): void {
+  show(state: DoorState, room: Snapshot | null, words?: Refusal): void {
     const isNew = state !== this.state;
     this.state = state;
     this.root.dataset.state = state;
@@ -210,10 +211,12 @@ export class Door {
       this.actions.replaceChildren(...(isDoctors ? [takeOver] : []), ...(this.opened ? [] : [open]), leave);
     this.actions.dataset.for = wanted;
     if (isDoctors) {
-      setText(this.title, t("This visit is already open on another device"));
+      setText(this.title, t("Go on with the visit here?"));
       setText(
         this.lead,
-        t("If you closed it there, go on here. Otherwise choose “Move the visit there” on that device."),
+        t(
+          "It was begun on another device, or before you signed in again. If it is still open there, choose “Move the visit there” on that device.",
+        ),
       );
       return;
     }
@@ -245,7 +248,7 @@ export class Door {
     if (words) this.more.replaceChildren(h("p", { id: "not-taken-over", role: "alert" }, words));
   }
 
-  private showGone(state: DoorState, words: { title: string; text: string; mayReturn: boolean }): void {
+  private showGone(state: DoorState, words: Refusal): void {
     this.actions.dataset.for = "gone";
     this.countdown.hidden = true;
     setText(this.title, words.title);
@@ -254,7 +257,8 @@ export class Door {
       state === "reload"
         ? button(t("Load the page again"), { id: "reload", on: { click: () => location.reload() } })
         : words.mayReturn && button(t("Come back"), { id: "come-back", on: { click: () => this.acts.comeBack() } });
-    this.actions.replaceChildren(...(again ? [again] : []));
+    const link = words.link && h("a", { class: "nhsuk-button", id: "way-on", href: words.link.href }, words.link.label);
+    this.actions.replaceChildren(...[again, link].filter((one) => one instanceof Node));
   }
 
   private showLevel(): void {

@@ -12,7 +12,7 @@ import { exposeDiagnostics } from "./diagnostics";
 import { h } from "./dom";
 import { Door } from "./door";
 import type { NotOk, Snapshot } from "./protocol.gen";
-import { departureWords } from "./roles";
+import { patientRefusal, type Refusal, staffRefusal } from "./refusals";
 import { RoomView } from "./room-view";
 import { type Body, type EventName, RoomSocket } from "./socket";
 import { MediaSwitch } from "./switch";
@@ -22,12 +22,19 @@ import { t } from "./words";
 const page = document.getElementById("room") as HTMLElement;
 const config = JSON.parse(document.getElementById("room-config")?.textContent ?? "{}") as RoomConfig;
 
-/** What this tab remembers over a reload: that it was in, and what was switched off. */
+interface Remembered {
+  entered: boolean;
+  muted: boolean;
+  camera: boolean;
+  resume: boolean;
+}
+
+/** What this tab remembers over a reload: that it was in, what was switched off, that signing in again leads back. */
 class Memory {
   private readonly key = `bedside-tab:${config.participation}`;
 
-  read(): { entered: boolean; muted: boolean; camera: boolean } {
-    const fresh = { entered: false, muted: false, camera: true };
+  read(): Remembered {
+    const fresh = { entered: false, muted: false, camera: true, resume: false };
     try {
       return { ...fresh, ...JSON.parse(sessionStorage.getItem(this.key) ?? "{}") };
     } catch {
@@ -35,7 +42,7 @@ class Memory {
     }
   }
 
-  write(change: Partial<{ entered: boolean; muted: boolean; camera: boolean }>): void {
+  write(change: Partial<Remembered>): void {
     try {
       sessionStorage.setItem(this.key, JSON.stringify({ ...this.read(), ...change }));
     } catch {
@@ -170,7 +177,15 @@ class Visit {
       void this.awake.keep();
       this.show(this.door.root);
       this.door.show("waiting", room);
+      this.resume(you);
     }
+  }
+
+  /** Signed in again in this tab: no other device holds the visit, so nobody needs to press for it. */
+  private resume(you: Snapshot["you"]): void {
+    if (!you.second_device || !this.memory.read().resume) return;
+    this.memory.write({ resume: false });
+    void this.takeOver();
   }
 
   private showRoom(room: Snapshot, before: Snapshot | null): void {
@@ -237,16 +252,15 @@ class Visit {
       this.goToClosingPage();
       return;
     }
-    const words = departureWords(code === "removed" ? "removed" : "link_closed");
-    const text = message ? t(message) : words.text;
-    this.closeDoor("closed", {
-      title: code === "not_signed_in" ? t("Please open your link again") : words.title,
-      text,
-      mayReturn: false,
-    });
+    if (config.role !== "doctor") {
+      this.closeDoor("closed", patientRefusal(code, message));
+      return;
+    }
+    this.memory.write({ resume: code === "not_signed_in" });
+    this.closeDoor("closed", staffRefusal(code, page.dataset.clinic ?? "", config.back_url, location.pathname));
   }
 
-  private closeDoor(state: "closed" | "reload", words: { title: string; text: string; mayReturn: boolean }): void {
+  private closeDoor(state: "closed" | "reload", words: Refusal): void {
     this.media?.close();
     if (state === "closed") {
       this.devices.stop();
