@@ -1,6 +1,7 @@
 // Runs on every page: the components of nhsuk-frontend that ours use, and htmx, under the one Trusted Types policy.
 // Leaves the live list of arrivals to clinic.ts and the visit to room.ts.
 import "./trusted";
+import "./signed-off";
 import "htmx.org";
 import {
   Button,

@@ -94,6 +94,30 @@ async def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(desk: Desk
         await look_at(await page_of(browser, desk, people["patient"]), desk, [mine])
 
 
+async def test_no_tab_keeps_the_days_names_once_signed_out(desk: Desk) -> None:
+    """By the tab that signs out; and by the list's own poll, where the session ended in another way."""
+    people = await desk.everybody()
+    troubles: list[str] = []
+    async with chromium() as browser:
+        board = await page_of(browser, desk, people["scheduler"])
+        board.on("console", lambda said: troubles.append(said.text) if "TrustedScript" in said.text else None)
+        board.on("pageerror", lambda error: troubles.append(str(error)))
+        await board.goto(url(desk, f"{desk.root}/book?search=anna"))
+        assert "Anna" in await board.content()
+        other = await board.context.new_page()
+        await other.goto(url(desk, f"{desk.root}/board"))
+        await other.get_by_role("button", name="Sign out").click()
+        await board.get_by_role("heading", name="Please sign in").wait_for()
+        assert "Anna" not in await board.content()
+        doctor = await page_of(browser, desk, people["doctor"])
+        doctor.on("console", lambda said: troubles.append(said.text) if "TrustedScript" in said.text else None)
+        await doctor.goto(url(desk, f"{desk.root}/board"))
+        await doctor.wait_for_selector("#board")
+        await doctor.context.clear_cookies()
+        await doctor.get_by_role("heading", name="Please sign in").wait_for()
+    assert troubles == []
+
+
 async def press(page: Page, key: str, until: str) -> None:
     """Presses `key` until the focused element's words or name begin so; fails when it comes round in vain."""
     said = (
