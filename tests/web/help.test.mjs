@@ -36,3 +36,11 @@ test("every failure says that one can still go in", () => {
       assert.match(text, /You can still go in/);
     }
 });
+
+test("without both, nobody is told that they will be heard", () => {
+  for (const failure of ["denied", "none", "in_use", "insecure"]) {
+    const [audio, video] = ["audio", "video"].map((kind) => helpFor(kind, failure, AGENTS.chromium, false).text);
+    assert.equal(audio, video);
+    assert.match(audio, /not be seen or heard/);
+  }
+});

@@ -81,7 +81,13 @@ async def test_a_patients_second_device_cannot_let_itself_in(fake: FakeRoom, ope
 async def test_whatever_is_missing_one_can_go_in_and_says_so(
     fake: FakeRoom, open_page: OpenPage, failing: str, microphone: str, camera: str
 ) -> None:
-    page = await enter(fake, open_page, open_room(), FAILS % failing)
+    fake.snapshots["patient"] = open_room()
+    page = await open_page("/room/patient", script=FAILS % failing)
+    await page.click("#open-devices")
+    await page.wait_for_selector("#device-help .help")
+    told = await page.inner_text("#device-help")
+    assert ("you will be heard" in told) == (microphone == "on")
+    await page.click("#enter")
     await until(lambda: fake.sent("devices"))
     said = fake.sent("devices")[-1]
     assert (said["microphone"], said["camera"]) == (microphone, camera)

@@ -275,7 +275,9 @@ export class Door {
   }
 
   private makeHelp(kind: Kind): HTMLElement {
-    const { title, text, steps } = helpFor(kind, this.devices.failures[kind] ?? "none", navigator.userAgent);
+    const { failures } = this.devices;
+    const other = !failures[kind === "audio" ? "video" : "audio"];
+    const { title, text, steps } = helpFor(kind, failures[kind] ?? "none", navigator.userAgent, other);
     return h(
       "section",
       { class: "help", "data-kind": kind, "data-failure": this.devices.failures[kind] ?? "" },

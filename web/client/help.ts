@@ -53,11 +53,15 @@ function deniedSteps(browser: BrowserName): string[] {
   }
 }
 
-export function helpFor(kind: Kind, failure: Failure, userAgent: string): Help {
-  const without =
+/** `other`: whether the other of the two works, which is what going in without this one means. */
+export function helpFor(kind: Kind, failure: Failure, userAgent: string, other = true): Help {
+  const alone =
     kind === "audio"
       ? t("You can still go in: you will see, hear and write, and the doctor can ring you.")
       : t("You can still go in: you will be heard, but not seen.");
+  const without = other
+    ? alone
+    : t("You can still go in: you will see, hear and write, but not be seen or heard. The doctor can ring you.");
   const thing = kind === "audio" ? t("microphone") : t("camera");
   switch (failure) {
     case "denied":
