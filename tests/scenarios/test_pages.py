@@ -98,6 +98,12 @@ class World:
         page.goto(f"{HERE}/my")
         return urlsplit(page.url).path
 
+    def own(self, ending: str) -> str:
+        """Where a link of the patient's own page leads."""
+        self.home()
+        link = self.person("patient").page.locator(f'main a[href*="{ending}"]').first
+        return str(link.get_attribute("href"))
+
     def patient_to_book(self) -> str:
         return self.seek("scheduler", f"{HERE}/book?search={LONG_NAME}", f'#maincontent li a[href*="{HERE}/book/"]')
 
@@ -214,6 +220,8 @@ PAGES: dict[str, Row] = {
     "mine": Row("patient", at(f"{HERE}/my")),
     "mine.proxies": Row("patient", lambda world: world.home() + "/proxies"),
     "proxies": Row("scheduler", lambda world: world.patient_to_book().replace("/book/", "/patients/") + "/proxies"),
+    "mine.show_move": Row("patient", lambda world: world.own("/move")),
+    "door_code.show": Row("stranger", at("/k/abcde")),
     "mine.access": Row("patient", lambda world: world.home() + "/access"),
     "door_early": Row("stranger", lambda world: world.early_link()),
     "door": Row("visitor", lambda world: clinic.visit_link(world.bedside)),
@@ -232,6 +240,10 @@ NO_PAGES = {
     "readyz": "for machines",
     "static": "a file",
     "demo.calendar": "a file",
+    "mine.calendar": "a file",
+    "board.csv": "a file",
+    "board.print": "a sheet as wide as paper, for the printer alone",
+    "mine.show_book": "offered where a kind of visit is open to patients, see tests/server/desk/test_acts.py",
     "sign_in.again": "leads on at once where nothing was being sent",
     "proxy": "opened by a link and a code, see tests/server/desk/test_proxies.py",
     "film_play": "a film",

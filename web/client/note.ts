@@ -44,7 +44,11 @@ export class Note {
       dir: "auto",
       spellcheck: true,
       "aria-describedby": "note-status",
-      on: { input: () => this.handleInput(), blur: () => this.save() },
+      on: {
+        input: () => this.handleInput(),
+        blur: () => this.save(),
+        focus: () => this.text.scrollIntoView({ block: "nearest" }),
+      },
     });
     this.text.value = this.saved;
     this.sign = h(
