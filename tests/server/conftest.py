@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from pytest_aiohttp.plugin import AiohttpClient
 
+from server import logs
 from server.app import Parts, build_app
 from server.config import Settings, load_settings
 from server.db import Database
@@ -121,3 +125,17 @@ async def _migrate(url: str) -> None:
     database = Database(url)
     await migrate(database)
     await database.close()
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """The log of a process, read back; the test run's own logging is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
+    target = io.StringIO()
+    logs.configure_logs("server", target)
+    yield target
+    structlog.configure(**config)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import structlog
 
 from server import logs
@@ -16,20 +14,6 @@ from server.logs import Event
 from signaling.words import Redacted
 
 NAME = "Anna Müller"
-
-
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """The log of a process, read back; the test run's own logging is put back afterwards."""
-    root = logging.getLogger()
-    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
-    target = io.StringIO()
-    logs.configure_logs("server", target)
-    yield target
-    structlog.configure(**config)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:

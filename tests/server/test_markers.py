@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from sqlalchemy import select
 
-from server import logs
 from server.audit import AuditEntry
 from server.config import Settings
 from server.db import Database
@@ -33,20 +29,6 @@ WRITTEN = (
     "12 Marker Lane",
 )
 """What the story itself says, beside the cast's names."""
-
-
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """The process's log; the test run's own logging is put back afterwards."""
-    root = logging.getLogger()
-    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
-    target = io.StringIO()
-    logs.configure_logs("server", target)
-    yield target
-    structlog.configure(**config)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 @pytest.mark.timeout(300)
