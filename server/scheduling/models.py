@@ -281,6 +281,8 @@ class Message(Base):
     appointment_id: Mapped[str | None] = mapped_column(Id)
     link_id: Mapped[str | None] = mapped_column(Id, ForeignKey("link.id"))
     """Of a code: the link it belongs to. The code itself is made when the message is sent."""
+    offer_id: Mapped[str | None] = mapped_column(Id)
+    """Of a freed time that somebody who waits is offered: which offer."""
     kind: Mapped[str] = mapped_column(String(32))
     sequence: Mapped[int] = mapped_column(default=0)
     """Of the appointment when this was put here; a reminder of an older one is dropped, never sent."""
