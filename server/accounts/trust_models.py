@@ -81,6 +81,8 @@ class ClinicPolicy(Base):
     idle_min: Mapped[int] = mapped_column(default=30)
     proxy_ends_age: Mapped[int] = mapped_column(default=18)
     """The birthday at which a child's proxies end unless renewed."""
+    notes_kept_years: Mapped[int] = mapped_column(default=10, server_default="10")
+    """For how long the law wants signed notes kept, from the visit on; nothing is erased before for its age."""
 
 
 class Proxy(Base):
@@ -114,6 +116,52 @@ class Proxy(Base):
     stopped_by: Mapped[str | None] = mapped_column(Id, ForeignKey("person.id"))
     """None when the patient did it."""
     created_at: Mapped[datetime]
+
+
+class PatientAccount(Base):
+    """How a patient comes to their own page without a link: the address on file and a password of theirs.
+
+    Several patients may share a mailbox; each has an account and a password of their own.
+    """
+
+    __tablename__ = "patient_account"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "patient_id"], PATIENT),
+        Index("ix_patient_account_email", "clinic_id", "email"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)
+    patient_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    email: Mapped[str] = mapped_column(String(320))
+    password_hash: Mapped[str] = mapped_column(String(400))
+    known_after: Mapped[datetime]
+    """Browsers that were known before are asked for a code again."""
+    created_at: Mapped[datetime]
+
+
+class StaffNotice(Base):
+    """What a member of staff is told by mail and on their own page. The words stay only where no gateway is set."""
+
+    __tablename__ = "staff_notice"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'sent', 'failed')", name="state"),
+        Index("ix_staff_notice_person", "person_id", "at"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    person_id: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    kind: Mapped[str] = mapped_column(String(32))
+    about_person_id: Mapped[str | None] = mapped_column(Id, ForeignKey("person.id"))
+    """The other member of staff: who did it, or to whom it was done. Never a patient."""
+    detail: Mapped[str | None] = mapped_column(String(64))
+    """A code, or where on our own pages to look."""
+    state: Mapped[str] = mapped_column(String(16), default="waiting")
+    subject: Mapped[str | None] = mapped_column(String(400))
+    text: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(String(64))
+    at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
 
 
 class SessionProxy(Base):

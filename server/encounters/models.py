@@ -211,3 +211,39 @@ class EmergencyPress(Base):
     number: Mapped[str] = mapped_column(String(16))
     country: Mapped[str] = mapped_column(String(2))
     pressed_at: Mapped[datetime]
+
+
+class HandOver(Base):
+    """A visit that its doctor gave to a colleague: from then on theirs; the first goes on reading it."""
+
+    __tablename__ = "hand_over"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "encounter_id"], ENCOUNTER),
+        CheckConstraint("from_person_id <> to_person_id", name="two"),
+        Index("ix_hand_over_encounter", "clinic_id", "encounter_id", "at"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    encounter_id: Mapped[str] = mapped_column(Id)
+    from_person_id: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    to_person_id: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    at: Mapped[datetime]
+
+
+class ProxyPlace(Base):
+    """Which place in a visit somebody who acts for the patient holds; it is theirs only while they may attend."""
+
+    __tablename__ = "proxy_place"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "encounter_id"], ENCOUNTER),
+        ForeignKeyConstraint(["clinic_id", "participant_id"], PARTICIPANT),
+        ForeignKeyConstraint(["clinic_id", "proxy_id"], ["proxy.clinic_id", "proxy.id"]),
+        UniqueConstraint("clinic_id", "encounter_id", "proxy_id"),
+        Index("ix_proxy_place_proxy", "clinic_id", "proxy_id"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    participant_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    encounter_id: Mapped[str] = mapped_column(Id)
+    proxy_id: Mapped[str] = mapped_column(Id)
