@@ -124,6 +124,8 @@ class Participant(Base):
     agreed_by: Mapped[str | None] = mapped_column(Id)
     """The participation that said so: the patient's own, or the doctor's when the patient said it aloud."""
     refused_at: Mapped[datetime | None]
+    language: Mapped[str | None] = mapped_column(String(16))
+    """Of the door that they came through last: in it they are asked. None for staff."""
     created_at: Mapped[datetime]
 
 

@@ -33,7 +33,10 @@ class RecordingPurpose(Base):
     """Why a clinic records, as the person asked is told: in words, who may watch, for how many days it is kept."""
 
     __tablename__ = "recording_purpose"
-    __table_args__ = (CheckConstraint("kept_days > 0", name="kept_days"),)
+    __table_args__ = (
+        CheckConstraint("kept_days > 0", name="kept_days"),
+        CheckConstraint("NOT is_teaching OR kept_days <= 184", name="teaching"),
+    )
 
     clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)
     code: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -42,8 +45,25 @@ class RecordingPurpose(Base):
     kept_days: Mapped[int]
     is_record: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     """Part of the record: what the law says of the record decides, so that a wish to delete is answered by a person."""
+    is_teaching: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """For learning from: kept half a year at most."""
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
     created_at: Mapped[datetime]
+
+
+class PurposeWords(Base):
+    """A purpose in a further language; `recording_purpose` has it in the clinic's own."""
+
+    __tablename__ = "recording_purpose_words"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "code"], ["recording_purpose.clinic_id", "recording_purpose.code"]),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), primary_key=True)
+    language: Mapped[str] = mapped_column(String(16), primary_key=True)
+    words: Mapped[str] = mapped_column(String(300))
+    who_may_watch: Mapped[str] = mapped_column(String(300))
 
 
 class Recording(Base):
@@ -184,6 +204,9 @@ class Film(Base):
     """The originals in one Matroska file, where a doctor asked for them; sealed beside the logs, and gone with them."""
     tracks_bytes: Mapped[int | None] = mapped_column(BigInteger)
     tracks_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    parts: Mapped[str | None] = mapped_column(Text)
+    """What a film that is being made has so far, as JSON of `filmparts.py`; sealed beside it, and gone once it is made."""
+    parts_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     composing_since: Mapped[datetime | None]
     made_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
