@@ -101,11 +101,21 @@ async def look(session: AsyncSession, token: str, cookies: Mapping[str, str], no
 
 
 async def enter(
-    session: AsyncSession, opening: Opening, card: Card | None, cookies: Mapping[str, str], now: datetime
+    session: AsyncSession,
+    opening: Opening,
+    card: Card | None,
+    cookies: Mapping[str, str],
+    *,
+    language: str | None = None,
+    now: datetime,
 ) -> tuple[str, Opened]:
-    """Through the door: this browser holds the place from now on; what the card says is kept. Raises as `look` does."""
+    """Through the door: this browser holds the place from now on; what the card says is kept. Raises as `look` does.
+
+    `language` is the door's own: in it they are asked later.
+    """
     encounter = opening.visit.encounter
     place = opening.place or await planning.open_patient_place(session, encounter, now)
+    place.language = language
     opened = await sessions.open_visits(
         session, cookies, clinic_id=opening.clinic.id, participation_id=place.id, now=now
     )

@@ -16,7 +16,7 @@ from server.accounts.service import get_clinic
 from server.audit import AuditAction
 from server.db import new_id
 from server.encounters import rules, visits
-from server.encounters.models import EmergencyPress
+from server.encounters.models import EmergencyPress, Encounter
 from server.encounters.places import guess_country
 from server.encounters.service import Room
 from server.errors import not_found
@@ -82,6 +82,14 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
         country_from=guess.source,
         pressed_at=last.pressed_at,
     )
+
+
+async def load_presses(session: AsyncSession, encounter: Encounter) -> list[EmergencyPress]:
+    """Every press of this visit, in its order."""
+    query = select(EmergencyPress).where(
+        EmergencyPress.clinic_id == encounter.clinic_id, EmergencyPress.encounter_id == encounter.id
+    )
+    return list(await session.scalars(query.order_by(EmergencyPress.pressed_at)))
 
 
 async def _load_last(session: AsyncSession, room: Room) -> EmergencyPress | None:

@@ -18,6 +18,15 @@ class IdentityDenied:
 
 
 @dataclass(frozen=True, slots=True)
+class StrangerShutOut:
+    """Who came in with the patient's link was not the patient; the visit goes on being the patient's own."""
+
+    clinic_id: str
+    encounter_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GuestInvited:
     clinic_id: str
     encounter_id: str

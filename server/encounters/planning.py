@@ -28,22 +28,39 @@ async def plan(session: AsyncSession, clinic_id: str, appointment_id: str, now: 
     appointment = await session.get(Appointment, (clinic_id, appointment_id))
     if appointment is None:
         raise not_found()
-    encounter = Encounter(
-        clinic_id=clinic_id,
-        id=new_id(),
-        appointment_id=appointment_id,
-        patient_id=appointment.patient_id,
-        status="planned",
-        zone=appointment.zone,
-        by_phone=False,
-        chat_count=0,
-        created_at=now,
-    )
+    encounter = _new_encounter(appointment, "planned", now)
     session.add(encounter)
     await session.flush()
     await open_patient_place(session, encounter, now)
     await set_doctors(session, encounter, await _practitioners(session, appointment), now)
     return encounter
+
+
+async def split_off_error(session: AsyncSession, encounter: Encounter, now: datetime) -> Encounter:
+    """A visit in error, over at once, for what was written of a stranger in `encounter`, which stays the patient's."""
+    appointment = await session.get(Appointment, (encounter.clinic_id, encounter.appointment_id))
+    if appointment is None:
+        raise not_found()
+    error = _new_encounter(appointment, "entered-in-error", now)
+    error.outcome, error.started_at, error.ended_at = Outcome.WRONG_PERSON.value, encounter.started_at, now
+    session.add(error)
+    await session.flush()
+    await set_doctors(session, error, await _practitioners(session, appointment), now)
+    return error
+
+
+def _new_encounter(appointment: Appointment, status: str, now: datetime) -> Encounter:
+    return Encounter(
+        clinic_id=appointment.clinic_id,
+        id=new_id(),
+        appointment_id=appointment.id,
+        patient_id=appointment.patient_id,
+        status=status,
+        zone=appointment.zone,
+        by_phone=False,
+        chat_count=0,
+        created_at=now,
+    )
 
 
 async def open_patient_place(session: AsyncSession, encounter: Encounter, now: datetime) -> Participant:

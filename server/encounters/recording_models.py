@@ -205,7 +205,7 @@ class Film(Base):
     tracks_bytes: Mapped[int | None] = mapped_column(BigInteger)
     tracks_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     parts: Mapped[str | None] = mapped_column(Text)
-    """What a film that is being made has so far, as JSON of `filmparts.py`; sealed beside it, and gone once it is made."""
+    """What a film in the making has so far, as JSON of `filmparts.py`; sealed beside it, gone once it is made."""
     parts_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     composing_since: Mapped[datetime | None]
     made_at: Mapped[datetime | None]

@@ -10,15 +10,15 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media.api import SealingKey, StoredLog
 from server import audit
 from server.audit import AuditAction, DeletionKind
 from server.db import new_id
-from server.encounters import films, keeping, rules, texts
-from server.encounters.models import ClinicText, Encounter, Participant
+from server.encounters import asking, films, keeping, rules, texts
+from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import ConsentAnswer, Recording, RecordingPurpose, SegmentKey
 from server.encounters.recording_models import StoredLog as StoredLogRow
 from server.encounters.rules import Answered, Ask
@@ -131,9 +131,7 @@ async def _lapse(session: AsyncSession, recording: Recording, person: Participan
 async def _append(
     session: AsyncSession, recording: Recording, person: Participant, given: ConsentGiven, *, word: str, now: datetime
 ) -> None:
-    text = await session.get(ClinicText, (recording.clinic_id, recording.text_id))
-    if text is None:
-        raise not_found()
+    text = await asking.get_text(session, recording, given.language)
     count = select(func.count()).select_from(ConsentAnswer).where(*_answers_of(recording, person.id))
     session.add(
         ConsentAnswer(
@@ -262,30 +260,23 @@ async def load_facts(session: AsyncSession, encounter: Encounter) -> RecordingFa
 
 
 async def facts_of(session: AsyncSession, recording: Recording) -> RecordingFacts:
-    purpose = await session.get(RecordingPurpose, (recording.clinic_id, recording.purpose))
-    text = await session.get(ClinicText, (recording.clinic_id, recording.text_id))
-    if purpose is None or text is None:
-        raise not_found()
+    own, wordings = await asking.load_wordings(session, recording)
     answers = rules.standing(await load_answers(session, recording), recording.question)
     return RecordingFacts(
         recording_id=RecordingId(recording.id),
         phase=recording.phase,  # type: ignore[arg-type]  # a check constraint keeps it to these words
         question=recording.question,
-        purpose=purpose.words,
-        who_may_watch=purpose.who_may_watch,
-        kept=kept_words(purpose.kept_days),
-        consent_text=text.text,
+        purpose=own.purpose,
+        who_may_watch=own.who_may_watch,
+        kept=own.kept,
+        consent_text=own.consent_text,
         asked_by=ParticipantId(recording.asked_by),
         answer_by=recording.answer_by,
         segment=recording.segment,
         code=recording.code,
         consents={ParticipantId(person): yes for person, yes in answers.items()},
+        wordings=wordings,
     )
-
-
-def kept_words(days: int) -> str:
-    number, unit = rules.days_in_words(days)
-    return f"for {number} {unit if number != 1 else unit[:-1]}"
 
 
 async def load_newest(session: AsyncSession, encounter: Encounter) -> Recording | None:
@@ -308,6 +299,26 @@ async def load_answers(session: AsyncSession, recording: Recording) -> Mapping[s
     """Each person's newest answer."""
     query = select(ConsentAnswer).where(*_answers_of(recording)).order_by(ConsentAnswer.n)
     return {one.participant_id: Answered(one.question, one.answer) for one in await session.scalars(query)}
+
+
+async def load_said(session: AsyncSession, encounter: Encounter) -> list[tuple[Participant, ConsentAnswer]]:
+    """Every answer about recording in its order, and whose; none of a stranger who had the patient's link."""
+    strangers = and_(Participant.role == Role.PATIENT, Participant.is_closed.is_(True))
+    query = (
+        select(Participant, ConsentAnswer)
+        .join_from(
+            ConsentAnswer,
+            Recording,
+            and_(Recording.clinic_id == ConsentAnswer.clinic_id, Recording.id == ConsentAnswer.recording_id),
+        )
+        .join(
+            Participant,
+            and_(Participant.clinic_id == ConsentAnswer.clinic_id, Participant.id == ConsentAnswer.participant_id),
+        )
+        .where(Recording.clinic_id == encounter.clinic_id, Recording.encounter_id == encounter.id, ~strangers)
+    )
+    rows = await session.execute(query.order_by(ConsentAnswer.at, ConsentAnswer.n))
+    return [(person, answer) for person, answer in rows]
 
 
 async def load_purposes(session: AsyncSession, clinic_id: str) -> list[RecordingPurpose]:

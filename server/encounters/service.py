@@ -17,6 +17,7 @@ from server import audit
 from server.accounts import links
 from server.audit import AuditAction
 from server.encounters import keeping, planning, recordings, rules, visits
+from server.encounters.events import StrangerShutOut
 from server.encounters.models import Encounter, Participant
 from server.errors import DomainError
 from server.scheduling import service as scheduling
@@ -149,6 +150,8 @@ async def wrong_person(session: AsyncSession, room: Room, person: Participant) -
         raise DomainError(Code.MALFORMED)
     await _shut_out(session, room, person, undo_until=None)
     if person.role == Role.PATIENT:
+        told = StrangerShutOut(room.encounter.clinic_id, room.encounter.id, room.now)
+        await room.act.events.raise_event(session, told)
         await scheduling.put_back(session, room.act, room.encounter.appointment_id, "wrong person")
         await planning.open_patient_place(session, room.encounter, room.now)
 

@@ -60,8 +60,9 @@ async def enter(request: web.Request) -> web.Response:
         return see_other(f"/v/{token}/not-me")
     async with context.database(request).writing() as session:
         opening = await doors.look(session, token, request.cookies, now)
-        card = None if opening.is_guest else _card(form, opening.text(language_of(request)))
-        participation, opened = await doors.enter(session, opening, card, request.cookies, now)
+        language = language_of(request)
+        card = None if opening.is_guest else _card(form, opening.text(language))
+        participation, opened = await doors.enter(session, opening, card, request.cookies, language=language, now=now)
     # A room that was made before this card was filled in learns who opened the link.
     await context.signaling(request).refresh_room(RoomId(opening.visit.encounter.id))
     response = see_other(f"/visits/{participation}")

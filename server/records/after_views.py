@@ -29,7 +29,6 @@ from server.scheduling.wording import when
 from server.uploads import Upload
 from signaling.words import Code
 
-ATTACHED_TO = "encounter_note"
 """Subject of an upload that belongs to a visit's note; the id is the visit's."""
 ATTACHMENTS_MAX = 20
 
@@ -44,7 +43,9 @@ class AnswerForm(BaseModel):
 
 
 def writing_of(request: web.Request) -> Writing:
-    return Writing(context.clinic(request), context.actor(request), context.now(request), context.events(request))
+    clinic = context.clinic(request)
+    vault = context.vault(request).clinic(clinic.id)
+    return Writing(clinic, context.actor(request), context.now(request), context.events(request), vault)
 
 
 async def own_visit(request: web.Request) -> Visit:
@@ -75,7 +76,7 @@ async def show_withdraw(request: web.Request) -> web.Response:
     writing, visit = writing_of(request), await own_visit(request)
     async with context.database(request).reading() as session:
         note = await service.load_note(session, visit.encounter)
-        versions = await reading.load_readable(session, note) if note else []
+        versions = await reading.load_readable(session, writing.vault, note) if note else []
         withdrawal = await reading.load_withdrawal(session, note) if note else None
         candidates = await withdrawing.load_candidates(session, writing, visit) if withdrawal else []
         patient = await session.get(Patient, (writing.clinic.id, visit.encounter.patient_id))
@@ -128,7 +129,7 @@ async def show_file(request: web.Request) -> web.Response:
         patient = await session.get(Patient, (writing.clinic.id, visit.encounter.patient_id))
         if note is None or patient is None:
             raise not_found()
-        versions = await reading.load_readable(session, note)
+        versions = await reading.load_readable(session, writing.vault, note)
         await service.enter(session, writing, AuditAction.NOTE_PRINTED, note.id)
     occasion = Occasion(visit.appointment.starts_at, visit.encounter.zone, patient)
     async with context.database(request).reading() as session:
@@ -159,7 +160,7 @@ async def attach(request: web.Request) -> web.Response:
                 session,
                 writing.clinic.id,
                 stored,
-                subject=(ATTACHED_TO, visit.encounter.id),
+                subject=(service.ATTACHED_TO, visit.encounter.id),
                 now=writing.now,
                 by_person_id=writing.person_id,
             )
@@ -199,12 +200,12 @@ async def remove_attachment(request: web.Request) -> web.Response:
 
 async def load_attachments(session: AsyncSession, visit: Visit) -> list[Upload]:
     """What is attached to the note of this visit, in the order it came."""
-    return await uploads.load_of(session, visit.encounter.clinic_id, (ATTACHED_TO, visit.encounter.id))
+    return await uploads.load_of(session, visit.encounter.clinic_id, (service.ATTACHED_TO, visit.encounter.id))
 
 
 async def _attachment(session: AsyncSession, visit: Visit, upload_id: str) -> Upload:
     row = await uploads.get(session, visit.encounter.clinic_id, upload_id)
-    if (row.subject_kind, row.subject_id) != (ATTACHED_TO, visit.encounter.id):
+    if (row.subject_kind, row.subject_id) != (service.ATTACHED_TO, visit.encounter.id):
         raise not_found()
     return row
 

@@ -148,7 +148,8 @@ async def show_withdrawn(request: web.Request) -> web.Response:
 async def show_original(request: web.Request) -> web.Response:
     """The sealed original and who opened it; this look is entered like any other."""
     clinic = context.clinic(request)
-    writing = Writing(clinic, context.actor(request), context.now(request), context.events(request))
+    vault = context.vault(request).clinic(clinic.id)
+    writing = Writing(clinic, context.actor(request), context.now(request), context.events(request), vault)
     async with context.database(request).writing() as session:
         found = await withdrawing.get_original(session, writing, request.match_info["note"])
     opened = [(entry, name, when(entry.at, clinic.zone, clinic.language)) for entry, name in found.opened]

@@ -1,6 +1,6 @@
 """The visit's note: one draft a visit, and signed versions that never change, chained by commitments.
 
-Content and its key lie apart from the chain, so that erasing both leaves a link that still verifies as erased.
+Sealed text and its key lie apart from the chain, so that erasing both leaves a link that still verifies as erased.
 """
 
 from __future__ import annotations
@@ -72,24 +72,31 @@ class NoteVersion(Base):
     hash: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
-class NoteContent(Base):
-    """What a version says, and the key of its commitment. A trigger refuses update and delete."""
+VERSION = ["note_version.clinic_id", "note_version.note_id", "note_version.n"]
 
-    __tablename__ = "note_content"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["clinic_id", "note_id", "n"], ["note_version.clinic_id", "note_version.note_id", "note_version.n"]
-        ),
-    )
+
+class NoteText(Base):
+    """What a version says, sealed (`sealing.py`). Triggers refuse update, and delete of what wasn't erased."""
+
+    __tablename__ = "note_text"
+    __table_args__ = (ForeignKeyConstraint(["clinic_id", "note_id", "n"], VERSION),)
 
     clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
     note_id: Mapped[str] = mapped_column(Id, primary_key=True)
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    text: Mapped[str] = mapped_column(Text)
-    reason: Mapped[str | None] = mapped_column(Text)
-    summary: Mapped[str | None] = mapped_column(Text)
-    """The visit in plain words, for the patient; part of what was signed."""
-    key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class NoteKey(Base):
+    """The key of a version's text, wrapped by the clinic's keyset. A trigger refuses delete of what wasn't erased."""
+
+    __tablename__ = "note_key"
+    __table_args__ = (ForeignKeyConstraint(["clinic_id", "note_id", "n"], VERSION),)
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    note_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class NoteHold(Base):

@@ -17,9 +17,12 @@ from server.accounts.trust_models import PatientOnly
 from server.context import ClinicScope
 from server.encounters.models import Encounter, Participant
 from server.errors import not_found
-from server.records.models import Note, NoteContent, NoteHold, NoteVersion, NoteWithdrawal
+from server.records import sealing
+from server.records.models import Note, NoteHold, NoteKey, NoteText, NoteVersion, NoteWithdrawal
 from server.records.rules import Kind
+from server.records.sealing import Content
 from server.scheduling.models import Appointment
+from server.vault import ClinicVault
 from signaling.words import Role
 
 PAGE = 20
@@ -55,16 +58,17 @@ class ReleasedNote:
     """Something was entered here in error: its text is in none of the versions."""
 
 
-async def load_versions(session: AsyncSession, note: Note) -> list[Version]:
+async def load_versions(session: AsyncSession, vault: ClinicVault, note: Note) -> list[Version]:
     """All that was signed, also what was withdrawn since: for the chain and the privacy officer."""
-    found = await _versions(session, note.clinic_id, [note.id])
+    found = await _versions(session, vault, note.clinic_id, [note.id])
     return found[note.id]
 
 
-async def load_readable(session: AsyncSession, note: Note) -> list[Version]:
+async def load_readable(session: AsyncSession, vault: ClinicVault, note: Note) -> list[Version]:
     """What may still be read: nothing that was entered in error."""
     withdrawal = await load_withdrawal(session, note)
-    return [one for one in await load_versions(session, note) if withdrawal is None or one.n > withdrawal.upto_n]
+    versions = await load_versions(session, vault, note)
+    return [one for one in versions if withdrawal is None or one.n > withdrawal.upto_n]
 
 
 async def load_withdrawal(session: AsyncSession, note: Note) -> NoteWithdrawal | None:
@@ -73,6 +77,7 @@ async def load_withdrawal(session: AsyncSession, note: Note) -> NoteWithdrawal |
 
 async def load_released_notes(
     session: AsyncSession,
+    vault: ClinicVault,
     clinic: ClinicScope,
     patient_id: str,
     *,
@@ -87,11 +92,17 @@ async def load_released_notes(
     if before is not None:
         query = query.where(Note.released_at < before)
     rows = (await session.execute(query.order_by(Note.released_at.desc()).limit(limit))).all()
-    return await _with_versions(session, clinic.id, [(note, encounter, at) for note, encounter, at in rows])
+    return await _with_versions(session, vault, clinic.id, [(note, encounter, at) for note, encounter, at in rows])
 
 
 async def get_released_note(
-    session: AsyncSession, clinic: ClinicScope, patient_id: str, note_id: str, *, for_proxy: bool = False
+    session: AsyncSession,
+    vault: ClinicVault,
+    clinic: ClinicScope,
+    patient_id: str,
+    note_id: str,
+    *,
+    for_proxy: bool = False,
 ) -> ReleasedNote:
     """One of them. Raises the same not_found for what is held, unsigned, or somebody else's."""
     query = _released(clinic.id, patient_id).where(Note.id == note_id)
@@ -99,7 +110,7 @@ async def get_released_note(
     if row is None:
         raise not_found()
     found, encounter, at = row
-    return (await _with_versions(session, clinic.id, [(found, encounter, at)]))[0]
+    return (await _with_versions(session, vault, clinic.id, [(found, encounter, at)]))[0]
 
 
 # ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -132,10 +143,10 @@ def _open_to_proxies() -> tuple[ColumnElement[bool], ...]:
 
 
 async def _with_versions(
-    session: AsyncSession, clinic_id: str, rows: Sequence[tuple[Note, Encounter, datetime]]
+    session: AsyncSession, vault: ClinicVault, clinic_id: str, rows: Sequence[tuple[Note, Encounter, datetime]]
 ) -> list[ReleasedNote]:
     ids = [note.id for note, _, _ in rows]
-    versions = await _versions(session, clinic_id, ids)
+    versions = await _versions(session, vault, clinic_id, ids)
     doctors = await _doctors(session, clinic_id, [encounter.id for _, encounter, _ in rows])
     query = select(NoteWithdrawal).where(NoteWithdrawal.clinic_id == clinic_id, NoteWithdrawal.note_id.in_(ids))
     upto = {one.note_id: one.upto_n for one in await session.scalars(query)}
@@ -154,24 +165,27 @@ async def _with_versions(
     ]
 
 
-async def _versions(session: AsyncSession, clinic_id: str, note_ids: Sequence[str]) -> Mapping[str, list[Version]]:
+async def _versions(
+    session: AsyncSession, vault: ClinicVault, clinic_id: str, note_ids: Sequence[str]
+) -> Mapping[str, list[Version]]:
     query = (
-        select(NoteVersion, NoteContent)
-        .outerjoin(
-            NoteContent,
-            and_(
-                NoteContent.clinic_id == NoteVersion.clinic_id,
-                NoteContent.note_id == NoteVersion.note_id,
-                NoteContent.n == NoteVersion.n,
-            ),
-        )
+        select(NoteVersion, NoteText, NoteKey)
+        .outerjoin(NoteText, _of_version(NoteText))
+        .outerjoin(NoteKey, _of_version(NoteKey))
         .where(NoteVersion.clinic_id == clinic_id, NoteVersion.note_id.in_(note_ids))
         .order_by(NoteVersion.note_id, NoteVersion.n)
     )
     found: dict[str, list[Version]] = defaultdict(list)
-    for row, content in await session.execute(query):
+    for row, text, key in await session.execute(query):
+        content = sealing.unseal(vault, text, key) if text is not None and key is not None else None
         found[row.note_id].append(_version(row, content))
     return found
+
+
+def _of_version(kept: type[NoteText | NoteKey]) -> ColumnElement[bool]:
+    return and_(
+        kept.clinic_id == NoteVersion.clinic_id, kept.note_id == NoteVersion.note_id, kept.n == NoteVersion.n
+    )
 
 
 async def _doctors(session: AsyncSession, clinic_id: str, encounter_ids: Sequence[str]) -> dict[str, str]:
@@ -187,7 +201,7 @@ async def _doctors(session: AsyncSession, clinic_id: str, encounter_ids: Sequenc
     return {encounter_id: ", ".join(found) for encounter_id, found in names.items()}
 
 
-def _version(version: NoteVersion, content: NoteContent | None) -> Version:
+def _version(version: NoteVersion, content: Content | None) -> Version:
     return Version(
         n=version.n,
         kind=Kind(version.kind),

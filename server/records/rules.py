@@ -38,11 +38,13 @@ def clean_text(text: str) -> str:
 def judge(*, held: str, revision: int, sent: str, based_on: int) -> Save:
     """A draft replaces the one it was written on. One on an older revision may too, where no held word goes missing:
 
-    after a lost answer the writer sends on from a revision the server has already passed.
+    after a lost answer the writer sends on from a revision the server has already passed. One on a revision that the
+    server never came to was written in another note: it went with the stranger it is about, or a backup was restored.
     """
     if sent == held:
         return Save.SAME
-    return Save.SAVE if based_on == revision or held in sent else Save.CONFLICT
+    goes_on = based_on == revision or (based_on < revision and held in sent)
+    return Save.SAVE if goes_on else Save.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ Likely a cold. Rest and fluids; see us again if there is fever, shortness of bre
 
 async def seed(session: AsyncSession, events: Events, vault: Vault, people: DemoPeople, now: datetime) -> None:
     query = select(Encounter).where(Encounter.clinic_id == people.clinic.id, Encounter.status == "finished")
+    sealer = vault.clinic(people.clinic.id)
     finished = list(await session.scalars(query.order_by(Encounter.started_at)))
     for encounter in finished:
         visit = await visits.visit_of(session, encounter)
@@ -32,7 +33,7 @@ async def seed(session: AsyncSession, events: Events, vault: Vault, people: Demo
         if doctor is None or encounter.ended_at is None or encounter.started_at is None:
             continue
         actor = Actor(person_id=doctor, clinic_id=people.clinic.id, roles=frozenset({StaffRole.DOCTOR}))
-        writing = Writing(people.clinic, actor, encounter.ended_at + timedelta(minutes=4), Events())
+        writing = Writing(people.clinic, actor, encounter.ended_at + timedelta(minutes=4), Events(), sealer)
         await service.save_draft(session, writing, encounter.id, NOTE, 0)
         if encounter is not finished[-1]:
             await service.sign(session, writing, encounter.id, 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,11 +23,20 @@ from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
 from server.events import Events
 from server.permissions import Actor, holds_visit
-from server.records import rules
+from server.records import rules, sealing
 from server.records.events import NoteReleased
-from server.records.models import Note, NoteContent, NoteVersion
+from server.records.models import Note, NoteKey, NoteText, NoteVersion
 from server.records.rules import Kind, Link, Save
-from signaling.words import Code
+from server.records.sealing import Content
+from server.vault import ClinicVault, VaultError
+from signaling.words import N_, Code
+
+ATTACHED_TO = "encounter_note"
+"""What an upload that stands with a visit's note belongs to; its id is the visit's."""
+EARLIEST = timedelta(days=1)
+"""A visit that never began in the room was perhaps held by phone the day before; a later one was not held yet."""
+IN_ERROR = N_("This visit was not with the patient. What was written here can't go on their record.")
+NOT_YET = N_("This visit is still to come. The draft is kept; sign it when the visit was held.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class Writing:
     actor: Actor
     now: datetime
     events: Events
+    vault: ClinicVault
 
     @property
     def person_id(self) -> str:
@@ -114,6 +124,7 @@ async def sign(
     note = await load_note(session, visit.encounter)
     if note is not None and note.signed_at is not None:
         raise DomainError(Code.NOTE_SIGNED)
+    _refuse_unheld(visit, writing.now)
     if (note.revision if note else 0) != revision:
         raise DraftConflictError(Code.STALE_REVISION, note)
     if text is not None:
@@ -146,7 +157,7 @@ async def add(
     return await _append(session, writing, note, kind, text=text, reason=reason)
 
 
-async def first_broken(session: AsyncSession, note: Note) -> int | None:
+async def first_broken(session: AsyncSession, vault: ClinicVault, note: Note) -> int | None:
     """The number of the first version whose content or place in the chain is not what was signed; None: all hold.
 
     Content that is gone with its key counts as erased, and holds.
@@ -154,10 +165,11 @@ async def first_broken(session: AsyncSession, note: Note) -> int | None:
     previous, expected = rules.FIRST, 1
     query = select(NoteVersion).where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
     for version in await session.scalars(query.order_by(NoteVersion.n)):
-        content = await session.get(NoteContent, (note.clinic_id, note.id, version.n))
-        is_true = content is None or version.commitment == rules.commitment(
-            content.key, content.text, content.reason, content.summary
-        )
+        try:
+            content = await _load_content(session, vault, version)
+        except VaultError:
+            return version.n
+        is_true = content is None or version.commitment == _commitment_of(content)
         in_place = version.n == expected and version.previous == previous
         if not is_true or not in_place or version.hash != rules.link_hash(_link(version)):
             return version.n
@@ -180,6 +192,14 @@ async def enter(
 
 
 # ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _refuse_unheld(visit: Visit, now: datetime) -> None:
+    """A note says what was: not of somebody else, and not before its day has come. Raises wrong_phase."""
+    if visit.encounter.status == "entered-in-error":
+        raise DomainError(Code.WRONG_PHASE, IN_ERROR)
+    if visit.encounter.started_at is None and visit.appointment.starts_at > now + EARLIEST:
+        raise DomainError(Code.WRONG_PHASE, NOT_YET)
 
 
 def _new_note(visit: Visit, writing: Writing) -> Note:
@@ -211,7 +231,7 @@ async def _append(
         raise not_found()
     query = select(NoteVersion).where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
     last = (await session.scalars(query.order_by(NoteVersion.n.desc()).limit(1))).first()
-    key = os.urandom(32)
+    content = Content(text, reason, summary, os.urandom(32))
     version = NoteVersion(
         clinic_id=note.clinic_id,
         note_id=note.id,
@@ -221,15 +241,13 @@ async def _append(
         author_id=author.id,
         author_name=author.name,
         signed_at=writing.now,
-        commitment=rules.commitment(key, text, reason, summary),
+        commitment=_commitment_of(content),
         previous=last.hash if last else rules.FIRST,
     )
     version.hash = rules.link_hash(_link(version))
     session.add(version)
     await session.flush()
-    content = NoteContent(text=text, reason=reason, summary=summary, key=key)
-    content.clinic_id, content.note_id, content.n = note.clinic_id, note.id, version.n
-    session.add(content)
+    session.add_all(sealing.seal(writing.vault, version, content))
     await session.flush()
     action = AuditAction.NOTE_SIGNED if kind is Kind.SIGNED else AuditAction.NOTE_ADDED_TO
     await enter(session, writing, action, note.id, n=version.n, kind=kind.value)
@@ -239,7 +257,13 @@ async def _append(
     return version
 
 
-def _commitment_of(content: NoteContent) -> bytes:
+async def _load_content(session: AsyncSession, vault: ClinicVault, version: NoteVersion) -> Content | None:
+    place = (version.clinic_id, version.note_id, version.n)
+    text, key = await session.get(NoteText, place), await session.get(NoteKey, place)
+    return sealing.unseal(vault, text, key) if text is not None and key is not None else None
+
+
+def _commitment_of(content: Content) -> bytes:
     return rules.commitment(content.key, content.text, content.reason, content.summary)
 
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.encounters import visits
-from server.encounters.models import EmergencyPress, Participant
-from server.encounters.recording_models import ConsentAnswer, Recording
+from server.encounters import emergency, recordings, visits
+from server.encounters.models import Participant
 from server.encounters.visits import Visit
 from server.records.models import NoteTemplate
 from server.scheduling.models import VisitType
@@ -62,7 +61,7 @@ async def start_line(session: AsyncSession, visit: Visit, language: str, transla
         (N_("Held"), translate(N_("by phone")) if encounter.by_phone else translate(N_("by video"))),
         (N_("Time"), _times(visit, language) or not_asked),
     ]
-    presses = await _presses(session, visit)
+    presses = await emergency.load_presses(session, visit.encounter)
     if presses:
         clocks = ", ".join(when(one.pressed_at, encounter.zone, language)["clock"] for one in presses)
         facts.append((N_("Emergency was pressed"), clocks))
@@ -95,25 +94,7 @@ def _times(visit: Visit, language: str) -> str:
 
 async def _recording(session: AsyncSession, visit: Visit, translate: Translate) -> str:
     """Each one's last answer, by name."""
-    names = {one.id: one.name for one in visit.participants}
-    query = (
-        select(ConsentAnswer)
-        .join(
-            Recording,
-            (Recording.clinic_id == ConsentAnswer.clinic_id) & (Recording.id == ConsentAnswer.recording_id),
-        )
-        .where(Recording.clinic_id == visit.encounter.clinic_id, Recording.encounter_id == visit.encounter.id)
-    )
-    answers = await session.scalars(query.order_by(ConsentAnswer.at, ConsentAnswer.n))
-    last = {one.participant_id: one.answer for one in answers}
+    said = await recordings.load_said(session, visit.encounter)
+    last = {person.id: (person.name, answer.answer) for person, answer in said}
     words = {"yes": N_("yes"), "no": N_("no"), "unanswered": N_("no answer, so no"), "withdrawn": N_("taken back")}
-    return ", ".join(
-        f"{names[who]}: {translate(words[answer])}" for who, answer in last.items() if who in names and answer in words
-    )
-
-
-async def _presses(session: AsyncSession, visit: Visit) -> list[EmergencyPress]:
-    query = select(EmergencyPress).where(
-        EmergencyPress.clinic_id == visit.encounter.clinic_id, EmergencyPress.encounter_id == visit.encounter.id
-    )
-    return list(await session.scalars(query.order_by(EmergencyPress.pressed_at)))
+    return ", ".join(f"{name}: {translate(words[answer])}" for name, answer in last.values() if answer in words)

@@ -273,7 +273,7 @@ async def refuse_change(request: web.Request) -> web.Response:
     async with context.database(request).reading() as session:
         visit = await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
         note = await service.load_note(session, visit.encounter)
-        versions = await reading.load_versions(session, note) if note is not None else []
+        versions = await reading.load_versions(session, writing.vault, note) if note is not None else []
     n = request.match_info.get("n")
     if not versions or (n is not None and n not in {str(one.n) for one in versions}):
         raise not_found()
@@ -313,7 +313,9 @@ async def _enter_opened(session: AsyncSession, writing: Writing, visit: Visit, v
 
 
 def _writing(request: web.Request) -> Writing:
-    return Writing(context.clinic(request), context.actor(request), context.now(request), context.events(request))
+    clinic = context.clinic(request)
+    vault = context.vault(request).clinic(clinic.id)
+    return Writing(clinic, context.actor(request), context.now(request), context.events(request), vault)
 
 
 async def _own_writing(request: web.Request) -> Writing:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import uploads
 from server.accounts.models import Patient
-from server.encounters import chat, films, filmviews, visits
-from server.encounters.models import ClinicText, EmergencyPress, VisitCard
-from server.encounters.recording_models import ConsentAnswer, Recording
+from server.encounters import chat, emergency, films, filmviews, recordings, visits
+from server.encounters.models import ClinicText, Encounter, VisitCard
 from server.encounters.visits import Visit
 from server.errors import not_found
 from server.records import corrections, reading, release, service
@@ -20,7 +19,6 @@ from server.records.models import Note
 from server.records.service import Writing
 from server.scheduling.wording import when
 from server.vault import ClinicVault
-from signaling.words import Role
 
 
 async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vault: ClinicVault) -> dict[str, Any]:
@@ -47,7 +45,8 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
         "status": encounter.status,
         "card": await _card(session, visit),
         "guests": [one for one in visit.participants if one.role in visits.GUESTS],
-        "presses": [times(press.pressed_at) for press in await _presses(session, visit)],
+        "written_of_others": await _written_of_others(session, visit, f"/c/{slug}/visits"),
+        "presses": [times(press.pressed_at) for press in await emergency.load_presses(session, visit.encounter)],
         "answers": [{**answer, "at": times(answer["at"])} for answer in await _answers(session, visit)],
         "films": [
             await filmviews.film_values(session, film, slug, may_grant=True, now=writing.now)
@@ -67,9 +66,9 @@ async def _note(
     """What is signed and may still be read, who doesn't read it yet, what the patient calls wrong, what is attached."""
     clinic_id = visit.encounter.clinic_id
     is_signed = note is not None and note.signed_at is not None
-    versions = await reading.load_readable(session, note) if note is not None and is_signed else []
+    versions = await reading.load_readable(session, vault, note) if note is not None and is_signed else []
     asked = await corrections.load(session, vault, clinic_id, [note.id]) if note is not None and is_signed else []
-    attached = await uploads.load_of(session, clinic_id, ("encounter_note", visit.encounter.id))
+    attached = await uploads.load_of(session, clinic_id, (service.ATTACHED_TO, visit.encounter.id))
     return {
         "note": note,
         "is_signed": is_signed,
@@ -91,33 +90,32 @@ async def _card(session: AsyncSession, visit: Visit) -> dict[str, Any] | None:
     return {"card": card, "agreed_version": text.version if text else None}
 
 
-async def _presses(session: AsyncSession, visit: Visit) -> list[EmergencyPress]:
-    query = select(EmergencyPress).where(
-        EmergencyPress.clinic_id == visit.encounter.clinic_id, EmergencyPress.encounter_id == visit.encounter.id
+async def _written_of_others(session: AsyncSession, visit: Visit, visits_url: str) -> list[str]:
+    """Where the drafts are that were written in this visit's place of somebody who was not the patient."""
+    query = (
+        select(Encounter.id)
+        .join(Note, and_(Note.clinic_id == Encounter.clinic_id, Note.encounter_id == Encounter.id))
+        .where(
+            Encounter.clinic_id == visit.encounter.clinic_id,
+            Encounter.appointment_id == visit.encounter.appointment_id,
+            Encounter.id != visit.encounter.id,
+            Encounter.status == "entered-in-error",
+            Note.draft != "",
+        )
     )
-    return list(await session.scalars(query.order_by(EmergencyPress.pressed_at)))
+    return [f"{visits_url}/{one}/summary" for one in await session.scalars(query.order_by(Encounter.created_at))]
 
 
 async def _answers(session: AsyncSession, visit: Visit) -> list[dict[str, Any]]:
     """Every answer about recording in its order, by whom."""
-    names = {one.id: one.name for one in visit.participants}
-    query = (
-        select(ConsentAnswer)
-        .join(
-            Recording,
-            (Recording.clinic_id == ConsentAnswer.clinic_id) & (Recording.id == ConsentAnswer.recording_id),
-        )
-        .where(Recording.clinic_id == visit.encounter.clinic_id, Recording.encounter_id == visit.encounter.id)
-    )
-    rows = await session.scalars(query.order_by(ConsentAnswer.at, ConsentAnswer.n))
     return [
         {
-            "name": names.get(row.participant_id, Role.GUEST.value),
+            "name": person.name,
             "answer": row.answer,
             "version": row.text_version,
             "others_present": row.others_present,
             "given_for": row.given_for,
             "at": row.at,
         }
-        for row in rows
+        for person, row in await recordings.load_said(session, visit.encounter)
     ]

@@ -45,7 +45,7 @@ async def withdraw(session: AsyncSession, writing: Writing, encounter_id: str) -
     """Takes what is signed here away from everybody but the privacy officer. Raises not_found, wrong_phase."""
     visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
     note = await service.load_note(session, visit.encounter)
-    versions = await reading.load_versions(session, note) if note else []
+    versions = await reading.load_versions(session, writing.vault, note) if note else []
     if note is None or not versions:
         raise DomainError(Code.WRONG_PHASE, "The note is not signed: clear it, nobody has read it.")
     incident = await audit.file_incident(
@@ -104,7 +104,8 @@ async def offer(session: AsyncSession, writing: Writing, encounter_id: str, targ
         raise DomainError(Code.WRONG_PHASE, "There is no withdrawn text to move.")
     if target_id == encounter_id:
         raise not_found()
-    texts = [one.text for one in await reading.load_versions(session, note) if one.n <= row.upto_n and one.text]
+    versions = await reading.load_versions(session, writing.vault, note)
+    texts = [one.text for one in versions if one.n <= row.upto_n and one.text]
     target = await service.get_own_visit(session, writing.clinic, writing.actor, target_id)
     held = await service.load_note(session, target.encounter)
     draft, revision = (held.draft, held.revision) if held else ("", 0)
@@ -137,6 +138,6 @@ async def get_original(session: AsyncSession, writing: Writing, note_id: str) ->
         )
     )
     opened = [(entry, name or "") for entry, name in await session.execute(query.order_by(AuditEntry.at))]
-    versions = [one for one in await reading.load_versions(session, note) if one.n <= row.upto_n]
+    versions = [one for one in await reading.load_versions(session, writing.vault, note) if one.n <= row.upto_n]
     await service.enter(session, writing, AuditAction.NOTE_OPENED, note.id)
     return Withdrawn(row, patient, by.name if by else "", versions, opened)

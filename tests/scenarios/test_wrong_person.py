@@ -35,6 +35,10 @@ def test_the_wrong_person_is_cut_off_and_the_clinic_told(
     room.wait_inside(anna)
     room.both_see_and_hear(doctor, anna)
 
+    room.open_panel(doctor, "note")
+    begins = doctor.page.input_value("#note-text")
+    doctor.write("#note-text", "A rash on the left arm")
+    room.wait_shown(doctor, "#note-status[data-state=saved]", 20)
     room.open_panel(doctor, "people")
     doctor.press("#people-inside [data-act=wrong]")
     doctor.keep("confirm", "wrong_person")
@@ -45,6 +49,10 @@ def test_the_wrong_person_is_cut_off_and_the_clinic_told(
     anna.wait_not_sees(doctor.mark, 5)
     assert room.is_shown(anna, "#door")
     anna.keep("cut-off", "wrong_person")
+
+    room.open_panel(doctor, "note")
+    room.wait_for(doctor, lambda: doctor.page.input_value("#note-text") == begins, "a new note for the patient")
+    doctor.keep("new-note", "wrong_person")
 
     answer = anna.page.goto(link)
     assert answer is not None

@@ -20,8 +20,9 @@ from server.encounters.models import ClinicText, Encounter, Participant
 from server.encounters.recording_models import RecordingPurpose
 from server.encounters.visits import Visit, visit_of
 from server.events import Events
+from server.records import handlers as records_handlers
 from server.scheduling.models import Appointment, AppointmentPractitioner, VisitType
-from server.vault import Vault
+from server.vault import ClinicVault, Vault
 from signaling.words import ParticipantId, Role, RoomId, SessionId
 from tests.server.cast import Cast, Clock, Site, add_cast, staff_cookies, visits_cookies
 
@@ -43,6 +44,11 @@ class VisitCast(Cast):
     @property
     def port(self) -> ClinicPort:
         return ClinicPort(self.database, self.events, self.vault, self.clock)
+
+    @property
+    def sealer(self) -> ClinicVault:
+        """What seals the clinic's notes."""
+        return self.vault.clinic(self.clinic.id)
 
     @property
     def room(self) -> RoomId:
@@ -118,6 +124,7 @@ class House(Site):
 async def make_visit_cast(database: Database, vault: Vault) -> VisitCast:
     events = Events()
     handlers.register(events)
+    records_handlers.register(events)
     async with database.writing() as session:
         cast = await add_cast(session, START)
         visit_type_id = new_id()

@@ -153,7 +153,14 @@ class Person:
     # ── where they are ──
 
     def open(self, address: str) -> None:
-        self.page.goto(address)
+        """Goes there; a page that was just leaving for somewhere of its own accord is waited for first."""
+        try:
+            self.page.goto(address)
+        except Error as error:
+            if "interrupted by another navigation" not in error.message:
+                raise
+            self.page.wait_for_load_state()
+            self.page.goto(address)
 
     def reload(self) -> float:
         """Reloads and answers the moment it began (monotonic seconds); flashes noted so far are kept."""

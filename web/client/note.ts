@@ -93,6 +93,23 @@ export class Note {
     this.sign.hidden = !yes;
   }
 
+  /** The stranger is gone, and what was written about them went with them: the patient's own note begins. */
+  async beginAnew(): Promise<void> {
+    clearTimeout(this.timer);
+    try {
+      const response = await fetch(this.config.url, { headers: { Accept: "application/json" } });
+      if (!response.ok) return;
+      const held = (await response.json()) as { revision: number; text: string };
+      // What was still on its way is answered with both texts.
+      if (this.inFlight || this.blocked || held.revision >= this.revision) return;
+      this.text.value = held.revision === 0 ? this.config.template : held.text;
+      this.acknowledge(this.text.value, held.revision);
+      this.show("saved", t("What you had written stands on the visit’s page. This is a new note."));
+    } catch {
+      return;
+    }
+  }
+
   private recover(): void {
     const kept = this.kept();
     if (!kept || kept.text === this.saved) {
@@ -134,7 +151,7 @@ export class Note {
     }
   }
 
-  private save(): void {
+  save(): void {
     clearTimeout(this.timer);
     if (this.inFlight || this.blocked || this.text.value === this.saved) return;
     this.typedSince = 0;

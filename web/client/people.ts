@@ -4,6 +4,7 @@ import { type Context, may } from "./context";
 import { Dialog } from "./dialog";
 import { button, h, keyed, setNodes, setText } from "./dom";
 import { makeGuestForm } from "./guest-link";
+import type { Note } from "./note";
 import type { CardView, GuestView, PersonView, Snapshot, WaitingView } from "./protocol.gen";
 import { isGuest, roleWords } from "./roles";
 import { hourMinute, t, tn } from "./words";
@@ -22,7 +23,10 @@ export class People {
   private readonly blockedPart: HTMLElement;
   private known = new Set<string>();
 
-  constructor(private readonly context: Context) {
+  constructor(
+    private readonly context: Context,
+    private readonly note: Note | null,
+  ) {
     this.lobby.append(this.waiting, this.guests, this.devices);
     this.blockedPart = h("div", { hidden: true }, h("h3", { class: "nhsuk-heading-s" }, t("Put out")), this.blocked);
     this.root = h(
@@ -279,7 +283,8 @@ export class People {
 
   private async cutOff(participant_id: string): Promise<void> {
     this.confirm.close();
-    await this.context.send("wrong_person", { participant_id });
+    this.note?.save();
+    if (await this.context.send("wrong_person", { participant_id })) await this.note?.beginAnew();
   }
 }
 

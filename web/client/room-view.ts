@@ -63,8 +63,8 @@ export class RoomView {
     this.tiles = new Tiles(() => this.soundBlocked());
     this.chat = new Chat(context, () => this.renderControls());
     this.recording = new Recording(context, skewMs);
-    this.people = new People(context);
     this.note = config.note ? new Note(config.note, config.participation) : null;
+    this.people = new People(context, this.note);
     this.settings = new Settings(context, devices);
     this.ending = new Ending(context, () => acts.left());
     this.ended = new Ended(context, skewMs, this.note);

@@ -12,7 +12,7 @@ from server.audit import AuditAction, AuditEntry, Incident
 from server.events import Events
 from server.permissions import Actor, StaffRole
 from server.records import corrections, reading, service, withdrawing
-from server.records.models import Note, NoteContent, NoteHold
+from server.records.models import Note, NoteHold
 from server.records.service import Writing
 from tests.server.cast import Browser
 from tests.server.visits import House
@@ -47,7 +47,7 @@ async def the_note(house: House) -> Note:
 
 
 async def test_signed_to_everybody_it_is_read_at_once_with_its_plain_words_and_as_a_file(house: House) -> None:
-    browser = await signed(house, summary=PLAIN)
+    cast, browser = house.cast, await signed(house, summary=PLAIN)
     note = await the_note(house)
     status, page = await home(house)
     assert status == 200
@@ -59,9 +59,9 @@ async def test_signed_to_everybody_it_is_read_at_once_with_its_plain_words_and_a
     mine = await browser.get(house.visit_url("/note/versions/1/file"))
     assert mine.headers["Content-Security-Policy"] == "sandbox"
     async with house.cast.database.reading() as session:
-        assert await service.first_broken(session, note) is None
-        content = (await session.scalars(select(NoteContent))).one()
-        assert content.summary == PLAIN
+        assert await service.first_broken(session, cast.sealer, note) is None
+        (version,) = await reading.load_versions(session, cast.sealer, note)
+        assert version.summary == PLAIN
 
 
 @pytest.mark.parametrize("readers", ["nobody", "patient_only"])
@@ -73,14 +73,14 @@ async def test_a_note_kept_back_is_read_by_whom_the_doctor_chose_until_let_go(ho
     file_status, _ = await home(house, f"/notes/{note.id}/versions/1/file")
     assert file_status == (200 if readers == "patient_only" else 404)
     async with cast.database.reading() as session:
-        assert await reading.load_released_notes(session, cast.clinic, cast.patient, for_proxy=True) == []
+        assert await reading.load_released_notes(session, cast.sealer, cast.clinic, cast.patient, for_proxy=True) == []
     house.clock.forward(days=20)
     browser = await house.browser_of("doctor")
     listed = await (await browser.get(f"/c/{cast.clinic.slug}/notes")).text()
     assert house.visit_url("/summary") in listed
     assert (await browser.post(house.visit_url("/note/release"))).status == 303
     async with cast.database.reading() as session:
-        (released,) = await reading.load_released_notes(session, cast.clinic, cast.patient, for_proxy=True)
+        (released,) = await reading.load_released_notes(session, cast.sealer, cast.clinic, cast.patient, for_proxy=True)
         assert released.versions[0].text == TEXT
         assert (await session.scalars(select(NoteHold))).all() == []
     assert (await browser.post(house.visit_url("/note/release"))).status == 409
@@ -121,8 +121,8 @@ async def test_entered_in_error_it_leaves_every_door_at_once_and_is_offered_to_t
     assert (await browser.get(house.visit_url("/note/versions/1/file"))).status == 404
     async with cast.database.reading() as session:
         assert [one.kind for one in await session.scalars(select(Incident))] == ["entered_in_error"]
-        assert await service.first_broken(session, note) is None
-        original = (await reading.load_versions(session, note))[0]
+        assert await service.first_broken(session, cast.sealer, note) is None
+        original = (await reading.load_versions(session, cast.sealer, note))[0]
         assert original.text == TEXT, "the original is kept"
     assert (await browser.post(house.visit_url("/note/withdrawal/offer"), {"visit": cast.encounter_id})).status == 404
     offered = await browser.post(house.visit_url("/note/withdrawal/offer"), {"visit": right})
@@ -146,7 +146,7 @@ async def test_only_the_privacy_officer_reads_the_original_and_who_opened_it(hou
         person_id=cast.administrator, clinic_id=cast.clinic.id, roles=frozenset({StaffRole.PRIVACY_OFFICER})
     )
     async with cast.database.writing() as session:
-        writing = Writing(cast.clinic, officer, house.clock(), Events())
+        writing = Writing(cast.clinic, officer, house.clock(), Events(), cast.sealer)
         found = await withdrawing.get_original(session, writing, note.id)
     assert [one.text for one in found.versions] == [TEXT]
     assert AuditAction.NOTE_READ.value in {entry.action for entry, _ in found.opened}

@@ -13,7 +13,7 @@ from server.errors import DomainError
 from server.permissions import Actor, StaffRole
 from server.records import reading, rules, service
 from server.records.events import NoteReleased
-from server.records.models import Note, NoteContent, NoteVersion
+from server.records.models import Note, NoteText, NoteVersion
 from server.records.rules import Kind
 from server.records.service import Writing
 from tests.server.records.test_note import stored
@@ -24,7 +24,7 @@ async def writing_of(cast: VisitCast) -> Writing:
     async with cast.database.reading() as session:
         clinic = await get_clinic(session, cast.clinic.id)
     actor = Actor(person_id=cast.doctor, clinic_id=clinic.id, roles=frozenset({StaffRole.DOCTOR}))
-    return Writing(clinic, actor, cast.clock(), cast.events)
+    return Writing(clinic, actor, cast.clock(), cast.events, cast.sealer)
 
 
 async def sign_and_add(cast: VisitCast) -> Writing:
@@ -40,12 +40,12 @@ async def sign_and_add(cast: VisitCast) -> Writing:
 async def first_broken(cast: VisitCast) -> int | None:
     async with cast.database.reading() as session:
         note = (await session.scalars(select(Note))).one()
-        return await service.first_broken(session, note)
+        return await service.first_broken(session, cast.sealer, note)
 
 
-@pytest.mark.parametrize("table", [NoteVersion, NoteContent])
+@pytest.mark.parametrize("table", [NoteVersion, NoteText])
 async def test_the_database_itself_refuses_to_change_what_was_signed(
-    cast: VisitCast, table: type[NoteVersion | NoteContent]
+    cast: VisitCast, table: type[NoteVersion | NoteText]
 ) -> None:
     await sign_and_add(cast)
     for change in (update(table).values(n=9), delete(table)):
@@ -61,7 +61,7 @@ async def test_the_chain_names_the_first_version_that_was_tampered_with(cast: Vi
     async with cast.database.writing() as session:
         trigger = "note_content_no_update" if cast.database.is_sqlite else "note_content_no_change ON note_content"
         await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
-        await session.execute(update(NoteContent).where(NoteContent.n == 2).values(text="Worse"))
+        await session.execute(update(NoteText).where(NoteText.n == 2).values(text="Worse"))
     assert await first_broken(cast) == 2
 
 
@@ -70,7 +70,7 @@ async def test_erased_content_leaves_a_chain_that_holds(cast: VisitCast) -> None
     async with cast.database.writing() as session:
         trigger = "note_content_no_delete" if cast.database.is_sqlite else "note_content_no_change ON note_content"
         await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
-        await session.execute(delete(NoteContent).where(NoteContent.n == 1))
+        await session.execute(delete(NoteText).where(NoteText.n == 1))
     assert await first_broken(cast) is None
     async with cast.database.reading() as session:
         note = (await session.scalars(select(Note))).one()
@@ -88,12 +88,12 @@ async def test_only_signed_text_is_released_and_only_to_its_patient(cast: VisitC
     async with cast.database.writing() as session:
         await service.save_draft(session, writing, cast.encounter_id, "Only mine", 0)
     async with cast.database.reading() as session:
-        assert await reading.load_released_notes(session, writing.clinic, cast.patient) == []
+        assert await reading.load_released_notes(session, cast.sealer, writing.clinic, cast.patient) == []
     async with cast.database.writing() as session:
         await service.sign(session, writing, cast.encounter_id, 1)
     async with cast.database.reading() as session:
-        (note,) = await reading.load_released_notes(session, writing.clinic, cast.patient)
-        assert await reading.load_released_notes(session, writing.clinic, cast.other_patient) == []
+        (note,) = await reading.load_released_notes(session, cast.sealer, writing.clinic, cast.patient)
+        assert await reading.load_released_notes(session, cast.sealer, writing.clinic, cast.other_patient) == []
     assert [one.text for one in note.versions] == ["Only mine"]
     assert [(one.patient_id, one.n) for one in told] == [(cast.patient, 1)]
 

@@ -43,7 +43,7 @@ async def versions(house: House) -> list[tuple[str, str | None]]:
     note = await stored(house.cast.database)
     assert note is not None
     async with house.cast.database.reading() as session:
-        return [(one.kind.value, one.text) for one in await reading.load_versions(session, note)]
+        return [(one.kind.value, one.text) for one in await reading.load_versions(session, house.cast.sealer, note)]
 
 
 # ── Drafts ───────────────────────────────────────────────────────────────────────────────────────────────────────
