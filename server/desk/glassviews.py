@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server import audit, context
+from server import audit, context, searches
 from server.accounts import breakglass, rules
 from server.accounts.models import Patient
 from server.accounts.service import get_patient, person_names
@@ -27,6 +27,7 @@ from server.records.models import Note
 from server.records.reading import load_readable
 from server.routing import Route, see_other
 from server.scheduling import patients
+from server.scheduling.forms import SearchForm
 from signaling.words import N_
 
 REASON_MIN = 15
@@ -48,10 +49,17 @@ class HideForm(BaseModel):
 
 async def find(request: web.Request) -> web.Response:
     """Whose record? Names and birth dates alone."""
-    wanted = request.query.get("search", "")[:200]
+    wanted = searches.asked(request)
     async with context.database(request).reading() as session:
-        found = await patients.search(session, context.clinic(request), wanted) if wanted.strip() else []
+        found = await patients.search(session, context.clinic(request), wanted) if wanted else []
     return render(request, "desk/glass_find.html", {"search": wanted, "found": found})
+
+
+async def search(request: web.Request) -> web.Response:
+    """Leads to what was found, by an address that names nobody."""
+    form = await parse_form(request, SearchForm)
+    slug = context.clinic(request).slug
+    return see_other(f"/c/{slug}/records?{searches.QUERY}={searches.seal(request, form.search)}")
 
 
 async def show(request: web.Request) -> web.Response:
@@ -132,6 +140,7 @@ async def hide(request: web.Request) -> web.Response:
 _RECORD, _LOOK = "/c/{clinic}/patients/{patient}/record", "/c/{clinic}/looks/{look}"
 ROUTES = [
     Route("GET", "/c/{clinic}/records", find, is_doctor, "record.find", nav=N_("Records")),
+    Route("POST", "/c/{clinic}/records", search, is_doctor, "record.search"),
     Route("GET", _RECORD, show, is_doctor, "record"),
     Route("POST", _RECORD, open_record, is_doctor, "record.open"),
     Route("GET", "/c/{clinic}/looks", show_looks, may_review_looks, "looks", nav=N_("Reviews")),

@@ -16,6 +16,10 @@ Id = Annotated[str, StringConstraints(max_length=36)]
 Reason = Annotated[str, StringConstraints(max_length=500)]
 
 
+class SearchForm(BaseModel):
+    search: Annotated[str, StringConstraints(max_length=4096)] = Field("", title="what you look for")
+
+
 class BookForm(BaseModel):
     visit_type: Id = Field(title="the kind of visit")
     slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from email_validator import EmailNotValidError, validate_email
 
-from server import context
+from server import context, searches
 from server.accounts.models import Patient
 from server.accounts.rules import clean_phone
 from server.accounts.service import NewPatient, create_patient
@@ -25,7 +25,7 @@ from server.permissions import is_staff, may_book
 from server.routing import Route, see_other
 from server.scheduling import booking, patients, picker, service
 from server.scheduling.finding import Search
-from server.scheduling.forms import BookForm, NewPatientForm, SqueezeForm, WalkInForm
+from server.scheduling.forms import BookForm, NewPatientForm, SearchForm, SqueezeForm, WalkInForm
 from server.scheduling.models import Appointment
 from server.scheduling.picker import Choice
 from server.scheduling.rules import Kind
@@ -50,17 +50,27 @@ def act_of(request: web.Request) -> Act:
 
 
 async def find_patient(request: web.Request) -> web.Response:
-    """Step one: whom is it for?"""
-    text = request.query.get("search", "").strip()[:200]
+    """Step one: whom is it for? What is looked for stands sealed in the address."""
+    text = searches.asked(request)
+async def search_patient(request: web.Request) -> web.Response:
+    """Leads to what was found, by an address that names nobody."""
+    form = await parse_form(request, SearchForm)
+    return see_other(f"/c/{context.clinic(request).slug}/book?{searches.QUERY}={searches.seal(request, form.search)}")
+
+
     async with context.database(request).reading() as session:
         found = await patients.search(session, context.clinic(request), text)
-    values = {"search": text, "patients": found, "last_digits": patients.last_digits}
+    values = {
+        "search": text,
+        "sealed": request.query.get(searches.QUERY, "") if text else "",
+        "patients": found,
+        "last_digits": patients.last_digits,
+    }
     return render(request, "scheduling/find.html", values)
 
 
 async def show_new_patient(request: web.Request) -> web.Response:
-    values = {"name": request.query.get("name", "")[:200]}
-    return _new_patient(request, values, {})
+    return _new_patient(request, {"name": searches.asked(request)}, {})
 
 
 async def add_patient(request: web.Request) -> web.Response:
@@ -133,6 +143,7 @@ async def squeeze_in(request: web.Request) -> web.Response:
         choice = _choice(values["squeeze"])
         return await _pick(request, patient, choice, status=422 if is_form else status_of(error), more=values)
 
+    Route("POST", "/c/{clinic}/book", search_patient, may_book, "book.search"),
 
 async def walk_in(request: web.Request) -> web.Response:
     """The patient is here now, without a doctor yet."""

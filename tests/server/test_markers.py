@@ -90,6 +90,7 @@ async def _fail_somewhere(house: House) -> None:
     """A typed form that breaks, a link that was never made, an address with a name in it."""
     browser = await house.browser_of("scheduler")
     await browser.get("/c/north/book?search=Pia Marker")
+    await browser.post("/c/north/book", {"search": "Pia Marker"})
     await browser.post("/c/north/book/new", {"name": "Pia Marker", "email": "marker.person@mail.example"})
     await browser.get("/v/Pia Marker")
     await browser.post(f"/c/north/patients/{house.cast.patient}/record", {"reason": "Found unconscious marker"})

@@ -121,7 +121,8 @@ TABLE: dict[str, Row] = {
     "clinic": Row("doctor colleague", C + "/clinic"),
     "clinic.list": Row("doctor colleague", C + "/clinic/list"),
     # The desk: schedulers, and doctors who book for themselves.
-    "book.find": Row(BOOKING, C + "/book?search=anna"),
+    "book.find": Row(BOOKING, C + "/book"),
+    "book.search": Row(BOOKING, C + "/book", {"search": "anna"}),
     "book.new_patient": Row(BOOKING, C + "/book/new"),
     "book.add_patient": Row(
         BOOKING, C + "/book/new", {"name": "New One", "birth_date": "1990-01-01", "phone": "+493023125150"}
@@ -207,7 +208,8 @@ TABLE: dict[str, Row] = {
     "proxy": Row("proxy proxy_out_of_scope", C + "/patients/{patient}/proxy"),
     "proxy.attend": Row("proxy", C + "/patients/{patient}/proxy/visits/{next_appointment}"),
     # A record without a visit: doctors, with a reason; reviewed by somebody else.
-    "record.find": Row("doctor colleague", C + "/records?search=anna"),
+    "record.find": Row("doctor colleague", C + "/records"),
+    "record.search": Row("doctor colleague", C + "/records", {"search": "anna"}),
     "record": Row("doctor colleague", C + "/patients/{patient}/record"),
     "record.open": Row("doctor colleague", C + "/patients/{patient}/record", {"reason": "She is unconscious here."}),
     "looks": Row("doctor colleague privacy_officer", C + "/looks"),

@@ -59,10 +59,12 @@ WHO_MAY = {
     DESK: "page_link.read_out board.print board.csv",
     BOOKS: "proxies proxies.add proxies.stop proxies.read_out "
     "door_denied_seen "
+    "book.search "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
-    DOCTOR: "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.take",
+    DOCTOR: "record.search "
+    "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.take",
     OFFICER: "notes_withdrawn note_original audit audit.export looks.hide",
     REVIEWS: "looks looks.review",
     TRUST: "incidents incidents.close incidents.assign keeping keeping.wish keeping.hold",

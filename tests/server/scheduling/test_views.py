@@ -7,14 +7,22 @@ import re
 from sqlalchemy import select
 
 from server.accounts.models import Patient
+from tests.server.cast import Browser
 from tests.server.desk.conftest import Desk
 
 ISO = "2026-03-16T09:30:00Z"
 
 
+async def looked_for(browser: Browser, root: str, search: str) -> str:
+    """The page that a search leads to."""
+    answer = await browser.post(f"{root}/book", {"search": search})
+    assert answer.status == 303
+    return await (await browser.get(answer.headers["Location"])).text()
+
+
 async def people_found(desk: Desk, search: str) -> list[str]:
     browser = await desk.site.signed_in(desk.site.cast.scheduler)
-    text = await (await browser.get(f"{desk.root}/book", params={"search": search})).text()
+    text = await looked_for(browser, desk.root, search)
     return re.findall(r'bs-person__who"><bdi class="bs-name">([^<]+)<', text)
 
 
@@ -43,7 +51,7 @@ async def test_search_forgives_accents_slips_and_finds_by_date_and_phone(desk: D
 async def test_a_known_patient_is_booked_in_four_steps(desk: Desk) -> None:
     cast = desk.site.cast
     browser = await desk.site.signed_in(cast.scheduler)
-    found = await (await browser.get(f"{desk.root}/book?search=boris")).text()
+    found = await looked_for(browser, desk.root, "boris")
     address = re.findall(r'href="(/c/north/book/[^"]+)">Choose', found)[0]
     page = await (await browser.get(address)).text()
     assert "Monday 16 March 2026" in page
@@ -105,8 +113,30 @@ async def test_another_clinic_s_patient_is_not_there(desk: Desk) -> None:
     browser = await desk.site.signed_in(desk.site.cast.stranger)
     for path in (f"/c/south/book/{desk.site.cast.patient}", f"/c/south/appointments/{desk.appointment}"):
         assert (await browser.get(path)).status == 404
-    assert await (await browser.get("/c/south/book?search=anna")).text() != ""
-    assert "Müller" not in await (await browser.get("/c/south/book?search=anna")).text()
+    assert "Müller" not in await looked_for(browser, "/c/south", "anna")
+
+
+async def test_what_is_looked_for_stands_in_no_address_and_opens_for_nobody_else(desk: Desk) -> None:
+    browser, cast = await desk.site.signed_in(desk.site.cast.scheduler), desk.site.cast
+    places = []
+    for search in ("Müller, Anna", "1.5.1980", "", "x" * 4000, "\U0001f469" * 300):
+        answer = await browser.post(f"{desk.root}/book", {"search": search})
+        places.append(answer.headers["Location"])
+    assert len({len(place) for place in places}) == 1, "not even how long a name is"
+    assert not any(mark in "".join(places) for mark in ("Anna", "anna", "ller", "1980"))
+    page = await (await browser.get(places[0])).text()
+    assert "Anna Müller" in page
+    fresh = re.findall(r'href="(/c/north/book/new[^"]+)"', page)[0]
+    assert "Anna" not in fresh
+    assert 'value="Müller, Anna"' in await (await browser.get(fresh)).text()
+    colleague = await desk.site.signed_in(cast.colleague)
+    assert "Anna Müller" not in await (await colleague.get(places[0])).text()
+    for wrong in ("x", "%ff", places[0].partition("=")[2][:-4], "A" * 7000):
+        answer = await browser.get(f"{desk.root}/book?q={wrong}")
+        assert (answer.status, "Anna" in await answer.text()) == (200, False)
+    desk.site.clock.forward(hours=13)
+    scheduler = await desk.site.signed_in(cast.scheduler)
+    assert "Anna Müller" not in await (await scheduler.get(places[0])).text()
 
 
 NEW = {"name": "Chloé Petit", "birth_date": "2001-02-03", "phone": "030 23125 199"}
