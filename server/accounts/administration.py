@@ -41,7 +41,6 @@ async def invite(request: web.Request) -> web.Response:
             roles=frozenset(form.roles),
             by_person_id=actor.person_id,
             now=now,
-            is_seeded=scope.is_demo,
         )
         member = await staff.get_member(session, scope.id, person_id, now)
         if member.is_set_up:

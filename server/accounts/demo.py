@@ -6,7 +6,7 @@ Seeding the demo clinic is `seed.py`; the outbox page belongs to the desk.
 from __future__ import annotations
 
 from aiohttp import web
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
@@ -26,15 +26,18 @@ PATIENT_WORDS = N_("Patient")
 
 
 async def is_demo_allowed(settings: Settings, database: Database) -> bool:
-    """The setting says demo, every listening address is loopback, and the database holds seeded people only."""
+    """The setting says demo, every listening address is loopback, and the database holds nobody from outside the demo.
+
+    Who was registered by hand in the demo clinic is played by nobody: they come in by their own links, as anywhere.
+    """
     if not settings.wants_demo or not settings.listens_on_loopback_only:
         return False
     async with database.reading() as session:
-        return await _holds_seeded_people_only(session)
+        return await _holds_the_demo_only(session)
 
 
 async def demo_people(session: AsyncSession) -> list[tuple[str, str, str, str]]:
-    """(person id, name, role words, clinic slug) of everybody in the demo: staff first, then patients."""
+    """(person id, name, role words, clinic slug) of everybody who was seeded: staff first, then patients."""
     staff = (
         select(Person.id, Person.name, Membership.role, Clinic.slug)
         .join(Membership, Membership.person_id == Person.id)
@@ -45,7 +48,8 @@ async def demo_people(session: AsyncSession) -> list[tuple[str, str, str, str]]:
     patients = (
         select(Patient.person_id, Patient.name, Clinic.slug)
         .join(Clinic, Clinic.id == Patient.clinic_id)
-        .where(Clinic.is_demo)
+        .join(Person, Person.id == Patient.person_id)
+        .where(Person.is_seeded, Clinic.is_demo)
         .order_by(Patient.created_at, Patient.name)
     )
     found = [(row.id, row.name, ROLE_WORDS[StaffRole(row.role)], row.slug) for row in await session.execute(staff)]
@@ -72,14 +76,15 @@ async def sign_in(request: web.Request) -> web.Response:
     """Signs in as a seeded person; asks the database again, since somebody real may have come since the start."""
     person_id, now = request.match_info["person"], context.now(request)
     async with context.database(request).writing() as session:
-        if not await _holds_seeded_people_only(session):
+        if not await _holds_the_demo_only(session):
             raise not_found()
         membership = await _first_membership(session, person_id)
         if membership is not None:
             opened = await sessions.open_session(session, SessionKind.STAFF, now, person_id=person_id)
             await note_sign_in(session, membership.id, person_id, opened, now)
             return _welcome(opened, f"/c/{membership.slug}/")
-        patient = (await session.scalars(select(Patient).where(Patient.person_id == person_id))).first()
+        seeded = select(Patient).join(Person, Person.id == Patient.person_id).where(Person.is_seeded)
+        patient = (await session.scalars(seeded.where(Patient.person_id == person_id))).first()
         clinic = await session.get(Clinic, patient.clinic_id) if patient else None
         if patient is None or clinic is None or not clinic.is_demo:
             raise not_found()
@@ -109,8 +114,16 @@ async def _first_membership(session: AsyncSession, person_id: str) -> Clinic | N
     return (await session.scalars(query.limit(1))).first()
 
 
-async def _holds_seeded_people_only(session: AsyncSession) -> bool:
-    return not await session.scalar(select(exists().where(~Person.is_seeded)))
+async def _holds_the_demo_only(session: AsyncSession) -> bool:
+    """Everybody was seeded, or belongs to the demo clinic and to no other."""
+    demo = select(Clinic.id).where(Clinic.is_demo)
+    works, is_treated = Membership.person_id == Person.id, Patient.person_id == Person.id
+    elsewhere = or_(
+        exists().where(works, Membership.clinic_id.not_in(demo)),
+        exists().where(is_treated, Patient.clinic_id.not_in(demo)),
+        ~or_(exists().where(works), exists().where(is_treated)),
+    )
+    return not await session.scalar(select(exists().where(~Person.is_seeded, elsewhere)))
 
 
 def _welcome(opened: Opened, url: str) -> web.Response:

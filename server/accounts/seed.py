@@ -72,7 +72,9 @@ async def seed(session: AsyncSession, now: datetime) -> DemoPeople:
     await session.flush()
     staff = {role: await _staff(session, clinic, role, now) for role in StaffRole}
     scope = scope_of(clinic)
-    patients = [await create_patient(session, scope, new, by_person_id=None, now=now) for new in PATIENTS]
+    patients = [
+        await create_patient(session, scope, new, by_person_id=None, now=now, is_seeded=True) for new in PATIENTS
+    ]
     return DemoPeople(
         clinic=scope,
         doctors=staff[StaffRole.DOCTOR],

@@ -82,10 +82,16 @@ async def get_patient(session: AsyncSession, clinic_id: str, patient_id: str) ->
 
 
 async def create_patient(
-    session: AsyncSession, scope: ClinicScope, new: NewPatient, *, by_person_id: str | None, now: datetime
+    session: AsyncSession,
+    scope: ClinicScope,
+    new: NewPatient,
+    *,
+    by_person_id: str | None,
+    now: datetime,
+    is_seeded: bool = False,
 ) -> Patient:
-    """Registers a patient and the person behind them, with its audit entry."""
-    person = Person(id=new_id(), name=new.name, email=None, is_seeded=scope.is_demo, created_at=now)
+    """Registers a patient and the person behind them, with its audit entry. `is_seeded`: made up by the demo's seed."""
+    person = Person(id=new_id(), name=new.name, email=None, is_seeded=is_seeded, created_at=now)
     session.add(person)
     await session.flush()
     patient = Patient(

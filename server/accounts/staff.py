@@ -89,12 +89,11 @@ async def add_member(
     roles: frozenset[StaffRole],
     by_person_id: str | None,
     now: datetime,
-    is_seeded: bool = False,
 ) -> str:
     """The person's id. Somebody with this address who works in another clinic already gets roles here besides."""
     person = (await session.scalars(select(Person).where(Person.email == email))).first()
     if person is None:
-        person = Person(id=new_id(), name=name, email=email, is_seeded=is_seeded, created_at=now)
+        person = Person(id=new_id(), name=name, email=email, created_at=now)
         session.add(person)
         await session.flush()
     await set_roles(session, clinic_id, person.id, roles, by_person_id=by_person_id, now=now)

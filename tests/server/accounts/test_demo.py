@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from server.accounts import demo
 from server.accounts.models import Person
@@ -56,6 +57,31 @@ async def test_somebody_real_who_came_since_the_start_ends_one_click_sign_in(
     assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 303
     await add_somebody_real(sqlite_database)
     assert (await browser.post(f"/demo/sign-in/{person[0]}")).status == 404
+
+
+async def test_who_is_registered_by_hand_is_played_by_nobody_and_the_demo_goes_on(
+    sqlite_database: Database, vault: Vault, open_app: OpenApp
+) -> None:
+    await seed_demo(sqlite_database, vault, Clock())
+    async with sqlite_database.reading() as session:
+        played = {name: person_id for person_id, name, _, _ in await demo.demo_people(session)}
+    browser = Browser(await open_app(Clock()))
+    assert (await browser.post(f"/demo/sign-in/{played['Peter Novák']}")).status == 303
+    person = {"name": "Nora Neu", "email": "nora@lindenhof.example", "roles": "doctor"}
+    assert (await browser.post("/c/lindenhof/people", person)).status == 201
+    assert (await browser.post(f"/demo/sign-in/{played['Mina Park']}")).status == 303
+    patient = {"name": "Pia Hand", "birth_date": "1990-01-01", "phone": "030 23125 199"}
+    assert (await browser.post("/c/lindenhof/book/new", patient)).status == 303
+    assert "Pia Hand" not in (shown := await (await browser.get("/demo")).text())
+    assert "Nora Neu" not in shown
+    async with sqlite_database.reading() as session:
+        query = select(Person.id).where(Person.name.in_(("Pia Hand", "Nora Neu")))
+        by_hand = (await session.scalars(query)).all()
+    assert len(by_hand) == 2
+    for person_id in by_hand:
+        assert (await browser.get(f"/demo/sign-in/{person_id}")).status == 404
+        assert (await browser.post(f"/demo/sign-in/{person_id}")).status == 404
+    assert (await browser.post(f"/demo/sign-in/{played['Anna Lindqvist']}")).status == 303
 
 
 async def test_everybody_of_the_demo_can_be_played_and_sees_the_band(
