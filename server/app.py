@@ -58,6 +58,7 @@ def load_models() -> None:
     importlib.import_module("server.jobs.models")
     importlib.import_module("server.uploads")
     importlib.import_module("server.accounts.trust_models")
+    importlib.import_module("server.records.rights_models")
     importlib.import_module("server.scheduling.waiting_models")
     area_modules("models")
 

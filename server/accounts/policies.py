@@ -47,7 +47,8 @@ async def load(session: AsyncSession, clinic_id: str) -> Decided:
 async def load_policy(session: AsyncSession, clinic_id: str) -> ClinicPolicy:
     """The clinic's policies; where it decided nothing, the defaults, not yet stored."""
     found = await session.get(ClinicPolicy, clinic_id)
-    return found or ClinicPolicy(clinic_id=clinic_id, letterhead="", idle_min=30, proxy_ends_age=18)
+    defaults = {"letterhead": "", "idle_min": 30, "proxy_ends_age": 18, "notes_kept_years": 10}
+    return found or ClinicPolicy(clinic_id=clinic_id, **defaults)
 
 
 async def decide(

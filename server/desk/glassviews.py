@@ -171,8 +171,9 @@ async def _notes(request: web.Request, session: AsyncSession, patient: Patient, 
         Note.clinic_id == patient.clinic_id, Note.patient_id == patient.id, Note.signed_at.is_not(None)
     )
     found: list[object] = []
+    vault = context.vault(request).clinic(patient.clinic_id)
     for note in await session.scalars(query.order_by(Note.signed_at.desc())):
-        found.append((note, await load_readable(session, note)))
+        found.append((note, await load_readable(session, vault, note)))
         await audit.enter(
             session,
             clinic_id=patient.clinic_id,

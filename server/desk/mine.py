@@ -67,10 +67,10 @@ async def show_home(request: web.Request) -> web.Response:
         request[context.LANGUAGE_ON_FILE] = patient.language
         language = language_of(request)
         lines = await day.load_of_patient(session, replace(clinic, language=language), patient_id, now)
-        notes = await records.load_released_notes(
-            session, clinic, patient_id, before=_before(request), limit=records.PAGE
-        )
         vault = context.vault(request).clinic(clinic.id)
+        notes = await records.load_released_notes(
+            session, vault, clinic, patient_id, before=_before(request), limit=records.PAGE
+        )
         asked = await corrections.load(session, vault, clinic.id, [note.note_id for note in notes])
         granted = await films.load_granted_films(session, clinic.id, patient_id)
         for note in notes:

@@ -31,7 +31,8 @@ async def show_file(request: web.Request) -> web.Response:
     clinic, now, patient_id = context.clinic(request), context.now(request), _patient_id(request)
     async with context.database(request).writing() as session:
         patient = await service.get_patient(session, clinic, patient_id)
-        note = await reading.get_released_note(session, clinic, patient_id, request.match_info["note"])
+        vault = context.vault(request).clinic(clinic.id)
+        note = await reading.get_released_note(session, vault, clinic, patient_id, request.match_info["note"])
         await audit.enter(
             session,
             clinic_id=clinic.id,
@@ -49,10 +50,10 @@ async def show_file(request: web.Request) -> web.Response:
 async def say_wrong(request: web.Request) -> web.Response:
     """Asks the doctor to correct a note; it waits on their list until they answer."""
     clinic, patient_id = context.clinic(request), _patient_id(request)
-    writing = Writing(clinic, context.actor(request), context.now(request), context.events(request))
     vault = context.vault(request).clinic(clinic.id)
+    writing = Writing(clinic, context.actor(request), context.now(request), context.events(request), vault)
     async with context.database(request).reading() as session:
-        note = await reading.get_released_note(session, clinic, patient_id, request.match_info["note"])
+        note = await reading.get_released_note(session, vault, clinic, patient_id, request.match_info["note"])
     form = await parse_form(request, WrongForm)
     async with context.database(request).writing() as session:
         await corrections.ask(session, writing, vault, note, form.text)

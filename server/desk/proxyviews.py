@@ -173,7 +173,8 @@ async def show_home(request: web.Request) -> web.Response:
         if acts_for(actor, patient_id, ProxyScope.BOOK, ProxyScope.ATTEND):
             lines = await day.load_of_patient(session, replace(scope, language=language), patient_id, now)
         if acts_for(actor, patient_id, ProxyScope.READ_NOTES):
-            notes = await load_released_notes(session, scope, patient_id, for_proxy=True)
+            vault = context.vault(request).clinic(scope.id)
+            notes = await load_released_notes(session, vault, scope, patient_id, for_proxy=True)
             for note in notes:
                 await _note_read(request, session, note.note_id)
         if acts_for(actor, patient_id, ProxyScope.WATCH_FILMS):

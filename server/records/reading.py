@@ -183,9 +183,7 @@ async def _versions(
 
 
 def _of_version(kept: type[NoteText | NoteKey]) -> ColumnElement[bool]:
-    return and_(
-        kept.clinic_id == NoteVersion.clinic_id, kept.note_id == NoteVersion.note_id, kept.n == NoteVersion.n
-    )
+    return and_(kept.clinic_id == NoteVersion.clinic_id, kept.note_id == NoteVersion.note_id, kept.n == NoteVersion.n)
 
 
 async def _doctors(session: AsyncSession, clinic_id: str, encounter_ids: Sequence[str]) -> dict[str, str]:

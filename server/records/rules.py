@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 NOTE_LIMIT_CHARACTERS = 100_000
@@ -45,6 +45,55 @@ def judge(*, held: str, revision: int, sent: str, based_on: int) -> Save:
         return Save.SAME
     goes_on = based_on == revision or (based_on < revision and held in sent)
     return Save.SAVE if goes_on else Save.CONFLICT
+
+
+class Ground(StrEnum):
+    """On what the law lets a signed note be erased."""
+
+    PERIOD_OVER = "period_over"
+    ENTERED_IN_ERROR = "entered_in_error"
+    ORDERED = "ordered"
+
+
+class Obstacle(StrEnum):
+    """Why nothing is erased."""
+
+    HELD = "held"
+    KEPT_BY_LAW = "kept_by_law"
+    NOT_IN_ERROR = "not_in_error"
+    NOTHING_LEFT = "nothing_left"
+
+
+@dataclass(frozen=True, slots=True)
+class Erasable:
+    """What decides whether a signed note may be erased, and how much of it."""
+
+    left: tuple[int, ...]
+    """Numbers of the versions that still hold text."""
+    withdrawn_upto: int
+    """0: nothing was entered in error."""
+    kept_until: date
+    is_held: bool
+
+
+def which_erased(of: Erasable, ground: Ground, today: date) -> tuple[int, ...] | Obstacle:
+    """The versions that go: all of them, or what was entered in error; or what stands against it."""
+    if of.is_held:
+        return Obstacle.HELD
+    if ground is Ground.PERIOD_OVER and today < of.kept_until:
+        return Obstacle.KEPT_BY_LAW
+    if ground is Ground.ENTERED_IN_ERROR and not of.withdrawn_upto:
+        return Obstacle.NOT_IN_ERROR
+    last = of.withdrawn_upto if ground is Ground.ENTERED_IN_ERROR else max(of.left, default=0)
+    return tuple(n for n in of.left if n <= last) or Obstacle.NOTHING_LEFT
+
+
+def years_after(day: date, years: int) -> date:
+    """The same day so many years later; 29 February is followed by 1 March."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return date(day.year + years, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)

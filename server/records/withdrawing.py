@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.accounts.models import Patient, Person
-from server.audit import AuditAction, AuditEntry
+from server.audit import AuditAction, AuditEntry, DeletionKind
 from server.context import ClinicScope
 from server.encounters import visits
 from server.encounters.models import Encounter, Participant
 from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
-from server.records import reading, service
-from server.records.models import Note, NoteWithdrawal
+from server.records import exports, reading, service
+from server.records.models import Note, NoteVersion, NoteWithdrawal
 from server.records.reading import Version
 from server.records.service import Writing
 from signaling.words import Code, Role
@@ -48,21 +48,48 @@ async def withdraw(session: AsyncSession, writing: Writing, encounter_id: str) -
     versions = await reading.load_versions(session, writing.vault, note) if note else []
     if note is None or not versions:
         raise DomainError(Code.WRONG_PHASE, "The note is not signed: clear it, nobody has read it.")
+    row = await _take_away(session, note, versions[-1].n, writing.person_id, writing.now)
+    await service.enter(session, writing, AuditAction.NOTE_WITHDRAWN, note.id, n=row.upto_n)
+    await audit.record_deletion(
+        session,
+        clinic_id=note.clinic_id,
+        kind=DeletionKind.DELETED,
+        subject=("note_withdrawn", f"{note.id}:{row.upto_n}"),
+        now=writing.now,
+    )
+    return row
+
+
+async def withdraw_again(session: AsyncSession, note_id: str, upto: int, now: datetime) -> bool:
+    """After a restore: what was entered in error leaves the wrong patient's page once more."""
+    note = (await session.scalars(select(Note).where(Note.id == note_id))).first()
+    if note is None:
+        return False
+    query = select(NoteVersion).where(NoteVersion.clinic_id == note.clinic_id, NoteVersion.note_id == note.id)
+    versions = list(await session.scalars(query.where(NoteVersion.n <= upto).order_by(NoteVersion.n)))
+    row = await reading.load_withdrawal(session, note)
+    if not versions or (row is not None and row.upto_n >= versions[-1].n):
+        return False
+    await _take_away(session, note, versions[-1].n, versions[-1].author_id, now)
+    return True
+
+
+async def _take_away(session: AsyncSession, note: Note, upto: int, by: str, now: datetime) -> NoteWithdrawal:
     incident = await audit.file_incident(
         session,
         clinic_id=note.clinic_id,
         kind="entered_in_error",
         subject=("note", note.id),
-        filed_by_person_id=writing.person_id,
+        filed_by_person_id=by,
         owner_person_id=None,
-        now=writing.now,
+        now=now,
     )
     row = await reading.load_withdrawal(session, note)
     if row is None:
         row = NoteWithdrawal(clinic_id=note.clinic_id, note_id=note.id)
         session.add(row)
-    row.upto_n, row.by_person_id, row.at, row.incident_id = versions[-1].n, writing.person_id, writing.now, incident
-    await service.enter(session, writing, AuditAction.NOTE_WITHDRAWN, note.id, n=row.upto_n)
+    row.upto_n, row.by_person_id, row.at, row.incident_id = upto, by, now, incident
+    await exports.discard(session, note.clinic_id, note.patient_id)
     await session.flush()
     return row
 

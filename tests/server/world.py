@@ -163,11 +163,12 @@ async def _notes(house: House) -> dict[str, str]:
     cast = house.cast
     elsewhere = await cast.another_visit(cast.other_patient)
     actor = Actor(person_id=cast.doctor, clinic_id=cast.clinic.id, roles=frozenset({StaffRole.DOCTOR}))
-    writing = Writing(cast.clinic, actor, START, Events())
+    vault = cast.vault.clinic(cast.clinic.id)
+    writing = Writing(cast.clinic, actor, START, Events(), vault)
     async with cast.database.writing() as session:
         note = (await session.scalars(select(Note).where(Note.encounter_id == cast.encounter_id))).one()
-        released = await reading.get_released_note(session, cast.clinic, cast.patient, note.id)
-        await corrections.ask(session, writing, cast.vault.clinic(cast.clinic.id), released, "It was the left ear.")
+        released = await reading.get_released_note(session, vault, cast.clinic, cast.patient, note.id)
+        await corrections.ask(session, writing, vault, released, "It was the left ear.")
         asked = await session.scalar(select(CorrectionRequest.id))
         await notes.save_draft(session, writing, elsewhere, "Fever.", 0)
         withdrawn = await notes.sign(session, writing, elsewhere, 1)

@@ -7,14 +7,16 @@ import asyncio
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.service import get_clinic
 from server.errors import DomainError
 from server.permissions import Actor, StaffRole
-from server.records import reading, rules, service
+from server.records import reading, rules, sealing, service
 from server.records.events import NoteReleased
-from server.records.models import Note, NoteText, NoteVersion
+from server.records.models import Note, NoteKey, NoteText, NoteVersion
 from server.records.rules import Kind
+from server.records.sealing import Content
 from server.records.service import Writing
 from tests.server.records.test_note import stored
 from tests.server.visits import VisitCast
@@ -37,18 +39,24 @@ async def sign_and_add(cast: VisitCast) -> Writing:
     return writing
 
 
+async def _without(session: AsyncSession, cast: VisitCast, trigger: str) -> None:
+    on = "" if cast.database.is_sqlite else f" ON {'_'.join(trigger.split('_')[:2])}"
+    await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}{on}")
+
+
 async def first_broken(cast: VisitCast) -> int | None:
     async with cast.database.reading() as session:
         note = (await session.scalars(select(Note))).one()
         return await service.first_broken(session, cast.sealer, note)
 
 
-@pytest.mark.parametrize("table", [NoteVersion, NoteText])
+@pytest.mark.parametrize("table", [NoteVersion, NoteText, NoteKey])
 async def test_the_database_itself_refuses_to_change_what_was_signed(
-    cast: VisitCast, table: type[NoteVersion | NoteText]
+    cast: VisitCast, table: type[NoteVersion | NoteText | NoteKey]
 ) -> None:
     await sign_and_add(cast)
-    for change in (update(table).values(n=9), delete(table)):
+    changes = [delete(table)] if table is NoteKey else [update(table).values(n=9), delete(table)]
+    for change in changes:
         with pytest.raises(DBAPIError):
             async with cast.database.writing() as session:
                 await session.execute(change)
@@ -59,22 +67,49 @@ async def test_the_chain_names_the_first_version_that_was_tampered_with(cast: Vi
     await sign_and_add(cast)
     assert await first_broken(cast) is None
     async with cast.database.writing() as session:
-        trigger = "note_content_no_update" if cast.database.is_sqlite else "note_content_no_change ON note_content"
-        await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
-        await session.execute(update(NoteText).where(NoteText.n == 2).values(text="Worse"))
-    assert await first_broken(cast) == 2
+        await _without(session, cast, "note_text_no_update")
+        version = (await session.scalars(select(NoteVersion).where(NoteVersion.n == 2))).one()
+        text, key = sealing.seal(cast.sealer, version, Content("Worse", "Rang", None, bytes(32)))
+        await session.execute(update(NoteText).where(NoteText.n == 2).values(sealed=text.sealed))
+        await session.execute(update(NoteKey).where(NoteKey.n == 2).values(wrapped=key.wrapped))
+    assert await first_broken(cast) == 2, "sealed anew with other words by somebody who has the keys"
+    async with cast.database.writing() as session:
+        await session.execute(update(NoteText).where(NoteText.n == 1).values(sealed=b"nonsense"))
+    assert await first_broken(cast) == 1
 
 
 async def test_erased_content_leaves_a_chain_that_holds(cast: VisitCast) -> None:
     await sign_and_add(cast)
     async with cast.database.writing() as session:
-        trigger = "note_content_no_delete" if cast.database.is_sqlite else "note_content_no_change ON note_content"
-        await (await session.connection()).exec_driver_sql(f"DROP TRIGGER {trigger}")
-        await session.execute(delete(NoteText).where(NoteText.n == 1))
+        await _without(session, cast, "note_key_no_delete")
+        await session.execute(delete(NoteKey).where(NoteKey.n == 1))
     assert await first_broken(cast) is None
     async with cast.database.reading() as session:
         note = (await session.scalars(select(Note))).one()
-        assert [one.text for one in await reading.load_versions(session, note)] == [None, "Better"]
+        assert [one.text for one in await reading.load_versions(session, cast.sealer, note)] == [None, "Better"]
+
+
+async def test_no_word_of_a_signed_note_lies_in_the_clear(cast: VisitCast) -> None:
+    await sign_and_add(cast)
+    async with cast.database.reading() as session:
+        sealed = (await session.scalars(select(NoteText.sealed))).all()
+    assert len(sealed) == 2
+    assert not any(word in one for one in sealed for word in (b"Cough", b"Better", b"Rang"))
+
+
+async def test_a_key_that_an_upgrade_made_opens_and_is_wrapped_later(cast: VisitCast) -> None:
+    writing = await sign_and_add(cast)
+    async with cast.database.writing() as session:
+        note = (await session.scalars(select(Note))).one()
+        for key in list(await session.scalars(select(NoteKey))):
+            key.wrapped = cast.sealer.unwrap_key(f"note {note.id} {key.n}", key.wrapped)
+    assert await first_broken(cast) is None
+    async with cast.database.writing() as session:
+        for key in list(await session.scalars(select(NoteKey))):
+            assert sealing.is_bare(key)
+            sealing.rewrap(writing.vault, key)
+            assert not sealing.is_bare(key)
+    assert await first_broken(cast) is None
 
 
 async def test_only_signed_text_is_released_and_only_to_its_patient(cast: VisitCast) -> None:
