@@ -99,6 +99,11 @@ def may_book(actor: Actor) -> bool:
     return is_scheduler(actor) or is_doctor(actor)
 
 
+def may_keep_hours(actor: Actor) -> bool:
+    """Doctors' hours and the kinds of visit."""
+    return is_scheduler(actor) or is_administrator(actor)
+
+
 def is_visitor(actor: Actor) -> bool:
     return bool(actor.participations)
 

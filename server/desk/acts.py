@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
+from server.accounts import links, proxies
 from server.accounts.service import person_names
 from server.desk import day
 from server.desk.day import Line
@@ -24,6 +25,7 @@ from server.pages import render
 from server.permissions import is_scheduler, may_book
 from server.routing import Route, see_other
 from server.scheduling import finding, messages, patients, picker, rules, service
+from server.scheduling.acting import act_of
 from server.scheduling.finding import Search
 from server.scheduling.forms import CancelForm, MoveForm
 from server.scheduling.messages import News
@@ -32,7 +34,7 @@ from server.scheduling.picker import Choice
 from server.scheduling.rules import Status
 from server.scheduling.service import Act, Move
 from server.scheduling.ticks import in_transaction
-from server.scheduling.views import STALE, act_of
+from server.scheduling.views import STALE
 from server.scheduling.wording import when
 from signaling.words import N_, RoomId
 
@@ -178,6 +180,8 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
             )
         )
         names = await person_names(session, {row.by_person_id for row in history if row.by_person_id})
+        subjects = await proxies.load_page_subjects(session, line.patient)
+        is_locked = bool(await links.load_locked(session, clinic.id, subjects))
     state = Status(line.appointment.status)
     values = {
         "line": line,
@@ -193,6 +197,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "may_be_urgent": line.appointment.kind == "walk_in" and state in rules.OPEN and not line.doctors,
         "may_reach": state in rules.OPEN,
         "may_read_out_code": is_scheduler(context.actor(request)),
+        "is_page_locked": is_locked,
         "errors": dict(errors or {}),
         "last_digits": patients.last_digits,
     }

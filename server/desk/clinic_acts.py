@@ -19,9 +19,9 @@ from server.forms import parse_form
 from server.permissions import is_doctor, may_book
 from server.routing import Route, see_other
 from server.scheduling import delays, walkins
+from server.scheduling.acting import act_of
 from server.scheduling.slots import local_instant
 from server.scheduling.ticks import in_transaction
-from server.scheduling.views import act_of
 from signaling.words import Code, RoomId
 
 

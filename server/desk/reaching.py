@@ -19,9 +19,9 @@ from server.pages import render
 from server.permissions import anybody, may_book
 from server.routing import Route, see_other
 from server.scheduling import doorcodes, finding, messages, service
+from server.scheduling.acting import act_of
 from server.scheduling.messages import News
 from server.scheduling.ticks import in_transaction
-from server.scheduling.views import act_of
 from server.scheduling.wording import when
 from signaling.words import N_, Code
 

@@ -38,8 +38,10 @@ class Claim:
         return self.starts_at + timedelta(minutes=self.visit_type.length_min)
 
 
-async def check_practitioners(session: AsyncSession, clinic: ClinicScope, practitioner_ids: Iterable[str]) -> None:
-    """Active doctors of this clinic, at least one. Raises slot_not_offered."""
+async def check_practitioners(
+    session: AsyncSession, clinic: ClinicScope, practitioner_ids: Iterable[str], offering: str | None = None
+) -> None:
+    """Active doctors of this clinic, at least one, who offer the kind of visit `offering`. Raises slot_not_offered."""
     wanted = set(practitioner_ids)
     query = select(Membership.person_id).where(
         Membership.clinic_id == clinic.id,
@@ -47,6 +49,8 @@ async def check_practitioners(session: AsyncSession, clinic: ClinicScope, practi
         Membership.is_active,
         Membership.person_id.in_(wanted),
     )
+    if offering is not None:
+        query = query.where(finding.offers(clinic, offering, Membership.person_id))
     if not wanted or set(await session.scalars(query)) != wanted:
         raise DomainError(Code.SLOT_NOT_OFFERED, "This doctor doesn't see patients here now. Choose another.")
 

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, SQLColumnExpression, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Membership, Person
@@ -19,7 +19,14 @@ from server.context import ClinicScope
 from server.errors import not_found
 from server.permissions import StaffRole
 from server.scheduling import slots
-from server.scheduling.models import Appointment, Schedule, ScheduleException, VisitType
+from server.scheduling.models import (
+    Appointment,
+    AppointmentPractitioner,
+    Schedule,
+    ScheduleException,
+    VisitType,
+    VisitTypeOffer,
+)
 from server.scheduling.slots import Agenda, DayException, Hours, Shape, Slot
 from server.scheduling.ticks import Owner, load_busy
 from server.scheduling.weekly import parse_weekly
@@ -61,6 +68,28 @@ async def load_practitioners(session: AsyncSession, clinic: ClinicScope) -> list
         .order_by(Person.name)
     )
     return [Practitioner(person_id, name) for person_id, name in rows]
+
+
+def offers(clinic: ClinicScope, visit_type_id: str, person_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+    """Whether a doctor offers a kind of visit: they are named for it, or nobody is."""
+    named = exists().where(VisitTypeOffer.clinic_id == clinic.id, VisitTypeOffer.visit_type_id == visit_type_id)
+    return or_(~named, named.where(VisitTypeOffer.person_id == person_id))
+
+
+async def load_offering(session: AsyncSession, search: Search) -> Collection[str]:
+    """Of the doctors of a search those who offer its kind; whoever has the visit that is moved keeps it."""
+    kind = search.visit_type
+    query = select(VisitTypeOffer.person_id).where(
+        VisitTypeOffer.clinic_id == kind.clinic_id, VisitTypeOffer.visit_type_id == kind.id
+    )
+    named = set(await session.scalars(query))
+    if not named:
+        return search.person_ids
+    if search.moving is not None:
+        moved = search.moving.id
+        has = (AppointmentPractitioner.clinic_id == kind.clinic_id, AppointmentPractitioner.appointment_id == moved)
+        named |= set(await session.scalars(select(AppointmentPractitioner.person_id).where(*has)))
+    return [person_id for person_id in search.person_ids if person_id in named]
 
 
 async def load_visit_types(session: AsyncSession, clinic: ClinicScope) -> Sequence[VisitType]:
@@ -112,8 +141,9 @@ async def find_offers(
     ignore = (Owner(clinic.id, appointment_id=search.moving.id),) if search.moving is not None else ()
     margin = shape.length + shape.before + shape.after
     around = (since - margin, until + margin)
-    busy = await load_busy(session, search.person_ids, around, search.now, ignore=ignore)
-    agendas = await load_agendas(session, clinic, search.person_ids, (since, until), busy)
+    person_ids = await load_offering(session, search)
+    busy = await load_busy(session, person_ids, around, search.now, ignore=ignore)
+    agendas = await load_agendas(session, clinic, person_ids, (since, until), busy)
     earliest = max(since, search.now)
     found = [
         Offer(person_id, slot)

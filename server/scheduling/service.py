@@ -117,7 +117,8 @@ async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
     patient = await get_patient(session, act.clinic, appointment.patient_id)
     old_ids = await load_practitioner_ids(session, act.clinic, appointment.id)
     claim = Claim(visit_type, asked.practitioner_ids or old_ids, asked.starts_at)
-    await claims.check_practitioners(session, act.clinic, claim.practitioner_ids)
+    offering = visit_type.id if claim.practitioner_ids != old_ids else None
+    await claims.check_practitioners(session, act.clinic, claim.practitioner_ids, offering)
     await claims.judge(session, act, claim, ignore=_owner(appointment))
     await ticks.free(session, _owner(appointment))
     if claim.practitioner_ids != old_ids:
@@ -194,7 +195,7 @@ async def hold(
     """Keeps an offered start for ten minutes while a form is filled in. Raises what `book` raises."""
     visit_type = await finding.get_visit_type(session, act.clinic, visit_type_id)
     claim = Claim(visit_type, practitioner_ids, starts_at)
-    await claims.check_practitioners(session, act.clinic, practitioner_ids)
+    await claims.check_practitioners(session, act.clinic, practitioner_ids, visit_type.id)
     await claims.judge(session, act, claim)
     kept = Hold(
         clinic_id=act.clinic.id,
@@ -290,7 +291,8 @@ async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | No
         if claim.practitioner_ids:
             raise DomainError(Code.MALFORMED)
         return
-    await claims.check_practitioners(session, act.clinic, claim.practitioner_ids)
+    offering = claim.visit_type.id if claim.kind is Kind.NORMAL else None
+    await claims.check_practitioners(session, act.clinic, claim.practitioner_ids, offering)
     if claim.kind is Kind.SQUEEZED_IN:
         claims.check_squeezed_in(act, claim, reason)
         return

@@ -21,15 +21,16 @@ from server.db import new_id
 from server.errors import DomainError, FormError, status_of
 from server.forms import parse_form
 from server.pages import render
-from server.permissions import is_staff, may_book
+from server.permissions import may_book
 from server.routing import Route, see_other
-from server.scheduling import booking, patients, picker, service
+from server.scheduling import booking, hoursviews, patients, picker, service
+from server.scheduling.acting import act_of
 from server.scheduling.finding import Search
 from server.scheduling.forms import BookForm, NewPatientForm, SearchForm, SqueezeForm, WalkInForm
 from server.scheduling.models import Appointment
 from server.scheduling.picker import Choice
 from server.scheduling.rules import Kind
-from server.scheduling.service import Act, Booking
+from server.scheduling.service import Booking
 from signaling.words import N_, Code
 
 UNFIXABLE = frozenset({Code.NOT_FOUND, Code.TOO_LONG, Code.TOO_MANY, Code.CONFLICT})
@@ -37,27 +38,9 @@ UNFIXABLE = frozenset({Code.NOT_FOUND, Code.TOO_LONG, Code.TOO_MANY, Code.CONFLI
 STALE = frozenset({Code.SLOT_TAKEN, Code.SLOT_NOT_OFFERED, Code.IN_THE_PAST})
 
 
-def act_of(request: web.Request) -> Act:
-    """In the name of the signed-in member of staff, now."""
-    actor = context.actor(request)
-    return Act(
-        clinic=context.clinic(request),
-        by=actor.person_id,
-        now=context.now(request),
-        events=context.events(request),
-        is_staff=is_staff(actor),
-    )
-
-
 async def find_patient(request: web.Request) -> web.Response:
     """Step one: whom is it for? What is looked for stands sealed in the address."""
     text = searches.asked(request)
-async def search_patient(request: web.Request) -> web.Response:
-    """Leads to what was found, by an address that names nobody."""
-    form = await parse_form(request, SearchForm)
-    return see_other(f"/c/{context.clinic(request).slug}/book?{searches.QUERY}={searches.seal(request, form.search)}")
-
-
     async with context.database(request).reading() as session:
         found = await patients.search(session, context.clinic(request), text)
     values = {
@@ -67,6 +50,12 @@ async def search_patient(request: web.Request) -> web.Response:
         "last_digits": patients.last_digits,
     }
     return render(request, "scheduling/find.html", values)
+
+
+async def search_patient(request: web.Request) -> web.Response:
+    """Leads to what was found, by an address that names nobody."""
+    form = await parse_form(request, SearchForm)
+    return see_other(f"/c/{context.clinic(request).slug}/book?{searches.QUERY}={searches.seal(request, form.search)}")
 
 
 async def show_new_patient(request: web.Request) -> web.Response:
@@ -143,7 +132,6 @@ async def squeeze_in(request: web.Request) -> web.Response:
         choice = _choice(values["squeeze"])
         return await _pick(request, patient, choice, status=422 if is_form else status_of(error), more=values)
 
-    Route("POST", "/c/{clinic}/book", search_patient, may_book, "book.search"),
 
 async def walk_in(request: web.Request) -> web.Response:
     """The patient is here now, without a doctor yet."""
@@ -155,12 +143,14 @@ async def walk_in(request: web.Request) -> web.Response:
 
 ROUTES = [
     Route("GET", "/c/{clinic}/book", find_patient, may_book, "book.find", nav=N_("Book")),
+    Route("POST", "/c/{clinic}/book", search_patient, may_book, "book.search"),
     Route("GET", "/c/{clinic}/book/new", show_new_patient, may_book, "book.new_patient"),
     Route("POST", "/c/{clinic}/book/new", add_patient, may_book, "book.add_patient"),
     Route("GET", "/c/{clinic}/book/{patient}", pick_slot, may_book, "book.pick"),
     Route("POST", "/c/{clinic}/book/{patient}", book, may_book, "book"),
     Route("POST", "/c/{clinic}/book/{patient}/squeeze-in", squeeze_in, may_book, "book.squeeze_in"),
     Route("POST", "/c/{clinic}/book/{patient}/walk-in", walk_in, may_book, "book.walk_in"),
+    *hoursviews.ROUTES,
 ]
 
 

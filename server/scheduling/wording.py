@@ -7,7 +7,7 @@ the link. Loading them and sending is `jobs.py` and `delivery.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time, get_timezone_location
+from babel.dates import format_date, format_time, get_day_names, get_timezone_location
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from server.languages import SOURCE, choose, direction, shipped
@@ -114,6 +114,18 @@ def when(moment: datetime, zone: str, language: str) -> dict[str, str]:
         "place": get_timezone_location(zone, locale=locale, return_city=True),
         "zone": zone,
     }
+
+
+def day_words(day: date, language: str) -> str:
+    """A local date in the words of a language."""
+    locale = locale_of(language)
+    return str(format_date(day, "EEEE d MMMM y" if locale.language == SOURCE else "full", locale=locale))
+
+
+def weekday_words(language: str) -> list[str]:
+    """The short names of Monday to Sunday."""
+    names = get_day_names("abbreviated", locale=locale_of(language))
+    return [str(names[day]) for day in range(7)]
 
 
 def locale_of(language: str) -> Locale:

@@ -43,6 +43,7 @@ REVIEWS = frozenset({"doctor", "privacy officer"})
 PROXY = frozenset({"proxy"})
 OFFICER = frozenset({"privacy officer"})
 TRUST = frozenset({"administrator", "privacy officer"})
+KEEPS_HOURS = frozenset({"scheduler", "administrator"})
 VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
 
 WHO_MAY = {
@@ -56,7 +57,7 @@ WHO_MAY = {
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete "
     "note_start note_release note_withdrawal note_withdraw note_offer note_correction note_file "
     "note_attach note_attachment note_attachment_delete note_attachment_remove",
-    DESK: "page_link.read_out board.print board.csv",
+    DESK: "page_link.read_out page_link.unlock board.print board.csv",
     BOOKS: "proxies proxies.add proxies.stop proxies.read_out "
     "door_denied_seen "
     "book.search "
@@ -72,6 +73,7 @@ WHO_MAY = {
     ADMINISTRATOR: "note_templates note_template people people.invite people.person people.roles "
     "people.invite_again people.second_factor "
     "people.sign_out settings settings.save settings.text settings.purpose settings.switch_purpose",
+    KEEPS_HOURS: "hours hours.doctor hours.add hours.change hours.except hours.except_not kind kind.save",
     VISITOR: "visitor_room visit_closing",
     PROXY: "proxy proxy.attend",
     PATIENT: "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
