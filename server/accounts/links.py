@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -24,6 +25,7 @@ from signaling.words import Code
 TOKEN_BYTES = 24
 TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{32}")
 TRIES_MAX = 5
+LOCKED = "locked"
 
 
 class LinkKind(StrEnum):
@@ -114,7 +116,7 @@ async def touch(session: AsyncSession, link: Link, *, right: bool, now: datetime
         update(Link).where(Link.id == link.id).values(tries=Link.tries + 1).returning(Link.tries)
     )
     if tries is not None and tries >= TRIES_MAX:
-        await _close(session, link, "locked", now, revoked=True)
+        await _close(session, link, LOCKED, now, revoked=True)
         await audit.enter(
             session,
             clinic_id=link.clinic_id,
@@ -123,6 +125,34 @@ async def touch(session: AsyncSession, link: Link, *, right: bool, now: datetime
             subject=("link", link.id),
             now=now,
         )
+
+
+async def load_locked(session: AsyncSession, clinic_id: str, subject_ids: Collection[str]) -> Sequence[Link]:
+    """Links of these subjects that wrong tries have locked."""
+    query = select(Link).where(
+        Link.clinic_id == clinic_id, Link.subject_id.in_(sorted(subject_ids)), Link.closed_reason == LOCKED
+    )
+    return (await session.scalars(query.order_by(Link.id))).all()
+
+
+async def unlock(
+    session: AsyncSession, clinic_id: str, subject_ids: Collection[str], *, by_person_id: str | None, now: datetime
+) -> int:
+    """Opens them again with all their tries; answers how many. After a restore such a link is closed: send another."""
+    locked = await load_locked(session, clinic_id, subject_ids)
+    for link in locked:
+        link.closed_at = link.closed_reason = None
+        link.tries = 0
+        await audit.withdraw_deletion(session, ("link", link.id))
+        await audit.enter(
+            session,
+            clinic_id=clinic_id,
+            actor_person_id=by_person_id,
+            action=AuditAction.LINK_UNLOCKED,
+            subject=("link", link.id),
+            now=now,
+        )
+    return len(locked)
 
 
 async def _close(

@@ -97,6 +97,12 @@ async def load_of_patient(session: AsyncSession, patient: Patient, zone: str, no
     return [row for row in await session.scalars(query.order_by(Proxy.created_at)) if is_open(row, zone, now)]
 
 
+async def load_page_subjects(session: AsyncSession, patient: Patient) -> list[str]:
+    """For whom there may be links to this patient's page: the patient, and whoever acts for them."""
+    query = select(Proxy.id).where(Proxy.clinic_id == patient.clinic_id, Proxy.patient_id == patient.id)
+    return [patient.id, *await session.scalars(query.where(Proxy.stopped_at.is_(None)))]
+
+
 async def new_page_link(session: AsyncSession, row: Proxy, now: datetime) -> str:
     """The token of the proxy's own link; it asks for the patient's birth date and a code, as the patient's does."""
     return await links.new_link(session, clinic_id=row.clinic_id, kind=LinkKind.PROXY, subject_id=row.id, now=now)

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
-from server.accounts import administration, auditviews, joining, pagecodes, sessions, signin
+from server.accounts import administration, auditviews, joining, links, pagecodes, proxies, sessions, signin
 from server.accounts.demo import patient_home
 from server.accounts.forms import PageForm
 from server.accounts.models import Clinic, Membership
@@ -79,7 +79,20 @@ async def read_out_code(request: web.Request) -> web.Response:
     async with context.database(request).writing() as session:
         patient = await get_patient(session, scope.id, request.match_info["patient"])
         code = await pagecodes.code_to_read_out(session, scope.id, patient.id, by_person_id=actor.person_id, now=now)
-    return render(request, "accounts/read_out.html", {"patient": patient, "code": code})
+        locked = await links.load_locked(session, scope.id, await proxies.load_page_subjects(session, patient))
+    values = {"patient": patient, "code": code, "unlock": _unlock_url(request) if locked else None, "unlocked": False}
+    return render(request, "accounts/read_out.html", values)
+
+
+async def unlock(request: web.Request) -> web.Response:
+    """After five wrong tries somebody rang: the links to this patient's page work again."""
+    scope, actor, now = context.clinic(request), context.actor(request), context.now(request)
+    async with context.database(request).writing() as session:
+        patient = await get_patient(session, scope.id, request.match_info["patient"])
+        subjects = await proxies.load_page_subjects(session, patient)
+        await links.unlock(session, scope.id, subjects, by_person_id=actor.person_id, now=now)
+    values = {"patient": patient, "code": None, "unlock": None, "unlocked": True}
+    return render(request, "accounts/read_out.html", values)
 
 
 ROUTES = [
@@ -90,6 +103,7 @@ ROUTES = [
     Route("POST", "/p/{token}/code", send_page_code, anybody, "page_link.code"),
     Route("POST", "/p/{token}", open_page, anybody, "page_link.open"),
     Route("POST", "/c/{clinic}/patients/{patient}/page-code", read_out_code, is_scheduler, "page_link.read_out"),
+    Route("POST", "/c/{clinic}/patients/{patient}/page-link/unlock", unlock, is_scheduler, "page_link.unlock"),
     *auditviews.ROUTES,
     *administration.ROUTES,
 ]
@@ -104,6 +118,10 @@ async def _open_page(request: web.Request, session: AsyncSession, opener: Opener
     return await sessions.open_page(
         session, request.cookies, clinic_id=patient.clinic_id, patient_id=patient.id, now=now
     )
+
+
+def _unlock_url(request: web.Request) -> str:
+    return f"/c/{context.clinic(request).slug}/patients/{request.match_info['patient']}/page-link/unlock"
 
 
 def _page_link(request: web.Request, errors: dict[str, str], *, sent: bool, status: int = 200) -> web.Response:

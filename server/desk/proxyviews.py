@@ -31,7 +31,7 @@ from server.errors import FormError, not_found
 from server.forms import parse_form
 from server.names import Name
 from server.pages import language_of, render
-from server.permissions import Actor, ProxyScope, acts_for, is_patient, is_proxy, may_book
+from server.permissions import Actor, ProxyScope, acts_for, is_patient, is_proxy, is_scheduler, may_book
 from server.records.reading import load_released_notes
 from server.routing import Route, see_other
 from server.scheduling import service
@@ -110,7 +110,11 @@ async def read_out(request: web.Request) -> web.Response:
             now=context.now(request),
             kind=LinkKind.PROXY,
         )
-    return render(request, "accounts/read_out.html", {"patient": proxy, "code": code})
+        locked = await links.load_locked(session, scope.id, [proxy.id])
+    unlock = f"/c/{scope.slug}/patients/{patient.id}/page-link/unlock"
+    may_unlock = bool(locked) and is_scheduler(context.actor(request))
+    values = {"patient": proxy, "code": code, "unlock": unlock if may_unlock else None, "unlocked": False}
+    return render(request, "accounts/read_out.html", values)
 
 
 # ── The patient ──

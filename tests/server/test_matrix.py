@@ -152,6 +152,7 @@ TABLE: dict[str, Row] = {
     "board.print": Row("scheduler", C + "/board/print"),
     "board.csv": Row("scheduler", C + "/board/appointments.csv"),
     "page_link.read_out": Row("scheduler", C + "/patients/{patient}/page-code"),
+    "page_link.unlock": Row("scheduler", C + "/patients/{patient}/page-link/unlock"),
     "door_denied_seen": Row(BOOKING, C + "/denied/{denied}/seen"),
     # The patient's own page.
     "mine": Row("patient other_patient", C + "/my"),

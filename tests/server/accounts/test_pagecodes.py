@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from server.accounts import links, pagecodes
 from server.accounts.events import PageCodeAsked
 from server.accounts.links import TRIES_MAX, LinkKind
+from server.audit import AuditAction, AuditEntry
 from server.db import Database
 from server.events import Events
 from tests.server.cast import NOW, PATIENTS, Cast, add_cast
@@ -93,6 +95,31 @@ async def test_the_fifth_wrong_try_locks_this_link_and_no_other(door: Door) -> N
     assert first.closed_reason == "locked"
     assert other is not None
     assert other.closed_at is None
+
+
+async def test_the_desk_unlocks_a_link_that_wrong_tries_have_locked_and_no_other(door: Door) -> None:
+    code = await new_code(door)
+    for _ in range(TRIES_MAX):
+        assert not await door.opens(other_than(code))
+    async with door.database.writing() as session:
+        revoked = await links.new_link(
+            session, clinic_id=door.cast.clinic.id, kind=LinkKind.PAGE, subject_id=door.cast.patient, now=NOW
+        )
+        await links.close_links(session, door.cast.patient, "stopped", NOW, revoked=True)
+
+        async def unlock(clinic: str, patient: str) -> int:
+            return await links.unlock(session, clinic, [patient], by_person_id=door.cast.scheduler, now=NOW)
+
+        assert await unlock(door.cast.other_clinic.id, door.cast.patient) == 0
+        assert await unlock(door.cast.clinic.id, door.cast.other_patient) == 0
+        assert await unlock(door.cast.clinic.id, door.cast.patient) == 1
+        entries = select(AuditEntry.subject_id).where(AuditEntry.action == AuditAction.LINK_UNLOCKED)
+        assert list(await session.scalars(entries)) == [door.link_id]
+    assert await door.opens(code)
+    assert not await door.opens(await new_code(door), token=revoked)
+    for _ in range(TRIES_MAX):
+        assert not await door.opens("nonsense")
+    assert not await door.opens(await new_code(door)), "five tries again, and no more"
 
 
 async def test_a_right_try_clears_the_count(door: Door) -> None:

@@ -240,6 +240,16 @@ async def test_the_desk_reads_out_a_code_and_only_for_its_own_patients(door: Sit
     born = PATIENTS[0].birth_date.isoformat()
     opened = await door.browser().post(f"/p/{token}", {"birth_date": born, "code": "".join(code)})
     assert opened.status == 303
+    for _ in range(5):
+        await door.browser().post(f"/p/{token}", {"birth_date": "1999-09-09", "code": "000000"})
+    shown = await (await scheduler.post(path)).text()
+    assert "locked" in shown
+    (unlock,) = re.findall(r'action="([^"]+/unlock)"', shown)
+    assert "work again" in await (await scheduler.post(unlock)).text()
+    shown = await (await scheduler.post(path)).text()
+    assert "locked" not in shown
+    (code,) = re.findall(r"<strong[^>]*>(\d{3}) (\d{3})</strong>", shown)
+    assert (await door.browser().post(f"/p/{token}", {"birth_date": born, "code": "".join(code)})).status == 303
     assert (await scheduler.post("/c/north/patients/somebody/page-code")).status == 404
     async with door.database.writing() as session:
         clinic = await session.scalar(select(Clinic.id).where(Clinic.slug == "south"))

@@ -36,6 +36,7 @@ SEEN_BY = {
     "appointment.put_back": STAFF,
     "appointment.send_again": STAFF,
     "book.find": STAFF,
+    "book.search": STAFF,
     "book.new_patient": STAFF,
     "book.add_patient": STAFF,
     "book.pick": STAFF,
