@@ -87,6 +87,7 @@ async def _store(scene: Scene, recording: Recording, event: m.AnswerRecording, y
         others_present=event.others_present,
         others_agree=event.others_agree,
         given_for=event.given_for.value,
+        language=recording.language_for(scene.me.participant_id),
     )
     await scene.clinic.record_consent(scene.room_id, given)
 
@@ -107,6 +108,7 @@ async def stop_recording(scene: Scene, event: m.StopRecording) -> m.Ok:
             participant_id=scene.me.participant_id,
             question=given.question if given else recording.question,
             yes=False,
+            language=recording.language_for(scene.me.participant_id),
         ),
     )
     code = "declined" if recording.phase == RecordingPhase.ASKING else "withdrawn"

@@ -104,6 +104,7 @@ class Conductor:
                         question=given.question if given else recording.question,
                         yes=False,
                         unanswered=True,
+                        language=recording.language_for(participant_id),
                     ),
                 )
         await self.apply(room_id, c.Tick())

@@ -102,6 +102,17 @@ class ParticipantFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """A recording's question as one person reads it; `language` is that of the text they agree to."""
+
+    purpose: str
+    who_may_watch: str
+    kept: str
+    consent_text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingFacts:
     """The recording of this room as the database has it; `consents` is the newest answer of each person."""
 
@@ -118,6 +129,8 @@ class RecordingFacts:
     consents: Mapping[ParticipantId, bool] = field(default_factory=dict)
     code: str | None = None
     """Why it is paused or ended: a pause that a person ordered outlives the room's state."""
+    wordings: Mapping[ParticipantId, Wording] = field(default_factory=dict)
+    """In each person's own language; whoever isn't in it reads the clinic's words above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,8 @@ class ConsentGiven:
     given_for: Literal["self", "patient"] = "self"
     unanswered: bool = False
     """True when it is a No because the time ran out."""
+    language: str = ""
+    """Of the wording that they were shown; empty for the clinic's own."""
 
 
 class Clinic(Protocol):

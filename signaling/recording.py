@@ -52,6 +52,7 @@ def recording_of(facts: RecordingFacts) -> Recording:
         code=paused_for,
         paused_for=paused_for,
         stored_pause=paused_for,
+        wordings=facts.wordings,
     )
 
 
@@ -90,7 +91,10 @@ def ask_person(state: RoomState, participant_id: ParticipantId, question: Record
     if recording is None or not is_active(recording):
         return state
     if question is not None and question.recording_id == recording.recording_id:
-        recording = replace(recording, question=question.question, answer_by=question.answer_by)
+        wordings = {**question.wordings, **recording.wordings}
+        if participant_id in question.wordings:
+            wordings[participant_id] = question.wordings[participant_id]
+        recording = replace(recording, question=question.question, answer_by=question.answer_by, wordings=wordings)
     asked = Answer(recording.question, RecordingAnswer.ASKED)
     return replace(state, recording=replace(recording, answers={**recording.answers, participant_id: asked}))
 

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from signaling.messages import CameraState, MediaMode, MicrophoneState, Phase, RecordingAnswer, RecordingPhase
+from signaling.ports import Wording
 from signaling.words import ClinicId, Departure, Outcome, ParticipantId, PersonId, RecordingId, Right, Role, RoomId
 
 Standing = Literal["invited", "waiting", "admitted", "left"]
@@ -139,6 +140,13 @@ class Recording:
     paused_by: ParticipantId | None = None
     stored_pause: str | None = None
     """What the database was last told of that: a room that is rebuilt stays paused."""
+    wordings: Mapping[ParticipantId, Wording] = field(default_factory=dict)
+    """The question as each reads it."""
+
+    def language_for(self, participant_id: ParticipantId) -> str:
+        """Of the wording that this person was shown."""
+        wording = self.wordings.get(participant_id)
+        return wording.language if wording else ""
 
     @property
     def is_told(self) -> bool:

@@ -249,14 +249,15 @@ def _recording(state: RoomState, person: Person) -> RecordingView:
     }
     asker = state.people.get(recording.asked_by)
     own = recording.answers.get(person.participant_id)
+    said = recording.wordings.get(person.participant_id, recording)
     return RecordingView(
         recording_id=recording.recording_id,
         phase=recording.phase,
         question=own.question if own else recording.question,
-        purpose=recording.purpose,
-        who_may_watch=recording.who_may_watch,
-        kept=recording.kept,
-        consent_text=recording.consent_text,
+        purpose=said.purpose,
+        who_may_watch=said.who_may_watch,
+        kept=said.kept,
+        consent_text=said.consent_text,
         asked_by=asker.name if asker else None,
         answer_by=rfc3339(recording.answer_by) if recording.answer_by and is_active(recording) else None,
         answers=answers,
