@@ -32,7 +32,8 @@ async def notes(house: House) -> dict[str, str]:
     """The drafts by the status of the visit they belong to."""
     async with house.cast.database.reading() as session:
         query = select(Encounter.status, Note.draft).join(Note, Note.encounter_id == Encounter.id)
-        return dict((await session.execute(query)).tuples().all())
+        rows = await session.execute(query)
+        return {row.status: row.draft for row in rows}
 
 
 async def test_the_draft_goes_with_a_visit_in_error_and_the_patients_note_begins_empty(house: House) -> None:
