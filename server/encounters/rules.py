@@ -192,6 +192,10 @@ def seconds_left(since: datetime | None, progress: float, now: datetime) -> int 
     return max(0, round((now - since).total_seconds() * (1 - progress) / progress))
 
 
+TEACHING_DAYS_MAX = 184
+"""Six months, the longest there are. What is part of the record is kept as the record is."""
+
+
 def days_in_words(days: int) -> tuple[int, Literal["days", "months", "years"]]:
     """A number and its unit, for the sentence that says how long a recording is kept."""
     if days % 365 == 0:

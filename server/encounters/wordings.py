@@ -5,6 +5,8 @@ Old versions and purposes stay, since answers name them. Which wording is asked 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -14,9 +16,11 @@ from server import audit
 from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
+from server.encounters import rules
 from server.encounters.models import ClinicText
-from server.encounters.recording_models import RecordingPurpose
-from server.errors import not_found
+from server.encounters.recording_models import PurposeWords, RecordingPurpose
+from server.errors import DomainError, not_found
+from signaling.words import Code
 
 
 async def add_version(
@@ -52,26 +56,58 @@ async def load_purposes(session: AsyncSession, clinic_id: str) -> list[Recording
     return list(await session.scalars(query.order_by(RecordingPurpose.is_active.desc(), RecordingPurpose.words)))
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What is promised to whoever is asked. Part of the record, for teaching, or neither.
+
+    `further`: the same two sentences in other languages than the clinic's own, by language.
+    """
+
+    words: str
+    who_may_watch: str
+    kept_days: int
+    is_record: bool = False
+    is_teaching: bool = False
+    further: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
 async def add_purpose(
-    session: AsyncSession,
-    scope: ClinicScope,
-    *,
-    words: str,
-    who_may_watch: str,
-    kept_days: int,
-    by: str | None,
-    now: datetime,
+    session: AsyncSession, scope: ClinicScope, promise: Promise, *, by: str | None, now: datetime
 ) -> str:
-    """Its code; what was promised to somebody never changes, so another promise is another purpose."""
+    """Its code; what was promised to somebody never changes, so another promise is another purpose.
+
+    Raises malformed for what is kept longer than its kind may be.
+    """
+    if promise.is_teaching and (promise.is_record or promise.kept_days > rules.TEACHING_DAYS_MAX):
+        raise DomainError(Code.MALFORMED)
     code = new_id()
     session.add(
         RecordingPurpose(
-            clinic_id=scope.id, code=code, words=words, who_may_watch=who_may_watch, kept_days=kept_days, created_at=now
+            clinic_id=scope.id,
+            code=code,
+            words=promise.words,
+            who_may_watch=promise.who_may_watch,
+            kept_days=promise.kept_days,
+            is_record=promise.is_record,
+            is_teaching=promise.is_teaching,
+            created_at=now,
         )
     )
     await session.flush()
+    for language, (words, who) in promise.further.items():
+        session.add(PurposeWords(clinic_id=scope.id, code=code, language=language, words=words, who_may_watch=who))
+    await session.flush()
     await _enter(session, scope, ("recording_purpose", code), by, now)
     return code
+
+
+async def load_further(session: AsyncSession, clinic_id: str) -> dict[str, list[PurposeWords]]:
+    """By purpose, its words in other languages."""
+    found: dict[str, list[PurposeWords]] = {}
+    query = select(PurposeWords).where(PurposeWords.clinic_id == clinic_id).order_by(PurposeWords.language)
+    for one in await session.scalars(query):
+        found.setdefault(one.code, []).append(one)
+    return found
 
 
 async def switch_purpose(

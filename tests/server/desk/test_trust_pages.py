@@ -66,9 +66,23 @@ async def test_new_words_are_a_new_version_and_the_old_ones_stay(desk: Desk) -> 
 
 async def test_a_purpose_is_added_and_put_aside(desk: Desk) -> None:
     browser = await desk.site.signed_in(desk.site.cast.administrator)
-    form = {"words": "To learn", "who_may_watch": "Us", "kept_days": "30"}
-    assert (await browser.post("/c/north/settings/purposes", form)).status == 303
-    assert (await browser.post("/c/north/settings/purposes", {**form, "kept_days": "0"})).status == 422
+    form = {"words": "To learn", "who_may_watch": "Us", "kept_days": "184", "kind": "teaching"}
+    german = {"words-de": "Zum <b>Lernen</b>", "who_may_watch-de": "Wir"}
+    assert (await browser.post("/c/north/settings/purposes", {**form, **german})).status == 303
+    for wrong in (
+        {"kept_days": "0"},
+        {"kept_days": "185"},
+        {"kept_days": ""},
+        {"kept_days": "never"},
+        {"kind": ""},
+        {"kind": "for ever"},
+        {"words-de": "Zum Lernen"},
+        {"words-de": "x" * 301, "who_may_watch-de": "Wir"},
+    ):
+        assert (await browser.post("/c/north/settings/purposes", {**form, **wrong})).status == 422, wrong
+    page = await (await browser.post("/c/north/settings/purposes", {**form, "kept_days": "185"})).text()
+    assert "six months at most" in page
+    assert "Zum &lt;b&gt;Lernen" in page
     async with desk.site.database.reading() as session:
         code = (await session.scalars(select(RecordingPurpose.code))).one()
     assert (await browser.post(f"/c/north/settings/purposes/{code}", {"is_active": "no"})).status == 303

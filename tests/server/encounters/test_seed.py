@@ -32,6 +32,10 @@ async def test_the_demo_has_visits_words_and_notes(sqlite_database: Database, va
         purposes = await recordings.load_purposes(session, clinic_id)
         assert len(purposes) == 3
         assert all(one.kept_days > 0 for one in purposes)
+        assert [(one.code, one.is_record, one.is_teaching) for one in purposes if one.is_record or one.is_teaching] == [
+            ("care", True, False),
+            ("teaching", False, True),
+        ]
         drafts = await session.scalar(select(func.count()).select_from(Note).where(Note.signed_at.is_(None)))
         signed = await session.scalar(select(func.count()).select_from(NoteVersion))
         assert drafts == 1
