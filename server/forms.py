@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
 from server.errors import DomainError, FormError
@@ -65,6 +66,9 @@ SENTENCES = {
     "greater_than_equal": N_("{Label} must be {ge} or more"),
     "less_than_equal": N_("{Label} must be {le} or less"),
 }
+NOT_CHOSEN = N_("Choose {label}")
+CHOSEN: JsonDict = {"chosen": True}
+"""`json_schema_extra` of a field that is picked from a list and not typed."""
 OTHERWISE = N_("{Label} is not written as expected")
 
 
@@ -136,7 +140,10 @@ def _sentence(name: str, info: FieldInfo | None, item: Mapping[str, Any]) -> str
     if item["type"] == "value_error":
         return str(item["ctx"]["error"])
     label = (info.title if info else None) or name.replace("_", " ")
-    return Sentence(SENTENCES.get(item["type"], OTHERWISE), label, item.get("ctx", {}))
+    is_empty = item["type"] in {"missing", "string_too_short"}
+    is_chosen = info is not None and info.json_schema_extra == CHOSEN
+    words = NOT_CHOSEN if is_empty and is_chosen else SENTENCES.get(item["type"], OTHERWISE)
+    return Sentence(words, label, item.get("ctx", {}))
 
 
 def _say(words: str, label: str, parts: Mapping[str, Any]) -> str:

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from server.forms import CHOSEN
 from server.scheduling.delays import MINUTES_MAX, Delay
 
+Id = Annotated[str, StringConstraints(max_length=36)]
 Short = Annotated[str, StringConstraints(max_length=200)]
 
 
@@ -33,11 +35,11 @@ class DigitsForm(BaseModel):
 
 
 class MineMoveForm(BaseModel):
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time")
+    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
     sequence: int = Field(ge=0, le=1_000_000)
 
 
 class MineBookForm(BaseModel):
-    visit_type: Annotated[str, StringConstraints(max_length=36)] = Field(title="the kind of visit")
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time")
+    visit_type: Id = Field(title="the kind of visit", json_schema_extra=CHOSEN)
+    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
     key: Annotated[str, StringConstraints(max_length=64)] = Field(title="the form's key")

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, StringConstraints
 
 from server.errors import FormError
+from server.forms import CHOSEN
 from server.names import Name
 from server.scheduling.slots import local_instant
 
@@ -21,14 +22,14 @@ class SearchForm(BaseModel):
 
 
 class BookForm(BaseModel):
-    visit_type: Id = Field(title="the kind of visit")
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time")
+    visit_type: Id = Field(title="the kind of visit", json_schema_extra=CHOSEN)
+    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
     key: Annotated[str, StringConstraints(max_length=64)] = Field(title="the form's key")
 
 
 class SqueezeForm(BaseModel):
-    visit_type: Id = Field(title="the kind of visit")
-    doctor: Id = Field(title="the doctor")
+    visit_type: Id = Field(title="the kind of visit", json_schema_extra=CHOSEN)
+    doctor: Id = Field(title="the doctor", json_schema_extra=CHOSEN)
     day: date = Field(title="the day")
     clock: time = Field(title="the time")
     reason: Reason = Field(title="why it is squeezed in")
@@ -48,7 +49,7 @@ class SqueezeForm(BaseModel):
 
 
 class MoveForm(BaseModel):
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time")
+    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
     sequence: int = Field(ge=0, le=1_000_000)
     why: Reason = ""
 
@@ -57,8 +58,15 @@ class CancelForm(BaseModel):
     why: Reason = Field(title="why it is cancelled")
 
 
-class WalkInForm(BaseModel):
+class WaitForm(BaseModel):
     visit_type: Id = Field(title="the kind of visit")
+    doctor: Id | None = Field(None, title="the doctor")
+    until_on: date | None = Field(None, title="the last day")
+    notice_min: int = Field(120, ge=30, le=14 * 24 * 60, title="the notice")
+
+
+class WalkInForm(BaseModel):
+    visit_type: Id = Field(title="the kind of visit", json_schema_extra=CHOSEN)
     key: Annotated[str, StringConstraints(max_length=64)] = Field(title="the form's key")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, StringConstraints
 
 from server.errors import FormError
-from server.forms import check_form
+from server.forms import CHOSEN, check_form
 from server.names import Name
 
 
@@ -23,9 +23,10 @@ class Booking(BaseModel):
     kind: Literal["video", "phone"] = "video"
     rooms: list[str] = Field(default_factory=list, max_length=2)
     note: Annotated[str, StringConstraints(max_length=10)] = Field("", title="the note")
+    slot: Annotated[str, StringConstraints(max_length=10)] = Field(title="a time", json_schema_extra=CHOSEN)
 
 
-GOOD = {"who": ["Anna"], "day": ["2031-05-27"]}
+GOOD = {"who": ["Anna"], "day": ["2031-05-27"], "slot": ["8:30"]}
 
 
 def sentences(**fields: str | list[str]) -> dict[str, str]:
@@ -49,6 +50,7 @@ def test_an_empty_field_counts_as_left_out() -> None:
     [
         ("who", "", "Enter the patient's name"),
         ("who", "\u200b", "Enter a name that can be read"),
+        ("slot", "", "Choose a time"),
         ("day", "tomorrow", "The day must be a date, such as 2031-05-27"),
         ("day", "2031-02-30", "The day must be a date, such as 2031-05-27"),
         ("at", "25:00", "At must be a time, such as 14:30"),
