@@ -15,7 +15,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-ALONE = ("tests/scenarios", "tests/faults", "tests/packaging")
+PROCESSES = ("tests/faults", "tests/packaging")
+ALONE = ("tests/scenarios", *PROCESSES)
+BY_FILE = ("-n", "2", "--dist", "loadfile")
+"""Two at a time where a test mostly waits; a file's fixtures are made once."""
 REPORTS = ROOT / "artifacts"
 SLOWEST = 20
 REASON_CHARACTERS = 200
@@ -47,9 +50,10 @@ def stages() -> list[Stage]:
         Stage("lint and types", 1, command=("make", "--no-print-directory", "lint")),
         Stage("web client", 1, command=("make", "--no-print-directory", "webtest")),
         Stage("unit", 5, ("tests", *beside, "-m", "not database and not browser and not soak", "-n", "2")),
-        Stage("databases", 2, ("tests", *beside, "-m", "database and not browser and not soak")),
-        Stage("browser", 2, ("tests", *beside, "-m", "browser and not soak")),
-        Stage("scenarios", 7, (*ALONE, "-m", "not soak")),
+        Stage("databases", 1, ("tests", *beside, "-m", "database and not browser and not soak", *BY_FILE)),
+        Stage("processes", 1.5, (*PROCESSES, "-m", "not soak", *BY_FILE)),
+        Stage("browser", 2.5, ("tests", *beside, "-m", "browser and not soak")),
+        Stage("scenarios", 7.5, ("tests/scenarios", "-m", "not soak")),
     ]
 
 
