@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.story import Story
 from tests.support.bedside import AllInOne
 from tests.support.people import ARTIFACTS, MOST_WORDS, Cast, Person, cast_of
 
@@ -53,6 +54,17 @@ def _keep(person: Person, name: str) -> None:
     (folder / f"{name}-{person.name}.txt").write_text(person.describe(), encoding="utf-8")
     with suppress(Exception):
         person.page.screenshot(path=folder / f"{name}-{person.name}.png", timeout=3000)
+
+
+@pytest.fixture
+def story(request: pytest.FixtureRequest, told: Story) -> Iterator[Story]:
+    """The one story that a module's `told` begins; once a step failed, the later ones say so and are left out."""
+    if told.failed is not None:
+        pytest.skip(f"the story ended at {told.failed}")
+    yield told
+    report = getattr(request.node, "report_call", None)
+    if report is None or report.failed:
+        told.failed = request.node.name
 
 
 @pytest.fixture(autouse=True)

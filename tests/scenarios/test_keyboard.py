@@ -5,7 +5,7 @@ The whole story by keyboard, and at 200 %, is `test_main_job.py` in the soak; he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -129,16 +129,6 @@ def keys(told: Story) -> Callable[[Person], Keys]:
         return known[person.name]
 
     return of
-
-
-@pytest.fixture
-def story(request: pytest.FixtureRequest, told: Story) -> Iterator[Story]:
-    if told.failed is not None:
-        pytest.skip(f"the story ended at {told.failed}")
-    yield told
-    report = getattr(request.node, "report_call", None)
-    if report is None or report.failed:
-        told.failed = request.node.name
 
 
 Of = Callable[[Person], Keys]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -52,16 +51,6 @@ DURATION_S = 0.5
 )
 def told(request: pytest.FixtureRequest, bedside: AllInOne, cast: Cast) -> Story:
     return Story(bedside, cast, f"main_job_{request.param}", WAYS[request.param])
-
-
-@pytest.fixture
-def story(request: pytest.FixtureRequest, told: Story) -> Iterator[Story]:
-    if told.failed is not None:
-        pytest.skip(f"the story ended at {told.failed}")
-    yield told
-    report = getattr(request.node, "report_call", None)
-    if report is None or report.failed:
-        told.failed = request.node.name
 
 
 def test_1_the_scheduler_books_and_the_message_holds_a_link_and_a_calendar_file(story: Story) -> None:
