@@ -77,24 +77,20 @@ def test_a_device_that_fails_gets_help_and_shuts_nobody_out(stranger: Person, vi
     stranger.close()
 
 
-def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOne, visit: Visit) -> None:
-    anna = visit.anna
-    participation = anna.page.url.rstrip("/").rsplit("/", 1)[-1]
-    cookie = "; ".join(f"{one['name']}={one['value']}" for one in anna.context.cookies())
-    auth = {"v": 1, "participation": participation, "tab": secrets.token_hex(8)}
+def _up(sdp: object, **more: object) -> tuple[str, dict[str, object]]:
+    return "up_offer", {
+        "id": secrets.token_hex(8),
+        "connection_id": secrets.token_hex(4),
+        "revision": 1,
+        "sdp": sdp,
+        "sources": {"0": "microphone"},
+        **more,
+    }
 
-    def up(sdp: object, **more: object) -> tuple[str, dict[str, object]]:
-        return "up_offer", {
-            "id": secrets.token_hex(8),
-            "connection_id": secrets.token_hex(4),
-            "revision": 1,
-            "sdp": sdp,
-            "sources": {"0": "microphone"},
-            **more,
-        }
 
+def _wrong_events(participation: str) -> list[tuple[str, object]]:
     unknown_codecs = HEAD + GOOD_AUDIO.replace("opus/48000/2", "speex/8000")
-    wrong: list[tuple[str, object]] = [
+    return [
         ("chat", {"id": secrets.token_hex(8)}),
         ("chat", {"id": secrets.token_hex(8), "text": SECRET_WORDS, "extra": 1}),
         ("chat", {"id": secrets.token_hex(8), "text": "x" * 20_000}),
@@ -104,13 +100,22 @@ def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOn
         ("no_such_event", {"id": secrets.token_hex(8)}),
         ("admit", {"id": secrets.token_hex(8), "participant_id": participation}),
         ("end_visit", {"id": secrets.token_hex(8), "outcome": "seen"}),
-        up(HEAD + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"),
-        up(unknown_codecs),
-        up("nonsense"),
-        up("v=0\r\n" * 12_000),
-        up(17),
-        up(HEAD + GOOD_AUDIO, extra=True),
+        _up(HEAD + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"),
+        _up(unknown_codecs),
+        _up("nonsense"),
+        _up("v=0\r\n" * 12_000),
+        _up(17),
+        _up(HEAD + GOOD_AUDIO, extra=True),
     ]
+
+
+def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOne, visit: Visit) -> None:
+    anna = visit.anna
+    participation = anna.page.url.rstrip("/").rsplit("/", 1)[-1]
+    cookie = "; ".join(f"{one['name']}={one['value']}" for one in anna.context.cookies())
+    auth = {"v": 1, "participation": participation, "tab": secrets.token_hex(8)}
+
+    wrong = _wrong_events(participation)
     said = say_raw(bedside.url, cookie, auth, wrong)
 
     for (name, _), answer in zip(wrong, said.answers, strict=True):
@@ -124,7 +129,7 @@ def test_hostile_events_get_coded_answers_and_the_visit_goes_on(bedside: AllInOn
     assert said.connected_after
     assert SECRET_WORDS not in bedside.log()
 
-    huge = say_raw(bedside.url, cookie, {**auth, "tab": secrets.token_hex(8)}, [up("a" * 1_000_000)])
+    huge = say_raw(bedside.url, cookie, {**auth, "tab": secrets.token_hex(8)}, [_up("a" * 1_000_000)])
     assert huge.answers[0] is None or huge.answers[0]["error"] == "too_long"
     # The raw socket was a newer tab of hers and took her place over: she takes it back.
     anna.reload()
