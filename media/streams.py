@@ -99,10 +99,14 @@ class Streams:
             return known
         if ssrc in self.by_ssrc or ssrc in self.by_repair:
             return None
+        layer = Layer(track, rid, ssrc)
         if known is not None:
             self.by_ssrc.pop(known.ssrc, None)
             self._connection.forget(known.ssrc)
-        layer = track.layers[rid] = self.by_ssrc[ssrc] = Layer(track, rid, ssrc)
+            self._forget_repairs(known)
+            # The browser's limit of key frame requests is one of the source, whatever its SSRC.
+            layer.key_frames = known.key_frames
+        track.layers[rid] = self.by_ssrc[ssrc] = layer
         self._connection.ssrcs.add(ssrc)
         self._on_layer(layer)
         return layer
@@ -110,11 +114,14 @@ class Streams:
     def _bind_repair(self, layer: Layer, ssrc: int) -> None:
         if ssrc in self.by_ssrc or ssrc in self.by_repair:
             return
+        self._forget_repairs(layer)
+        self.by_repair[ssrc] = layer
+        self._connection.ssrcs.add(ssrc)
+
+    def _forget_repairs(self, layer: Layer) -> None:
         for old in [old for old, of in self.by_repair.items() if of is layer]:
             del self.by_repair[old]
             self._connection.forget(old)
-        self.by_repair[ssrc] = layer
-        self._connection.ssrcs.add(ssrc)
 
     def remove(self, track: Track) -> None:
         """Nothing more is delivered from it; its forwards are released or moved by the room in this same event."""

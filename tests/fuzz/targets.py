@@ -33,6 +33,7 @@ from tests.media.descriptions import corpus, sources_of
 UFRAG, PASSWORD = "abcd", "x" * 24
 KEY, DELTA = b"\x90\x80\x81\x23\x00key", b"\x90\x80\x81\x24\x01delta"
 STEP_NS = 3_000_000
+PACKETS_A_TICK = 20
 
 
 @dataclass
@@ -107,14 +108,16 @@ class _Up:
     repair: int
     ids: dict[str, int]
     now_ns: int = 10**9
+    taken: int = 0
     sent: list[bytes] = field(default_factory=list)
 
     def rtp(self, data: bytes) -> None:
         self.now_ns += STEP_NS
+        self.taken += 1
         self.publisher.handle_rtp(data, self.now_ns)
-        if self.now_ns % (20 * STEP_NS) == 0:
-            self.publisher.tick(self.now_ns, 0)
+        if self.taken % PACKETS_A_TICK == 0:
             self.sent.clear()
+            self.publisher.tick(self.now_ns, 0)
 
     def rtcp(self, data: bytes) -> None:
         self.now_ns += STEP_NS
@@ -125,6 +128,7 @@ class _Up:
         return (
             len(streams.by_ssrc)
             + len(streams.by_repair)
+            + len(self.publisher.connection.ssrcs)
             + len(self.publisher._arrivals._numbers)
             + sum(len(layer.nacks) + layer.ring._bytes // 1024 for layer in streams.by_ssrc.values())
             + len(self.sent)

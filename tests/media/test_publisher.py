@@ -212,6 +212,19 @@ async def test_a_source_that_changes_its_ssrc_is_followed() -> None:
     assert bench.publisher.connection.ssrcs == {1046583051, 31}
 
 
+async def test_a_source_may_change_its_ssrc_any_number_of_times_and_nothing_of_the_old_ones_stays() -> None:
+    bench = Bench("chromium-156-plain")
+    bench.publisher.connection.is_connected = True
+    for turn in range(3 * SSRCS_MAX):
+        bench.feed(1000 + turn, 100 * turn, DELTA, mid="1")
+        bench.feed(5000 + turn, turn, struct.pack("!H", 100 * turn + 1) + DELTA, mid="1", kind=97)
+    streams = bench.publisher.streams
+    assert (len(streams.by_repair), len(bench.publisher.connection.ssrcs)) == (1, len(streams.by_ssrc) + 1)
+    assert streams.by_ssrc.keys() | streams.by_repair.keys() == bench.publisher.connection.ssrcs
+    # However often it changes, the source is asked for a key frame no more often than it would answer.
+    assert sum(isinstance(packet, RtcpPsfbPacket) for packet in bench.said()) == 1
+
+
 async def test_one_ssrc_cannot_be_two_things() -> None:
     bench = Bench()
     bench.feed(11, 1, mid="1", rid="h")
