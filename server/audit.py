@@ -35,6 +35,9 @@ class AuditAction(StrEnum):
     RECOVERY_CODES_MADE = "recovery_codes_made"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 — what happened
     ROLES_CHANGED = "roles_changed"
+    ACCOUNT_MADE = "account_made"
+    ACCOUNT_CLOSED = "account_closed"
+    VISIT_HANDED_OVER = "visit_handed_over"
     REFUSED = "refused"
     LINK_UNLOCKED = "link_unlocked"
     PROXY_ADDED = "proxy_added"

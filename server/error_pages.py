@@ -13,6 +13,8 @@ from jinja2 import TemplateError
 from server import context
 from server.errors import FormError
 from server.pages import render, translate
+from server.permissions import is_patient
+from server.routing import route_of
 from signaling.words import N_, STATUS, TEXT, Code, Refused
 
 TITLES = {
@@ -74,4 +76,6 @@ def _sign_in_url(request: web.Request, code: Code) -> str | None:
     scope = request.get(context.CLINIC)
     if code is not Code.NOT_SIGNED_IN or scope is None:
         return None
-    return f"/c/{scope.slug}/sign-in"
+    route = route_of(request)
+    is_for_patients = route is not None and route.may is is_patient
+    return f"/c/{scope.slug}/{'my/' if is_for_patients else ''}sign-in"

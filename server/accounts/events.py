@@ -19,3 +19,12 @@ class PageCodeAsked:
     at: datetime
     phone: str | None = None
     """Where it goes instead of the patient's phone: a proxy's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageAccountChanged:
+    """The way a patient signs in to their page was made, changed or closed: they are told at the addresses on file."""
+
+    clinic_id: str
+    patient_id: str
+    at: datetime

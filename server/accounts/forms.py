@@ -75,6 +75,20 @@ class SignInForm(BaseModel):
     next: ShortText = ""
 
 
+class MySignInForm(BaseModel):
+    email: ShortText = Field(title=N_("your e-mail address"))
+    password: Password = Field(title=N_("your password"))
+
+
+class NewPasswordForm(BaseModel):
+    new_password: Password = Field(title=N_("the new password"))
+    password_again: Password = Field("", title=N_("the password again"))
+
+
+class MyPasswordForm(NewPasswordForm):
+    password: Password = Field(title=N_("your password"))
+
+
 class PageForm(BaseModel):
     birth_date: date = Field(title=N_("the date of birth"))
     code: Annotated[str, StringConstraints(max_length=20)] = Field(title=N_("the code"))

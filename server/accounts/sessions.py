@@ -145,14 +145,20 @@ async def open_visits(
 
 
 async def open_page(
-    session: AsyncSession, cookies: Mapping[str, str], *, clinic_id: str, patient_id: str, now: datetime
+    session: AsyncSession,
+    cookies: Mapping[str, str],
+    *,
+    clinic_id: str,
+    patient_id: str,
+    now: datetime,
+    device: str | None = None,
 ) -> Opened:
     """Opens a patient's page for this browser, after birth date and code; always under a new session id.
 
     Pages of other patients that it opened within the hour come along: two share a device.
     """
     found = await load_session(session, cookies, SessionKind.PAGE, now)
-    opened = await open_session(session, SessionKind.PAGE, now)
+    opened = await open_session(session, SessionKind.PAGE, now, device=device)
     session.add(SessionPatient(session_id=opened.id, clinic_id=clinic_id, patient_id=patient_id, opened_at=now))
     if found is not None:
         await _bring_along(session, found.id, opened.id, now)
@@ -219,6 +225,22 @@ async def load_open(session: AsyncSession, person_id: str, now: datetime) -> lis
         Session.expires_at > now,
     )
     return list(await session.scalars(query.order_by(Session.seen_at.desc())))
+
+
+async def load_open_pages(session: AsyncSession, clinic_id: str, patient_id: str, now: datetime) -> list[Session]:
+    """The browsers in which this patient's page is open, the newest first; those of who acts for them are not here."""
+    query = (
+        select(Session)
+        .join(SessionPatient, SessionPatient.session_id == Session.id)
+        .where(
+            SessionPatient.clinic_id == clinic_id,
+            SessionPatient.patient_id == patient_id,
+            SessionPatient.opened_at > now - LIVES[SessionKind.PAGE],
+            Session.revoked_at.is_(None),
+            Session.expires_at > now,
+        )
+    )
+    return list(await session.scalars(query.order_by(Session.created_at.desc())))
 
 
 def as_signaling(session_id: str) -> SessionId:

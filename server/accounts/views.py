@@ -7,7 +7,18 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
-from server.accounts import administration, auditviews, joining, links, pagecodes, proxies, sessions, signin
+from server.accounts import (
+    administration,
+    auditviews,
+    joining,
+    links,
+    mypages,
+    pagecodes,
+    proxies,
+    rules,
+    sessions,
+    signin,
+)
 from server.accounts.demo import patient_home
 from server.accounts.forms import PageForm
 from server.accounts.models import Clinic, Membership
@@ -65,11 +76,14 @@ async def open_page(request: web.Request) -> web.Response:
         if opener is not None:
             scope = await get_clinic(session, opener.patient.clinic_id)
             opened = await _open_page(request, session, opener)
+            account = None if opener.proxy else await mypages.needs_remembering(request, session, opener.patient)
     if opener is None:
         return _page_link(request, {"code": WRONG_PAGE}, sent=True, status=422)
     home = patient_home(scope.slug, opener.patient.id)
     response = see_other(home.replace("/home", "/proxy") if opener.proxy else home)
     sessions.set_cookie(response, opened)
+    if account is not None:
+        mypages.remember(request, response, account.email)
     return response
 
 
@@ -106,6 +120,7 @@ ROUTES = [
     Route("POST", "/c/{clinic}/patients/{patient}/page-link/unlock", unlock, is_scheduler, "page_link.unlock"),
     *auditviews.ROUTES,
     *administration.ROUTES,
+    *mypages.ROUTES,
 ]
 
 
@@ -115,8 +130,9 @@ async def _open_page(request: web.Request, session: AsyncSession, opener: Opener
         return await sessions.open_proxy_page(
             session, request.cookies, clinic_id=patient.clinic_id, proxy_id=opener.proxy.id, now=now
         )
+    device = rules.device_words(request.headers.get("User-Agent"))
     return await sessions.open_page(
-        session, request.cookies, clinic_id=patient.clinic_id, patient_id=patient.id, now=now
+        session, request.cookies, clinic_id=patient.clinic_id, patient_id=patient.id, now=now, device=device
     )
 
 

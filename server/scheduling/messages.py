@@ -86,6 +86,13 @@ async def queue_page_link(session: AsyncSession, clinic: ClinicScope, patient: P
     await queue(session, clinic, patient, Item("page_link", now), now)
 
 
+async def queue_account(session: AsyncSession, clinic: ClinicScope, patient: Patient, now: datetime) -> None:
+    """How they sign in to their page has changed: whoever didn't do it must hear of it, by every way there is."""
+    for channel, address in (("mail", patient.email), ("sms", patient.phone)):
+        if address:
+            await queue(session, clinic, patient, Item("account", now, channel=channel), now)
+
+
 async def queue_code(  # noqa: PLR0917 (as its event brings them)
     session: AsyncSession, clinic: ClinicScope, patient: Patient, link_id: str, now: datetime, phone: str | None = None
 ) -> None:

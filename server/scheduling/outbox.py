@@ -201,7 +201,7 @@ def _facts(settings: Settings, message: Message, about: _About, link: str | None
 
 async def _new_link(session: AsyncSession, settings: Settings, message: Message, now: datetime) -> str | None:
     """A link of its own for every message: none is stored in the clear, and earlier ones go on working."""
-    if message.kind in ("cancellation", "late", "code"):
+    if message.kind in ("cancellation", "late", "account", "code"):
         return None
     if message.appointment_id is None:
         token = await links.new_link(

@@ -233,6 +233,8 @@ PAGES: dict[str, Row] = {
     "mine": Row("patient", at(f"{HERE}/my")),
     "mine.proxies": Row("patient", lambda world: world.home() + "/proxies"),
     "proxies": Row("scheduler", lambda world: world.patient_to_book().replace("/book/", "/patients/") + "/proxies"),
+    "my_sign_in.show": Row("stranger", at(f"{HERE}/my/sign-in")),
+    "mine.account": Row("patient", lambda world: world.home() + "/account"),
     "mine.show_move": Row("patient", lambda world: world.own("/move")),
     "door_code.show": Row("stranger", at("/k/abcde")),
     "mine.access": Row("patient", lambda world: world.home() + "/access"),

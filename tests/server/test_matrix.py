@@ -166,6 +166,13 @@ TABLE: dict[str, Row] = {
     "mine.show_book": Row("patient", HOME + "/book"),
     "mine.book": Row("patient", HOME + "/book", {"visit_type": "{type}", "slot": "x", "key": "k"}, ok=(422,)),
     "mine.open_visit": Row("patient", HOME + "/visits/{next_appointment}"),
+    "my_sign_in.show": Row(EVERYBODY, C + "/my/sign-in"),
+    "my_sign_in": Row(EVERYBODY, C + "/my/sign-in", {"email": "x@y.example", "password": "wrong"}, ok=(422,)),
+    "mine.account": Row("patient", HOME + "/account"),
+    "mine.account_make": Row("patient", HOME + "/account", {"new_password": "short"}, ok=(422,)),
+    "mine.account_password": Row("patient", HOME + "/account/password", {"new_password": "short"}, ok=(422,)),
+    "mine.account_close": Row("", HOME + "/account/close"),
+    "mine.end_session": Row("patient", HOME + "/account/sessions/others/end"),
     # Every member of the clinic's staff, for themselves.
     "sign_in.again": Row(STAFF, C + "/again"),
     "account": Row(STAFF, C + "/account"),

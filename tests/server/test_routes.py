@@ -47,7 +47,8 @@ KEEPS_HOURS = frozenset({"scheduler", "administrator"})
 VISITOR, PATIENT = frozenset({"visitor"}), frozenset({"patient"})
 
 WHO_MAY = {
-    ANYBODY: "livez readyz static front sign_in.show sign_in sign_out join.show join "
+    ANYBODY: "my_sign_in.show my_sign_in "
+    "livez readyz static front sign_in.show sign_in sign_out join.show join "
     "page_link.show page_link.code page_link.open "
     "door_code.show door_code.open "
     "door door_enter door_countdown door_not_me home "
@@ -76,7 +77,8 @@ WHO_MAY = {
     KEEPS_HOURS: "hours hours.doctor hours.add hours.change hours.except hours.except_not kind kind.save",
     VISITOR: "visitor_room visit_closing",
     PROXY: "proxy proxy.attend",
-    PATIENT: "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
+    PATIENT: "mine.account mine.account_make mine.account_password mine.account_close mine.end_session "
+    "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
     "mine.access mine.home mine.open_visit "
     "mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }

@@ -132,18 +132,22 @@ async def test_an_unknown_name_costs_a_hash_of_the_same_kind(door: Site) -> None
     assert extract_parameters(Counting.seen[0]) == extract_parameters(known)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(600)  # four hundred real hashes
-async def test_known_and_unknown_names_take_as_long(door: Site) -> None:
-    door.app._state[PASSWORDS] = passwords = Passwords()
+async def test_known_and_unknown_names_take_as_long() -> None:
+    """By the processor's clock: whatever else this machine does counts for neither."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=16_384, parallelism=1)
+    passwords = Passwords(hasher)
     known = await passwords.hash(PASSWORD)
     took: dict[str, list[float]] = {"known": [], "unknown": []}
-    for _ in range(200):
+    for _ in range(40):
         for who, hashed in (("known", known), ("unknown", None)):
-            started = time.perf_counter()
+            started = time.process_time()
             await passwords.is_right(hashed, "wrong")
-            took[who].append((time.perf_counter() - started) * 1000)
-    assert abs(statistics.median(took["known"]) - statistics.median(took["unknown"])) < 10
+            took[who].append((time.process_time() - started) * 1000)
+    spent = {who: statistics.median(values) for who, values in took.items()}
+    assert spent["unknown"] > spent["known"] / 2
+    assert spent["known"] > spent["unknown"] / 2
+    default = Passwords()
+    assert extract_parameters(default._decoy) == extract_parameters(await default.hash(PASSWORD))
 
 
 async def test_trying_on_is_slowed_down_the_same_for_names_that_exist_and_not(door: Site) -> None:
