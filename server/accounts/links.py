@@ -35,6 +35,8 @@ class LinkKind(StrEnum):
     """Subject: the participation."""
     PROXY = "proxy"
     """Subject: the proxy, whose page asks for the patient's birth date and a code besides."""
+    OFFER = "offer"
+    """Subject: the offer of a freed time; its page takes a yes or a no, and nothing else."""
     PAGE = "page"
     """Subject: the patient, whose page asks for birth date and code besides."""
 

@@ -65,6 +65,7 @@ MESSAGE_WORDS = {
     "cancellation": N_("Cancellation"),
     "reminder": N_("Reminder"),
     "late": N_("Running late"),
+    "offer": N_("An earlier time"),
 }
 STATE_WORDS = {
     "waiting": N_("waits"),
@@ -196,6 +197,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "may_put_back": state is Status.NOSHOW,
         "may_be_urgent": line.appointment.kind == "walk_in" and state in rules.OPEN and not line.doctors,
         "may_reach": state in rules.OPEN,
+        "may_wait": state is Status.BOOKED and line.appointment.starts_at > now and len(line.doctors) == 1,
         "may_read_out_code": is_scheduler(context.actor(request)),
         "is_page_locked": is_locked,
         "errors": dict(errors or {}),

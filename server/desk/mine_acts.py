@@ -43,14 +43,14 @@ LOOK_AHEAD = timedelta(days=31)
 
 async def show_move(request: web.Request) -> web.Response:
     async with context.database(request).reading() as session:
-        appointment, patient = await _own(session, request)
+        appointment, patient = await load_own(session, request)
     return await _times(request, patient, appointment)
 
 
 async def move(request: web.Request) -> web.Response:
     """To an offered time; one that is gone says so and offers the next ones."""
     async with context.database(request).reading() as session:
-        appointment, patient = await _own(session, request)
+        appointment, patient = await load_own(session, request)
     try:
         form = await parse_form(request, MineMoveForm)
         doctor_id, starts_at = picker.read_value(form.slot)
@@ -58,7 +58,7 @@ async def move(request: web.Request) -> web.Response:
         return await _times(request, patient, appointment, errors=error.fields, status=422)
     asked = Move(appointment.id, starts_at, (doctor_id,), form.sequence, BY_PATIENT)
     try:
-        await _do(request, patient, lambda session, act: _move(session, act, asked))
+        await do_for_patient(request, patient, lambda session, act: _move(session, act, asked))
     except DomainError as refused:
         if refused.code not in STALE:
             raise
@@ -68,8 +68,9 @@ async def move(request: web.Request) -> web.Response:
 
 async def cancel(request: web.Request) -> web.Response:
     async with context.database(request).reading() as session:
-        appointment, patient = await _own(session, request)
-    await _do(request, patient, lambda session, act: service.cancel(session, act, appointment.id, BY_PATIENT))
+        appointment, patient = await load_own(session, request)
+    wanted = appointment.id
+    await do_for_patient(request, patient, lambda session, act: service.cancel(session, act, wanted, BY_PATIENT))
     async with context.database(request).reading() as session:
         encounter = await load_live_encounter(session, context.clinic(request).id, appointment.id)
     if encounter is not None and encounter.status != "planned":
@@ -94,7 +95,7 @@ async def book(request: web.Request) -> web.Response:
         return await _times(request, patient, None, errors=error.fields, status=422)
     asked = Booking(patient.id, form.visit_type, (doctor_id,), starts_at, idempotency_key=form.key)
     try:
-        await _do(request, patient, lambda session, act: _book(session, act, asked))
+        await do_for_patient(request, patient, lambda session, act: _book(session, act, asked))
     except DomainError as refused:
         if refused.code not in STALE:
             raise
@@ -105,7 +106,7 @@ async def book(request: web.Request) -> web.Response:
 async def download_calendar(request: web.Request) -> web.Response:
     """A file for the patient's own calendar; looking at it changes nothing, so it holds no link of its own."""
     async with context.database(request).reading() as session:
-        appointment, patient = await _own(session, request)
+        appointment, patient = await load_own(session, request)
     settings, clinic = context.settings(request), context.clinic(request)
     title, text = event_words(patient.language, clinic.neutral_name, clinic.phone, patient.first_name)
     entry = Entry(
@@ -159,7 +160,10 @@ async def _book(session: AsyncSession, act: Act, asked: Booking) -> None:
     await service.book(session, act, asked)
 
 
-async def _do(request: web.Request, patient: Patient, doing: Callable[[AsyncSession, Act], Awaitable[object]]) -> None:
+async def do_for_patient(
+    request: web.Request, patient: Patient, doing: Callable[[AsyncSession, Act], Awaitable[object]]
+) -> None:
+    """In the patient's own name, in one transaction."""
     act = Act(context.clinic(request), patient.person_id, context.now(request), context.events(request), is_staff=False)
     await in_transaction(context.database(request), lambda session: doing(session, act))
 
@@ -245,7 +249,8 @@ async def _patient(session: AsyncSession, request: web.Request) -> Patient:
     return await service.get_patient(session, context.clinic(request), wanted)
 
 
-async def _own(session: AsyncSession, request: web.Request) -> tuple[Appointment, Patient]:
+async def load_own(session: AsyncSession, request: web.Request) -> tuple[Appointment, Patient]:
+    """The appointment of the address, if it is of the patient whose page this session opened; else it isn't there."""
     patient = await _patient(session, request)
     appointment = await service.get_appointment(session, context.clinic(request), request.match_info["appointment"])
     if appointment.patient_id != patient.id:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from server import context
-from server.desk import acts, clinic_acts, day, mine, mine_acts, mynotes, reaching, sheets
+from server.desk import acts, clinic_acts, day, mine, mine_acts, mine_offers, mynotes, reaching, sheets, waitlist
 from server.desk.day import Line
 from server.desk.rules import Standing
 from server.encounters import doors
@@ -129,6 +129,8 @@ ROUTES = [
     *mine.ROUTES,
     *mynotes.ROUTES,
     *mine_acts.ROUTES,
+    *mine_offers.ROUTES,
+    *waitlist.ROUTES,
 ]
 
 

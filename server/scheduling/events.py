@@ -29,6 +29,8 @@ class AppointmentMoved:
     ends_at: datetime
     by: str | None
     at: datetime
+    from_practitioner_ids: tuple[str, ...] = ()
+    """Whose time at `from_starts_at` is free now; none, where nobody's is."""
 
 
 @dataclass(frozen=True, slots=True)

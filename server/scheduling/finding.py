@@ -29,6 +29,7 @@ from server.scheduling.models import (
 )
 from server.scheduling.slots import Agenda, DayException, Hours, Shape, Slot
 from server.scheduling.ticks import Owner, load_busy
+from server.scheduling.waiting_models import WaitlistEntry
 from server.scheduling.weekly import parse_weekly
 
 NEXT_SEARCH = timedelta(days=31)
@@ -105,7 +106,7 @@ async def get_visit_type(session: AsyncSession, clinic: ClinicScope, visit_type_
     return found
 
 
-async def load_any_visit_type(session: AsyncSession, appointment: Appointment) -> VisitType:
+async def load_any_visit_type(session: AsyncSession, appointment: Appointment | WaitlistEntry) -> VisitType:
     """The kind of an appointment, a retired one too."""
     return await session.get_one(VisitType, (appointment.clinic_id, appointment.visit_type_id))
 

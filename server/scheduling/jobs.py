@@ -6,15 +6,21 @@ What may still be sent and how it is written is `outbox.py`'s; the loop, leases 
 from __future__ import annotations
 
 from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.accounts.service import get_clinic
 from server.config import Settings
+from server.events import Events
 from server.jobs import Handler, JobContext, JobFailed
-from server.scheduling import outbox
+from server.scheduling import offers, outbox
 from server.scheduling.delivery import DeliveryFailed, Gateway, letter_of, parse_gateway
+from server.scheduling.history import Act
 from server.scheduling.messages import SEND, SEND_IN_THE_MORNING
 from server.scheduling.models import Hold, Tick
+from server.scheduling.offers import OFFER_FREED, OFFER_OVER
 from server.scheduling.outbox import Letter
 from server.scheduling.textmessages import parse_text_gateway
+from server.scheduling.ticks import in_transaction
 
 CLEAR_HOLDS = "clear_holds"
 _CLEAR_EVERY_S = 60.0
@@ -52,7 +58,32 @@ async def clear_holds(job: JobContext) -> None:
         await job.pause(_CLEAR_EVERY_S)
 
 
-HANDLERS: dict[str, Handler] = {SEND: send_message, SEND_IN_THE_MORNING: send_message}
+async def offer_freed(job: JobContext) -> None:
+    """A freed time goes to the next who waits for one."""
+
+    async def offer(session: AsyncSession) -> None:
+        clinic = await get_clinic(session, job.clinic_id or "")
+        await offers.offer_next(session, Act(clinic, None, job.now(), Events()), job.subject)
+
+    await in_transaction(job.database, offer)
+
+
+async def end_offer(job: JobContext) -> None:
+    """At its deadline an offer nobody answered is over."""
+
+    async def end(session: AsyncSession) -> None:
+        clinic = await get_clinic(session, job.clinic_id or "")
+        await offers.expire(session, Act(clinic, None, job.now(), Events()), job.subject)
+
+    await in_transaction(job.database, end)
+
+
+HANDLERS: dict[str, Handler] = {
+    SEND: send_message,
+    SEND_IN_THE_MORNING: send_message,
+    OFFER_FREED: offer_freed,
+    OFFER_OVER: end_offer,
+}
 STANDING: dict[str, Handler] = {CLEAR_HOLDS: clear_holds}
 
 

@@ -51,6 +51,7 @@ class Item:
     link_id: str | None = None
     recipient: str | None = None
     """Where to, instead of the address on file."""
+    offer_id: str | None = None
 
 
 async def queue_booked(session: AsyncSession, news: News) -> None:
@@ -79,6 +80,13 @@ async def queue_late(session: AsyncSession, news: News) -> None:
     """Running late; an earlier such word that hasn't left is dropped."""
     await drop_waiting(session, news.appointment, kind="late")
     await _queue_about(session, news, "late", news.now)
+
+
+async def queue_offer(
+    session: AsyncSession, clinic: ClinicScope, patient: Patient, offer_id: str, now: datetime
+) -> Message | None:
+    """A freed time, to one who waits; None when there is no way to tell them."""
+    return await queue(session, clinic, patient, Item("offer", now, offer_id=offer_id), now)
 
 
 async def queue_page_link(session: AsyncSession, clinic: ClinicScope, patient: Patient, now: datetime) -> None:
@@ -143,6 +151,7 @@ async def queue(
         patient_id=patient.id,
         appointment_id=item.appointment_id,
         link_id=item.link_id,
+        offer_id=item.offer_id,
         kind=item.kind,
         sequence=item.sequence,
         channel=channel,

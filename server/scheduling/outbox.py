@@ -27,6 +27,7 @@ from server.scheduling.messages import SEND_IN_THE_MORNING
 from server.scheduling.models import Appointment, Message
 from server.scheduling.rules import OPEN, Status
 from server.scheduling.slots import local_instant
+from server.scheduling.waiting_models import WaitlistOffer
 from server.scheduling.wording import Facts, Words, write
 
 UNDONE = ("waiting", "sending")
@@ -57,6 +58,10 @@ async def prepare(
         return None
     patient = await session.get_one(Patient, (clinic_id, message.patient_id))
     starts_at = appointment.starts_at if appointment else None
+    offer = await session.get(WaitlistOffer, (clinic_id, message.offer_id)) if message.offer_id else None
+    if message.kind == "offer" and not (offer and offer.state == "open" and now < offer.expires_at):
+        message.state = "dropped"
+        return None
     morning = wake_at(message, patient.zone or clinic.zone, starts_at, now)
     if morning is not None:
         message.due_at = morning
@@ -66,7 +71,7 @@ async def prepare(
     if message.kind == "code" and code is None:
         message.state = "dropped"
         return None
-    about = _About(clinic, patient, appointment, code)
+    about = _About(clinic, patient, appointment, code, offer)
     facts = _facts(settings, message, about, await _new_link(session, settings, message, now), now)
     message.state = "sending"
     message.attempts += 1
@@ -124,6 +129,10 @@ def visit_url(settings: Settings, token: str) -> str:
     return f"{settings.origin}/v/{token}"
 
 
+def offer_url(settings: Settings, token: str) -> str:
+    return f"{settings.origin}/o/{token}"
+
+
 def page_url(settings: Settings, token: str) -> str:
     return f"{settings.origin}/p/{token}"
 
@@ -172,10 +181,12 @@ class _About:
     patient: Patient
     appointment: Appointment | None
     code: str | None
+    offer: WaitlistOffer | None
 
 
 def _facts(settings: Settings, message: Message, about: _About, link: str | None, now: datetime) -> Facts:
-    clinic, patient, appointment = about.clinic, about.patient, about.appointment
+    clinic, patient, appointment, offer = about.clinic, about.patient, about.appointment, about.offer
+    subject = offer or appointment
     return Facts(
         kind=message.kind,
         language=patient.language,
@@ -190,8 +201,9 @@ def _facts(settings: Settings, message: Message, about: _About, link: str | None
         code=about.code,
         uid=f"{appointment.id}@{_host(settings)}" if appointment else "",
         sequence=appointment.sequence if appointment else 0,
-        starts_at=appointment.starts_at if appointment else None,
-        ends_at=appointment.ends_at if appointment else None,
+        starts_at=subject.starts_at if subject else None,
+        ends_at=subject.ends_at if subject else None,
+        answer_until=offer.expires_at if offer else None,
         zone=appointment.zone if appointment else clinic.zone,
         patient_zone=patient.zone,
         delay_min=appointment.delay_min if appointment else None,
@@ -203,6 +215,11 @@ async def _new_link(session: AsyncSession, settings: Settings, message: Message,
     """A link of its own for every message: none is stored in the clear, and earlier ones go on working."""
     if message.kind in ("cancellation", "late", "account", "code"):
         return None
+    if message.offer_id is not None:
+        token = await links.new_link(
+            session, clinic_id=message.clinic_id, kind=LinkKind.OFFER, subject_id=message.offer_id, now=now
+        )
+        return offer_url(settings, token)
     if message.appointment_id is None:
         token = await links.new_link(
             session, clinic_id=message.clinic_id, kind=LinkKind.PAGE, subject_id=message.patient_id, now=now

@@ -99,6 +99,8 @@ class Move:
     practitioner_ids: tuple[str, ...] = ()
     sequence: int | None = None
     why: str | None = None
+    frees_time: bool = True
+    """False when the doctor isn't there: what they had is nobody's then."""
 
 
 async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
@@ -136,6 +138,7 @@ async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
         ends_at=appointment.ends_at,
         by=act.by,
         at=act.now,
+        from_practitioner_ids=old_ids if asked.frees_time else (),
     )
     await act.events.raise_event(session, event)
     return appointment
@@ -190,9 +193,15 @@ async def set_status(session: AsyncSession, act: Act, appointment_id: str, statu
 
 
 async def hold(
-    session: AsyncSession, act: Act, visit_type_id: str, practitioner_ids: tuple[str, ...], starts_at: datetime
+    session: AsyncSession,
+    act: Act,
+    visit_type_id: str,
+    practitioner_ids: tuple[str, ...],
+    starts_at: datetime,
+    *,
+    expires_at: datetime | None = None,
 ) -> Hold:
-    """Keeps an offered start for ten minutes while a form is filled in. Raises what `book` raises."""
+    """Keeps an offered start, for ten minutes unless said otherwise. Raises what `book` raises."""
     visit_type = await finding.get_visit_type(session, act.clinic, visit_type_id)
     claim = Claim(visit_type, practitioner_ids, starts_at)
     await claims.check_practitioners(session, act.clinic, practitioner_ids, visit_type.id)
@@ -203,7 +212,7 @@ async def hold(
         visit_type_id=visit_type.id,
         starts_at=claim.starts_at,
         ends_at=claim.ends_at,
-        expires_at=act.now + HOLD,
+        expires_at=expires_at or act.now + HOLD,
         created_by=act.by,
         created_at=act.now,
     )

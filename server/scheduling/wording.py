@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from server.languages import SOURCE, choose, direction, shipped
 from server.scheduling.calendar import Entry, Method, calendar_file, one_line
 
-KINDS = ("confirmation", "change", "cancellation", "reminder", "late", "page_link", "account", "code")
+KINDS = ("confirmation", "change", "cancellation", "reminder", "late", "offer", "page_link", "code")
 WITH_CALENDAR: dict[str, Method] = {"confirmation": "REQUEST", "change": "REQUEST", "cancellation": "CANCEL"}
 
 
@@ -49,6 +49,8 @@ class Facts:
     delay_min: int | None = None
     delay_said: str | None = None
     """Running late, in the staff's own words."""
+    answer_until: datetime | None = None
+    """Of a freed time on offer: until when a yes counts."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,7 +69,13 @@ def write(facts: Facts) -> Words:
     if facts.kind not in KINDS:
         raise ValueError("no such message")
     language = choose([facts.language], shipped()) or SOURCE
-    values: dict[str, Any] = {"facts": facts, "times": _times(facts), "lang": language, "dir": direction(language)}
+    values: dict[str, Any] = {
+        "facts": facts,
+        "times": _times(facts),
+        "until": _until(facts),
+        "lang": language,
+        "dir": direction(language),
+    }
     values["lead"] = _render("lead.txt", values)
     subject = one_line(_render("subject.txt", values))
     if facts.channel == "sms":
@@ -144,6 +152,12 @@ def _times(facts: Facts) -> list[dict[str, str]]:
     if facts.patient_zone and _offset(facts.starts_at, facts.patient_zone) != _offset(facts.starts_at, facts.zone):
         zones.append(facts.patient_zone)
     return [when(facts.starts_at, zone, facts.language) for zone in zones]
+
+
+def _until(facts: Facts) -> dict[str, str] | None:
+    """The deadline by the clock of whoever is to answer."""
+    zone = facts.patient_zone or facts.zone
+    return when(facts.answer_until, zone, facts.language) if facts.answer_until else None
 
 
 def _offset(moment: datetime, zone: str) -> Any:

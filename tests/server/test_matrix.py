@@ -27,6 +27,7 @@ from tests.server.world import WHO, World, make_world
 
 EVERYBODY = " ".join(name.replace(" ", "_") for name in WHO)
 BOOKING = "scheduler doctor colleague"
+HOURS = "scheduler administrator"
 STAFF = "doctor colleague scheduler administrator privacy_officer"
 TREATING = "doctor"
 REFUSED = (401, 403, 404)
@@ -151,6 +152,23 @@ TABLE: dict[str, Row] = {
     "door_code.open": Row(EVERYBODY, "/k/abcde", {"digits": "00000000"}, ok=(422,)),
     "board.print": Row("scheduler", C + "/board/print"),
     "board.csv": Row("scheduler", C + "/board/appointments.csv"),
+    # Hours, kinds of visit and who waits for a time.
+    "hours": Row(HOURS, C + "/hours"),
+    "hours.doctor": Row(HOURS, C + "/hours/{doctor}"),
+    "hours.add": Row(HOURS, C + "/hours/{doctor}/blocks", {"opens": "09:00"}, ok=(422,)),
+    "hours.change": Row(HOURS, C + "/hours/{doctor}/blocks/none", ok=(404,)),
+    "hours.except": Row(HOURS, C + "/hours/{doctor}/exceptions", {"kind": "closed", "on_date": "2031-01-01"}),
+    "hours.except_not": Row(HOURS, C + "/hours/{doctor}/exceptions/none", ok=(404,)),
+    "kind": Row(HOURS, C + "/kinds/{type}"),
+    "kind.save": Row(HOURS, C + "/kinds/{type}", {"name": ""}, ok=(422,)),
+    "waitlist": Row(BOOKING, C + "/waitlist"),
+    "waitlist.add": Row(BOOKING, C + "/book/{patient}/wait", {"visit_type": "{type}"}),
+    "waitlist.remove": Row(BOOKING, C + "/waitlist/none/remove", ok=(404,)),
+    "appointment.wait": Row(BOOKING, APPOINTMENT + "/wait", ok=(303, 409)),
+    "mine.wait": Row("patient", HOME + "/visits/{next_appointment}/wait", ok=(303, 409)),
+    "mine.wait_not": Row("patient", HOME + "/visits/{next_appointment}/wait/stop"),
+    "offer.show": Row("", "/o/{next_token}"),
+    "offer.answer": Row("", "/o/{next_token}", {"answer": "yes"}),
     "page_link.read_out": Row("scheduler", C + "/patients/{patient}/page-code"),
     "page_link.unlock": Row("scheduler", C + "/patients/{patient}/page-link/unlock"),
     "door_denied_seen": Row(BOOKING, C + "/denied/{denied}/seen"),

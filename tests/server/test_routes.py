@@ -50,7 +50,7 @@ WHO_MAY = {
     ANYBODY: "my_sign_in.show my_sign_in "
     "livez readyz static front sign_in.show sign_in sign_out join.show join "
     "page_link.show page_link.code page_link.open "
-    "door_code.show door_code.open "
+    "door_code.show door_code.open offer.show offer.answer "
     "door door_enter door_countdown door_not_me home "
     "demo.people demo.person demo.sign_in demo.outbox demo.calendar",
     SOMEBODY: "film_play film_state film_grant film_retry film_cancel film_again film_tracks.want film_tracks "
@@ -59,7 +59,8 @@ WHO_MAY = {
     "note_start note_release note_withdrawal note_withdraw note_offer note_correction note_file "
     "note_attach note_attachment note_attachment_delete note_attachment_remove",
     DESK: "page_link.read_out page_link.unlock board.print board.csv",
-    BOOKS: "proxies proxies.add proxies.stop proxies.read_out "
+    BOOKS: "waitlist waitlist.add waitlist.remove appointment.wait "
+    "proxies proxies.add proxies.stop proxies.read_out "
     "door_denied_seen "
     "book.search "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
@@ -80,7 +81,7 @@ WHO_MAY = {
     PATIENT: "mine.account mine.account_make mine.account_password mine.account_close mine.end_session "
     "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
     "mine.access mine.home mine.open_visit "
-    "mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
+    "mine.wait mine.wait_not mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}
 
