@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from server.encounters import rules
@@ -16,6 +17,7 @@ def config(
     *,
     participation: str,
     role: Role,
+    now: datetime,
     env: str,
     clinic_phone: str,
     back_url: str,
@@ -26,7 +28,10 @@ def config(
     guest_link_url: str | None = None,
     film_url: str | None = None,
 ) -> dict[str, Any]:
-    """Addresses and ids only, and to the doctor the note; nothing that a waiting person may not know."""
+    """Addresses and ids only, and to the doctor the note; nothing that a waiting person may not know.
+
+    `sent_at` tells a browser whose clock is wrong how wrong it is.
+    """
     values = {
         "participation": participation,
         "room_id": visit.encounter.id,
@@ -39,6 +44,7 @@ def config(
         "guest_link_url": guest_link_url,
         "film_url": film_url,
         "clinic_phone": clinic_phone,
+        "sent_at": now.isoformat(),
         "opens_at": rules.opens_at(visit.appointment.starts_at).isoformat(),
     }
     return values if clinic is None else {**values, "clinic": clinic}

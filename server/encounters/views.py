@@ -185,6 +185,7 @@ async def show_room(request: web.Request) -> web.Response:
         visit,
         participation=participation,
         role=seat.role,
+        now=now,
         env=context.settings(request).env,
         clinic_phone=clinic.phone,
         back_url=f"/visits/{participation}/closing",

@@ -96,6 +96,7 @@ async def show_room(request: web.Request) -> web.Response:
         film_url=f"{base}/summary",
     )
     title = next((one.name for one in visit.participants if one.role == Role.PATIENT), "")
+        now=writing.now,
     return render(request, "visit/room.html", {"config": config, "visit_title": title})
 
 

@@ -17,6 +17,8 @@ from aiohttp import web
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tests.web.states import at
+
 WEB = Path(__file__).parents[2] / "web"
 CSP = (
     "default-src 'none'; script-src 'nonce-n0'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
@@ -225,6 +227,7 @@ def make_config(who: str) -> dict[str, Any]:
         "guest_link_url": "/guest" if doctor else None,
         "film_url": None,
         "clinic_phone": "+44 20 7946 0000",
+        "sent_at": at(),
         "opens_at": None,
     }
 

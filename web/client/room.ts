@@ -55,7 +55,7 @@ class Visit {
   private room: Snapshot | null = null;
   private socket: RoomSocket | null = null;
   private media: MediaSwitch | null = null;
-  private skewMs = 0;
+  private skewMs = Date.parse(config.sent_at) - Date.now();
   private readonly memory = new Memory();
   private readonly announcer = new Announcer(page);
   private readonly devices: Devices;
