@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.service import get_clinic, get_patient
-from server.encounters.events import FilmGranted
+from server.encounters.events import FilmGranted, WishAnswered
 from server.events import Events
 from server.records.events import NoteReleased
 from server.scheduling import messages
@@ -19,6 +19,7 @@ from server.scheduling import messages
 def register(events: Events) -> None:
     events.on(NoteReleased, _note_released)
     events.on(FilmGranted, _film_granted)
+    events.on(WishAnswered, _wish_answered)
 
 
 async def _note_released(session: AsyncSession, event: NoteReleased) -> None:
@@ -26,6 +27,10 @@ async def _note_released(session: AsyncSession, event: NoteReleased) -> None:
 
 
 async def _film_granted(session: AsyncSession, event: FilmGranted) -> None:
+    await _tell(session, event.clinic_id, event.patient_id, event.at)
+
+
+async def _wish_answered(session: AsyncSession, event: WishAnswered) -> None:
     await _tell(session, event.clinic_id, event.patient_id, event.at)
 
 

@@ -44,3 +44,13 @@ class FilmGranted:
     encounter_id: str
     film_id: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WishAnswered:
+    """A named person answered the patient's wish about a recording: their page says how, and why."""
+
+    clinic_id: str
+    patient_id: str
+    recording_id: str
+    at: datetime

@@ -46,3 +46,11 @@ class ReasonForm(BaseModel):
 
     answer: Literal["grant", "refuse", "hold", "lift"]
     reason: Annotated[str, Field(max_length=500, title=N_("the reason"))] = ""
+
+
+class WishForm(BaseModel):
+    """What should become of a recording; a form sent with nothing chosen changes nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    choice: Literal["keep", "delete_mine", "delete_all"] | None = None

@@ -66,7 +66,7 @@ async def choose(
 
 async def answer_wish(
     session: AsyncSession, clinic_id: str, wish_id: str, *, by: str, grants: bool, reason: str, now: datetime
-) -> None:
+) -> RecordingWish:
     """A named person's answer, with its reason. Raises not_found, malformed, wrong_phase (held, answered)."""
     wish = await session.get(RecordingWish, (clinic_id, wish_id))
     if wish is None:
@@ -82,6 +82,7 @@ async def answer_wish(
     await _enter(session, recording, AuditAction.RECORDING_WISH, now, by=by, wish=wish.id, state=wish.state)
     if grants:
         await _fulfil(session, recording, wish, "granted", now)
+    return wish
 
 
 async def why_asked(session: AsyncSession, recording: Recording) -> str | None:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import context
 from server.accounts.service import person_names
 from server.encounters import keeping, rules
+from server.encounters.events import WishAnswered
 from server.encounters.forms import ReasonForm
 from server.encounters.keeping_models import RecordingDeletion, RecordingWish
 from server.encounters.models import Encounter, Participant
@@ -27,7 +28,7 @@ from server.pages import render, translate
 from server.permissions import may_handle_incidents
 from server.routing import Route, see_other
 from server.scheduling.wording import when
-from signaling.words import N_, Code
+from signaling.words import N_, Code, Role
 
 SHOWN_MAX = 100
 SAY_WHY = N_("Say why. Nothing was decided.")
@@ -80,6 +81,7 @@ async def _wish(session: AsyncSession, wish: RecordingWish, language: str) -> di
         "why": WHY_ASKED.get(wish.reason, ""),
         "visit": when(recording.created_at, encounter.zone, language),
         "held": await keeping.load_hold(session, recording) is not None,
+        "has_page": person.role == Role.PATIENT,
     }
 
 
@@ -148,7 +150,7 @@ async def answer(request: web.Request) -> web.Response:
     if not form.reason.strip():
         return await _page(request, {"": translate(request, SAY_WHY)})
     async with context.database(request).writing() as session:
-        await keeping.answer_wish(
+        wish = await keeping.answer_wish(
             session,
             scope.id,
             request.match_info["wish"],
@@ -157,7 +159,18 @@ async def answer(request: web.Request) -> web.Response:
             reason=form.reason,
             now=now,
         )
+        await _tell_patient(request, session, wish)
     return see_other(f"/c/{scope.slug}/recordings")
+
+
+async def _tell_patient(request: web.Request, session: AsyncSession, wish: RecordingWish) -> None:
+    """A message that their page has something new; nobody else of the visit left an address."""
+    person = await session.get_one(Participant, (wish.clinic_id, wish.participant_id))
+    if person.role != Role.PATIENT:
+        return
+    encounter = await session.get_one(Encounter, (wish.clinic_id, person.encounter_id))
+    told = WishAnswered(wish.clinic_id, encounter.patient_id, wish.recording_id, context.now(request))
+    await context.events(request).raise_event(session, told)
 
 
 async def hold(request: web.Request) -> web.Response:

@@ -23,13 +23,13 @@ TEXTS = {
         "If you need to be examined, you are asked to come in. You may end the visit at any time. "
         "Nothing is recorded unless you say so.",
         "de": "Eine Videosprechstunde ist wie ein Besuch in der Praxis, nur kann die Ärztin oder der Arzt Sie nicht "
-        "berühren. Wenn Sie untersucht werden müssen, werden Sie in die Praxis gebeten. Sie können das Gespräch "
+        "berühren. Wenn Sie untersucht werden müssen, werden Sie in die Praxis gebeten. Sie können die Sprechstunde "
         "jederzeit beenden. Nichts wird aufgezeichnet, wenn Sie es nicht sagen.",
     },
     texts.RECORDING_CONSENT: {
         "en": "May we record picture and sound of this visit? If you say no, nothing changes in your care. "
         "If you say yes, you or anybody else here can stop it at any time with one button.",
-        "de": "Dürfen wir Bild und Ton dieses Gesprächs aufzeichnen? Wenn Sie Nein sagen, ändert sich an Ihrer "
+        "de": "Dürfen wir Bild und Ton dieser Sprechstunde aufzeichnen? Wenn Sie Nein sagen, ändert sich an Ihrer "
         "Behandlung nichts. Wenn Sie Ja sagen, können Sie oder jede andere Person hier die Aufzeichnung jederzeit "
         "mit einem Knopf beenden.",
     },

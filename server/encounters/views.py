@@ -15,7 +15,7 @@ from server import context
 from server.accounts import sessions
 from server.accounts.models import Patient
 from server.accounts.service import get_clinic
-from server.encounters import doors, filmviews, guests, keepingviews, room_page, rules, seats, visits
+from server.encounters import doors, filmviews, guests, keepingviews, room_page, rules, seats, visits, withdrawviews
 from server.encounters.bodies import parse_json
 from server.encounters.doors import Card, Opening
 from server.encounters.forms import CardForm, GuestForm
@@ -116,7 +116,7 @@ def _door(
         headers = {"Refresh": str(int(min(left, REFRESH_MAX_S)) + 1)}
         return render(request, "encounters/door_early.html", values, headers=headers)
     if opening.state is Door.CLOSING:
-        return render(request, "encounters/closing.html", {**values, "is_over": True, "back_url": None})
+        return render(request, "encounters/closing.html", {**values, "is_over": True, "back_url": None, "offers": []})
     if opening.state in (Door.OVER, Door.CANCELLED):
         raise DomainError(Code.VISIT_OVER if opening.state is Door.OVER else Code.LINK_CLOSED)
     template = "encounters/door_guest.html" if opening.is_guest else "encounters/door.html"
@@ -202,8 +202,9 @@ async def show_closing(request: web.Request) -> web.Response:
         if seat.role is Role.DOCTOR:
             raise not_found()
         visit, clinic = await _visit_of(session, seat.room_id)
+        request[context.CLINIC] = clinic
         await _note_language(request, session, visit, seat.role)
-    request[context.CLINIC] = clinic
+        offers = await withdrawviews.load_offers(request, session, participation)
     is_over = rules.room_phase(visit.encounter.status) == "ended"
     values = {
         "is_over": is_over,
@@ -211,6 +212,8 @@ async def show_closing(request: web.Request) -> web.Response:
         "doctor_name": visit.doctor_name,
         "guest": seat.role is not Role.PATIENT or None,
         "emergency_text": clinic.emergency_text,
+        "offers": offers,
+        "wish_url": f"/visits/{participation}/recordings",
     }
     return render(request, "encounters/closing.html", values)
 
@@ -265,4 +268,5 @@ ROUTES = [
     Route("POST", "/c/{clinic}/visits/{encounter_id}/guests", invite_guest, is_doctor, "guest_invite"),
     *filmviews.ROUTES,
     *keepingviews.ROUTES,
+    *withdrawviews.ROUTES,
 ]

@@ -238,6 +238,7 @@ PAGES: dict[str, Row] = {
     "mine.show_move": Row("patient", lambda world: world.own("/move")),
     "door_code.show": Row("stranger", at("/k/abcde")),
     "mine.access": Row("patient", lambda world: world.home() + "/access"),
+    "mine.recordings": Row("patient", lambda world: world.home() + "/recordings"),
     "door_early": Row("stranger", lambda world: world.early_link()),
     "door": Row("visitor", lambda world: clinic.visit_link(world.bedside)),
     "door_not_me": Row("visitor", lambda world: clinic.visit_link(world.bedside) + "/not-me"),

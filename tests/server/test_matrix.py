@@ -77,6 +77,7 @@ TABLE: dict[str, Row] = {
     # The visit's own place: whoever holds it in their browser.
     "visitor_room": Row("patient", "/visits/{place}"),
     "visit_closing": Row("patient", "/visits/{place}/closing"),
+    "visit_wish": Row("patient", "/visits/{place}/recordings/{recording}", {"choice": ""}),
     # The doctor of the visit, nobody else of the staff.
     "doctor_room": Row(TREATING, NEXT),
     "visit_summary": Row(TREATING, VISIT + "/summary"),
@@ -218,6 +219,8 @@ TABLE: dict[str, Row] = {
     "audit": Row("privacy_officer", C + "/audit?subject={patient}"),
     "audit.export": Row("privacy_officer", C + "/audit/export", {"subject": "{patient}"}),
     "mine.access": Row("patient", HOME + "/access"),
+    "mine.recordings": Row("patient", HOME + "/recordings"),
+    "mine.wish": Row("patient", HOME + "/recordings/{recording}", {"choice": "keep"}, ok=(404,)),
     # Proxies: staff note what they saw, the patient ends it, the proxy sees their part while it lasts.
     "proxies": Row(BOOKING, C + "/patients/{patient}/proxies"),
     "proxies.add": Row(

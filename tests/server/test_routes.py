@@ -76,11 +76,11 @@ WHO_MAY = {
     "people.invite_again people.second_factor "
     "people.sign_out settings settings.save settings.text settings.purpose settings.switch_purpose",
     KEEPS_HOURS: "hours hours.doctor hours.add hours.change hours.except hours.except_not kind kind.save",
-    VISITOR: "visitor_room visit_closing",
+    VISITOR: "visitor_room visit_closing visit_wish",
     PROXY: "proxy proxy.attend",
     PATIENT: "mine.account mine.account_make mine.account_password mine.account_close mine.end_session "
     "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
-    "mine.access mine.home mine.open_visit "
+    "mine.recordings mine.wish mine.access mine.home mine.open_visit "
     "mine.wait mine.wait_not mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}

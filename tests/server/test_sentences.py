@@ -58,8 +58,7 @@ FOR_PATIENTS = (
 )
 FOR_STAFF = (
     "web/templates/encounters/guest_link.html",
-    "web/templates/encounters/film",
-    "server/encounters/film",
+    "web/templates/encounters/film_check",
     "web/templates/encounters/keeping",
     "server/encounters/keeping",
     *(f"web/client/{name}.ts" for name in ("arrivals", "clinic", "note", "release", "urgent")),

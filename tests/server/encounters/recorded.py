@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import obstore
 from sqlalchemy import select
 
-from media.api import StoredLog
+from media.api import SealingKey, StoredLog
 from server.encounters import erasing, films, jobs, keeping
 from server.encounters.filmstore import open_recordings
 from server.encounters.recording_models import Film
@@ -17,10 +18,16 @@ from server.jobs import JobContext
 from server.jobs.loop import JobsLoop
 from signaling.ports import ConsentGiven
 from signaling.words import ParticipantId, RecordingId, Role
-from tests.media.golden import GoldenLog, audio, flat, tone, video
+from tests.media.golden import GoldenLog, Rtp, audio, flat, tone, video
 from tests.server.visits import House
 
 SECONDS = 2
+
+
+@cache
+def encoded(rgb: tuple[int, int, int], hz: int) -> tuple[list[Rtp], list[Rtp]]:
+    """A person's picture and sound: encoded once a run, sealed anew for every log."""
+    return video(flat(160, 120, rgb), [n / 10 for n in range(SECONDS * 10)]), audio(tone(hz), 0, SECONDS)
 
 
 @dataclass
@@ -44,8 +51,7 @@ class Recorded:
 
     async def store_log(self, folder: Path, segment: int = 1, *, tell: bool = True) -> StoredLog:
         """A node's log of two people, closed and put into the recordings store."""
-        cast = self.house.cast
-        keys = await cast.port.sealing_keys(cast.room, self.recording, segment, [self.doctor, self.patient])
+        cast, keys = self.house.cast, await self.seal(segment)
         log = WrappedLog(folder / f"{segment}.bedlog", recording_id=self.recording, segment=segment)
         log.mono_0 += (segment - 1) * 10**10
         log.utc_0 += (segment - 1) * 10**10
@@ -54,8 +60,9 @@ class Recorded:
             log.keys[who] = base64.b64decode(keys[who].key)
             log.wraps[who] = base64.b64decode(keys[who].wrapped)
             camera, microphone = log.track(who, "camera"), log.track(who, "microphone")
-            log.send(camera, video(flat(160, 120, rgb), [n / 10 for n in range(SECONDS * 10)]))
-            log.send(microphone, audio(tone(hz), 0, SECONDS))
+            pictures, sound = encoded(rgb, hz)
+            log.send(camera, pictures)
+            log.send(microphone, sound)
         path = log.write(float(SECONDS))
         stored = StoredLog(
             recording_id=self.recording,
@@ -69,6 +76,12 @@ class Recorded:
         if tell:
             await cast.port.log_stored(stored)
         return stored
+
+    async def seal(self, segment: int = 1) -> dict[ParticipantId, SealingKey]:
+        """The keys of a segment, as a grant asks for them."""
+        cast = self.house.cast
+        both = [self.doctor, self.patient]
+        return dict(await cast.port.sealing_keys(cast.room, self.recording, segment, both))
 
     async def stop(self) -> None:
         await self.house.cast.port.recording_phase(self.house.cast.room, self.recording, "stopped", 1)
