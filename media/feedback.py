@@ -292,7 +292,7 @@ class Cap:
         if not self.is_on and usable_bps < sent_bps:
             self.is_on = True
         if self.is_on and usable_bps < REMB_CEILING_BPS:
-            return (max(usable_bps, REMB_FLOOR_BPS) + audio_bps) * 115 // 100
+            return max(usable_bps, REMB_FLOOR_BPS) + audio_bps
         return self._release()
 
     def _release(self) -> int | None:

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from media.feedback import JUMP, SentReports
 from media.rtcp import sender_report
-from media.rtp import ONE_BYTE, STAMP, VIDEO_HEADER, unwrap, vp8_numbers, vp8_renumber, write_audio, write_video
+from media.rtp import (
+    ONE_BYTE,
+    STAMP,
+    VIDEO_HEADER,
+    unwrap,
+    vp8_numbers,
+    vp8_renumber,
+    write_audio,
+    write_padding,
+    write_video,
+)
 from media.track import Layer, Track
 
 if TYPE_CHECKING:
@@ -23,6 +33,8 @@ REPAIRS_A_PACKET_MAX = 3
 CLOSED_OVER_KEPT = 32
 CIPHERTEXTS_KEPT = 256
 TIMESTAMP_STRAY_S = 10
+# How far back a probe takes its packets from.
+FILL_FROM_LAST = 64
 _MASK = 1023
 
 
@@ -47,6 +59,8 @@ class Forward:
         self.layer: Layer | None = None
         self.is_attached = False
         self.is_waiting = True
+        # On purpose: since its receiver's link takes no picture now; for a moment, until what waits on it has gone.
+        self.is_paused = self.is_held = False
         self.highest_out = self.first_out = 0
         self.octets = self.packets = 0
         self._from_number = 0
@@ -60,6 +74,7 @@ class Forward:
         self._last_timestamp = self._last_ns = 0
         self._repair_number = secrets.randbelow(FIRST_NUMBER_BELOW)
         self._repairs = bytearray(_MASK + 1)
+        self._fills = 0
         self._ciphertexts: dict[int, bytes] = {}
         self._begin_numbers()
 
@@ -91,7 +106,28 @@ class Forward:
     def await_key_frame(self) -> None:
         """Send nothing more until a key frame passes (audio: until the next packet), and ask for one."""
         self.is_waiting = True
-        self.track.want_key_frame(self.target)
+        if self.wants_picture:
+            self.track.want_key_frame(self.target)
+
+    @property
+    def wants_picture(self) -> bool:
+        return not self.is_paused and not self.is_held
+
+    def hold(self) -> None:
+        """Send nothing until `let_go`, which begins with a key frame again."""
+        self.is_held = self.is_waiting = True
+
+    def let_go(self) -> None:
+        self.is_held = False
+        self.await_key_frame()
+
+    def pause(self) -> None:
+        """Send no picture until `resume`, whatever is asked for."""
+        self.is_paused = self.is_waiting = True
+
+    def resume(self, target: Layer) -> None:
+        self.is_paused, self.target = False, target
+        self.await_key_frame()
 
     # ---- packets
 
@@ -132,21 +168,22 @@ class Forward:
             return 0
         if self.repair_type is None or self.repair_ssrc is None:
             return self._repeat(out, slot)
-        number = self._source_number(out)
-        held = self.layer.ring.find(number) if number >= self._from_number else None
-        if held is None:
+        sent = self._send_repair(out, stamp)
+        self._repairs[slot] += 1 if sent else 0
+        return sent
+
+    def fill(self, stamp: int) -> int:
+        """Send an old packet again, else padding, only for its bytes; gives how many, 0 when that can't be."""
+        if not self.is_attached or self.repair_type is None or self.repair_ssrc is None:
             return 0
-        _, _, timestamp, marker, payload = held
-        self._repairs[slot] += 1
+        self._fills += 1
+        out = self.highest_out - self._fills % FILL_FROM_LAST
+        sent = self._send_repair(out, stamp) if self.layer is not None and out >= self.first_out else 0
+        if sent:
+            return sent
         self._repair_number += 1
-        header = write_video(
-            self.repair_type | marker,
-            self._repair_number,
-            timestamp + self._timestamp_offset,
-            self.repair_ssrc,
-            stamp,
-        )
-        packet = header + struct.pack("!H", out & 0xFFFF) + self._renumbered(payload)
+        timestamp = self._last_timestamp
+        packet = write_padding(self.repair_type, self._repair_number, timestamp, self.repair_ssrc, stamp)
         return len(packet) if self.connection.send_rtp(packet) is not None else 0
 
     def told(self, fraction: int, now_ns: int) -> None:
@@ -178,6 +215,8 @@ class Forward:
     def _may_begin(self, layer: Layer) -> bool:
         if not self.track.is_video:
             return True
+        if not self.wants_picture:
+            return False
         return layer.is_key and (self.layer is None or self.target is None or layer is self.target)
 
     def _begin(self, layer: Layer) -> None:
@@ -287,6 +326,26 @@ class Forward:
         self._ciphertexts[out] = datagram
         if len(self._ciphertexts) > CIPHERTEXTS_KEPT:
             del self._ciphertexts[next(iter(self._ciphertexts))]
+
+    def _send_repair(self, out: int, stamp: int) -> int:
+        """One of our numbers again, as a new packet of the repair stream; gives the bytes, 0 when it isn't kept."""
+        if self.layer is None or self.repair_type is None or self.repair_ssrc is None:
+            return 0
+        number = self._source_number(out)
+        held = self.layer.ring.find(number) if number >= self._from_number else None
+        if held is None:
+            return 0
+        _, _, timestamp, marker, payload = held
+        self._repair_number += 1
+        header = write_video(
+            self.repair_type | marker,
+            self._repair_number,
+            timestamp + self._timestamp_offset,
+            self.repair_ssrc,
+            stamp,
+        )
+        packet = header + struct.pack("!H", out & 0xFFFF) + self._renumbered(payload)
+        return len(packet) if self.connection.send_rtp(packet) is not None else 0
 
     def _repeat(self, out: int, slot: int) -> int:
         datagram = self._ciphertexts.get(out)

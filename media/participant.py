@@ -80,8 +80,9 @@ class Participant:
         if down is None or not down.connection.is_connected:
             return None
         figures = {"rtt_ms": down.rtt_ns / 1e6, "loss": down.loss}
-        if down.estimate_bps is not None:
-            figures["estimate_bps"] = float(down.estimate_bps)
+        told = down.downlink.estimate
+        if told.told_bps is not None:
+            figures["estimate_bps"] = float(told.bps if told.bps is not None else told.told_bps)
         if up is not None:
             layers = [layer for track in up.tracks.values() for layer in track.layers.values()]
             figures["sent_bps"] = float(sum(layer.meter.bps for layer in layers))

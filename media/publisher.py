@@ -23,6 +23,7 @@ from media.track import Layer, Track
 
 ARRIVALS_EVERY_NS = 100 * MS
 REPORT_EVERY_NS = 1000 * MS
+CAP_APART_NS = 200 * MS
 SILENT_LEVEL = 127
 
 
@@ -60,7 +61,7 @@ class Publisher:
         self._ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self._session_id = secrets.randbits(62)
         self._answered: tuple[UpOffer, UpAnswer] | None = None
-        self._arrivals_ns = self._report_ns = 0
+        self._arrivals_ns = self._report_ns = self._capped_ns = 0
         self._has_rcvr_rtt = False
 
     @property
@@ -172,6 +173,10 @@ class Publisher:
                 self._ask_key_frame(layer)
             elif layer.capture_needs_key_frame():
                 self.want_key_frame(layer)
+            if layer.track.cap_changed and now_ns - self._capped_ns >= CAP_APART_NS:
+                layer.track.cap_changed = False
+                self._capped_ns = now_ns
+                self._announce_rate()
         if now_ns - self._arrivals_ns >= ARRIVALS_EVERY_NS:
             self._arrivals_ns = max(self._arrivals_ns + ARRIVALS_EVERY_NS, now_ns - ARRIVALS_EVERY_NS // 2)
             self._report_arrivals()
@@ -240,10 +245,18 @@ class Publisher:
         packet = rtcp.receiver_report(self._ssrc, blocks) + rtcp.source_description(self._ssrc, b"node")
         if self._has_rcvr_rtt:
             packet += rtcp.reference_time(self._ssrc, _ntp_now())
+        self.connection.send_rtcp(packet + self._remb())
+
+    def _remb(self) -> bytes:
         rate = self._rate()
-        if rate is not None:
-            packet += rtcp.remb(self._ssrc, rate, [layer.ssrc for layer in heard if layer.track.is_video])
-        self.connection.send_rtcp(packet)
+        videos = [layer.ssrc for layer in self.streams.by_ssrc.values() if layer.track.is_video and layer.last_ns]
+        return rtcp.remb(self._ssrc, rate, videos) if rate is not None else b""
+
+    def _announce_rate(self) -> None:
+        """Between two reports, when a receiver can suddenly use much less."""
+        cap = self._remb()
+        if cap:
+            self.connection.send_rtcp(rtcp.receiver_report(self._ssrc, []) + cap)
 
     def _figures(self, layer: Layer, now_ns: int) -> dict[str, int]:
         """What is reported to the publisher. Of a voice the larger of both ways' losses: its in-band repairs (Opus

@@ -184,7 +184,7 @@ class Room:
             if person.up is not None:
                 person.up.tick(now_ns, person.down.rtt_ns if person.down is not None else 0)
             if person.down is not None:
-                person.down.tick(now_ns, first)
+                person.down.tick(now_ns, first, never_pause=person.picture_first)
         if now_ns - self._watched_ns >= WATCH_EVERY_NS:
             self._watched_ns = now_ns
             for person in list(self.participants.values()):

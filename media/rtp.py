@@ -13,6 +13,7 @@ SEQUENCES = 1 << 16
 LONGEST_IN = 1500
 # pylibsrtp refuses more than 1,356 bytes; 1,340 leaves a little for the future.
 LONGEST_TO_PROTECT = 1340
+PADDING_BYTES = 255
 
 # The node's own extension block, the same in every section of every down offer.
 AUDIO_LEVEL_ID = 1
@@ -125,6 +126,12 @@ def write_video(payload_type: int, sequence: int, timestamp: int, ssrc: int, sta
     return VIDEO_HEADER.pack(
         0x90, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc, ONE_BYTE, 1, STAMP | stamp
     )
+
+
+def write_padding(payload_type: int, sequence: int, timestamp: int, ssrc: int, stamp: int) -> bytes:
+    """A packet of nothing but padding (RFC 3550 §5.1), as much as one may hold."""
+    header = write_video(payload_type, sequence, timestamp, ssrc, stamp)
+    return bytes((header[0] | 0x20,)) + header[1:] + bytes(PADDING_BYTES - 1) + bytes((PADDING_BYTES,))
 
 
 def write_audio(payload_type: int, sequence: int, timestamp: int, ssrc: int, stamp: int, *, level: int) -> bytes:

@@ -15,16 +15,15 @@ from media import rtcp
 from media.api import DownOffer, Leg, OfferedSection, Source
 from media.connection import Connection, Shared
 from media.counts import Counts
-from media.feedback import MS, SentReports
+from media.downlink import Downlink
+from media.feedback import SentReports
 from media.forward import Forward
-from media.layers import LayerChoice
 from media.negotiate import DownPlan, DownSectionAnswer
 from media.rtp import abs_send_time
 from media.sdpwrite import DOWN_TYPES, DownSection, write_offer
 from media.track import Track
 
 Key = tuple[str, Source]
-CHOOSE_EVERY_NS = 500 * MS
 NACKS_A_MESSAGE_MAX = 256
 # Repairs may take a fifth of what the receiver says it can take, and this much at once.
 REPAIR_SHARE = 5
@@ -63,7 +62,7 @@ class Subscriber:
         self.last_answered = 0
         self.rtt_ns = 0
         self.loss = 0.0
-        self.estimate_bps: int | None = None
+        self.downlink = Downlink(self._attached)
         self._on_connected = on_connected
         self._on_closed = on_closed
         self._revision = 0
@@ -71,8 +70,6 @@ class Subscriber:
         self._session_id = secrets.randbits(62)
         self._by_ssrc: dict[int, Forward] = {}
         self._sent_reports = SentReports()
-        self._choice = LayerChoice()
-        self._choose_ns = 0
         self._repair_bytes = REPAIR_BURST_BYTES
         self._repair_ns = 0
 
@@ -159,7 +156,7 @@ class Subscriber:
             elif kind == rtcp.RTPFB and count == rtcp.NACK:
                 self._repair(packet, from_, to, now_ns)
             elif kind == rtcp.PSFB:
-                self._take_request(packet, count, from_, to)
+                self._take_request(packet, count, from_, to, now_ns)
 
     def handle_connected(self, connection: Connection) -> None:
         self._attach()
@@ -168,15 +165,15 @@ class Subscriber:
     def handle_closed(self, connection: Connection, reason: str) -> None:
         self._on_closed(connection.leg, reason)
 
-    def tick(self, now_ns: int, picture_first: frozenset[str]) -> None:
-        """Twice a second: choose layers by what the receiver can take."""
-        if now_ns - self._choose_ns < CHOOSE_EVERY_NS or not self.connection.is_connected:
-            return
-        self._choose_ns = now_ns
-        attached = [section.forward for section in self.sections if section.forward and section.forward.is_attached]
-        self._choice.choose(attached, self.estimate_bps, now_ns, picture_first)
+    def tick(self, now_ns: int, picture_first: frozenset[str], *, never_pause: bool) -> None:
+        """Every 20 ms."""
+        if self.connection.is_connected:
+            self.downlink.tick(now_ns, picture_first, never_pause=never_pause)
 
     # ---- inside: sections
+
+    def _attached(self) -> list[Forward]:
+        return [section.forward for section in self.sections if section.forward and section.forward.is_attached]
 
     def _table(self) -> list[tuple[str, Key | None]]:
         return [(section.mid, section.key) for section in self.sections]
@@ -238,21 +235,25 @@ class Subscriber:
     # ---- inside: reports
 
     def _take_blocks(self, blocks: list[tuple[int, int, int, int]], now_ns: int) -> None:
+        losses: list[tuple[Forward, int]] = []
         for ssrc, fraction, lsr, dlsr in blocks:
             forward = self._by_ssrc.get(ssrc)
             if forward is None:
                 continue
             if ssrc == forward.ssrc:
                 forward.told(fraction, now_ns)
+                losses.append((forward, fraction))
             self.loss = fraction / 256
             round_trip = self._sent_reports.round_trip_ns(lsr, dlsr, now_ns) if lsr else None
             if round_trip is not None:
                 self.rtt_ns = round_trip
+        self.downlink.lost(losses, now_ns)
 
-    def _take_request(self, packet: bytes, kind: int, from_: int, to: int) -> None:
+    def _take_request(self, packet: bytes, kind: int, from_: int, to: int, now_ns: int) -> None:
         if kind == rtcp.APPLICATION:
             estimate = rtcp.remb_bps(packet, from_, to)
-            self.estimate_bps = estimate if estimate is not None else self.estimate_bps
+            if estimate is not None:
+                self.downlink.told(estimate, now_ns)
             return
         ssrcs: list[int] = []
         if kind == rtcp.PLI:
@@ -262,29 +263,31 @@ class Subscriber:
             ssrcs = rtcp.fir_ssrcs(packet, from_, to)
         for ssrc in set(ssrcs):
             forward = self._by_ssrc.get(ssrc)
-            if forward is not None and forward.is_attached:
+            if forward is not None and forward.is_attached and forward.wants_picture:
                 self.counts.pli_in += 1
                 forward.track.want_key_frame(forward.layer)
 
     def _repair(self, packet: bytes, from_: int, to: int, now_ns: int) -> None:
         ssrc = rtcp.media_ssrc(packet, from_, to)
         forward = self._by_ssrc.get(ssrc) if ssrc is not None else None
-        if forward is None or not forward.is_attached or not forward.track.is_video:
+        if forward is None or not forward.is_attached or not forward.track.is_video or not forward.wants_picture:
             return
         numbers = rtcp.nack_numbers(packet, from_, to)[:NACKS_A_MESSAGE_MAX]
         self.counts.nack_in += len(numbers)
         self._refill(now_ns)
         stamp = abs_send_time(now_ns / 1e9)
+        repaired = 0
         for number in numbers:
-            if self._repair_bytes <= 0:
-                return
-            sent = forward.repair(number, stamp)
+            sent = forward.repair(number, stamp) if self._repair_bytes > 0 else 0
             if sent:
-                self.counts.rtx_out += 1
+                repaired += 1
                 self._repair_bytes -= sent
+                self.downlink.note_extra(sent)
+        self.counts.rtx_out += repaired
+        self.downlink.asked(repaired, now_ns)
 
     def _refill(self, now_ns: int) -> None:
-        estimate = self.estimate_bps or ESTIMATE_DEFAULT_BPS
+        estimate = self.downlink.estimate.bps or ESTIMATE_DEFAULT_BPS
         gained = (now_ns - self._repair_ns) * estimate // (8 * REPAIR_SHARE * 1_000_000_000)
         self._repair_bytes = min(REPAIR_BURST_BYTES, self._repair_bytes + gained)
         self._repair_ns = now_ns

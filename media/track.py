@@ -159,6 +159,8 @@ class Track:
         self.rids = rids
         self.layers: dict[str, Layer] = {}
         self.forwards: list[Forward] = []
+        # A receiver can use much less than before: the publisher is told without waiting for its next report.
+        self.cap_changed = False
         self._publisher = publisher
 
     @property

@@ -109,6 +109,41 @@ window.participant = {
     return { colour: [red, green, blue], width: element.videoWidth, frames: element.shownFrames };
   },
 
+  /** What has been received of one person: their picture at `mid`, and everybody's sound. */
+  async received(mid) {
+    const found = { width: 0, received: 0, frames: 0, concealed: 0, samples: 0, frozen_s: 0, sound_delay_s: 0 };
+    let delay = 0, emitted = 0;
+    (await this.down.getStats()).forEach((report) => {
+      if (report.type !== "inbound-rtp") return;
+      if (report.kind === "audio") {
+        found.concealed += report.concealedSamples || 0;
+        found.samples += report.totalSamplesReceived || 0;
+        delay += report.jitterBufferDelay || 0;
+        emitted += report.jitterBufferEmittedCount || 0;
+      } else {
+        found.received += report.bytesReceived || 0;
+        if (report.mid !== mid) return;
+        found.width = report.frameWidth || 0;
+        found.frames = report.framesDecoded || 0;
+        found.frozen_s = report.totalFreezesDuration || 0;
+      }
+    });
+    const before = this.delayBefore || [0, 0];
+    found.sound_delay_s = emitted > before[1] ? (delay - before[0]) / (emitted - before[1]) : 0;
+    this.delayBefore = [delay, emitted];
+    return found;
+  },
+
+  /** Why the picture isn't sent as well as it could be, in the browser's own words. */
+  async limitedBy() {
+    const reasons = [];
+    (await this.up.getStats()).forEach((report) => {
+      if (report.type === "outbound-rtp" && report.kind === "video" && report.active)
+        reasons.push(`${report.frameWidth || 0} ${report.qualityLimitationReason}`);
+    });
+    return reasons.join(", ");
+  },
+
   async inbound(connection) {
     const found = {};
     const reports = await this[connection].getStats();

@@ -98,14 +98,16 @@ class Person:
         self.up_id, self.down_id = secrets.token_hex(6), secrets.token_hex(6)
         self.revision = 0
         self.tcp_only = False
+        self.size = [640, 360]
+        self.picture_first = False
         self.mids: dict[tuple[str, Source], str] = {}
         self.following: asyncio.Task[None] | None = None
         self.events: list[NodeEvent] = []
 
     async def prepare(self, layers: int = 1) -> None:
         """Both connections, before any media flows."""
-        await self.node.client.admit(self.room_id, self.participant_id, admitted=True)
-        await self.call("source", self.colour, random.randint(300, 900), [640, 360])
+        await self.node.client.admit(self.room_id, self.participant_id, admitted=True, picture_first=self.picture_first)
+        await self.call("source", self.colour, random.randint(300, 900), self.size)
         await self.call("prepare", layers)
         await self.offer()
         request = DownRequest(connection_id=self.down_id)

@@ -177,9 +177,9 @@ def test_a_cap_begins_when_less_fits_than_is_sent_and_is_lifted_when_all_fits_ag
     cap = Cap()
     assert cap.decide(None, 1_000_000, 0) is None
     assert cap.decide(1_500_000, 1_000_000, 0) is None
-    assert cap.decide(600_000, 1_000_000, 40_000) == 736_000
-    assert cap.decide(900_000, 700_000, 0) == 1_035_000
-    assert cap.decide(0, 700_000, 0) == 172_500
+    assert cap.decide(600_000, 1_000_000, 40_000) == 640_000
+    assert cap.decide(900_000, 700_000, 0) == 900_000
+    assert cap.decide(0, 700_000, 0) == 150_000
     assert cap.decide(2_500_000, 900_000, 0) == REMB_RELEASED_BPS
     assert cap.decide(2_600_000, 900_000, 0) == REMB_RELEASED_BPS
     assert cap.decide(2_600_000, 900_000, 0) == REMB_RELEASED_BPS

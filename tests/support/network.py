@@ -79,6 +79,16 @@ class Host:
             self.run(*f"tc qdisc add dev {self.interface} root tbf rate {rate} burst 16kb latency 300ms".split())
 
 
+def towards(router: str, host: Host, rate: str | None) -> list[list[str]]:
+    """The commands that cap what a network's router sends to a host; the first lifts an older cap, if there is one."""
+    interface = host.interface[:-1] + "a"
+    tc = ["ip", "netns", "exec", router, "tc", "qdisc"]
+    commands = [[*tc, "del", "dev", interface, "root"]]
+    if rate is not None:
+        commands.append([*tc, "add", "dev", interface, "root", *f"tbf rate {rate} burst 16kb latency 300ms".split()])
+    return commands
+
+
 class Network:
     """A router in the middle; `host` adds a machine beside it, `home` one behind a NAT of its own."""
 
@@ -134,6 +144,16 @@ class Network:
         subnet = f"192.168.{next(self._numbers)}"
         _, interface = self._join(gateway.namespace, namespace, subnet)
         return Host(namespace, f"{subnet}.2", interface)
+
+    def limit_towards(self, host: Host, rate: str | None) -> None:
+        """Caps what reaches this host, and nobody else, as in "500kbit"; None lifts it."""
+        for words in towards(self._router, host, rate):
+            with suppress(RuntimeError):
+                _run(*words)
+
+    @property
+    def router(self) -> str:
+        return self._router
 
     def close(self) -> None:
         for namespace in reversed(self._namespaces):
