@@ -58,6 +58,8 @@ ACTION_WORDS = {
     "urgent": N_("Marked urgent"),
     "in_turn": N_("Not urgent any more"),
     "late": N_("Told of a delay"),
+    "covered": N_("A colleague took it over"),
+    "cover_undone": N_("Back with its doctor"),
 }
 MESSAGE_WORDS = {
     "confirmation": N_("Confirmation"),
@@ -66,6 +68,7 @@ MESSAGE_WORDS = {
     "reminder": N_("Reminder"),
     "late": N_("Running late"),
     "offer": N_("An earlier time"),
+    "cover": N_("Another doctor"),
 }
 STATE_WORDS = {
     "waiting": N_("waits"),

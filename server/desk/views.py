@@ -13,7 +13,19 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from server import context
-from server.desk import acts, clinic_acts, day, mine, mine_acts, mine_offers, mynotes, reaching, sheets, waitlist
+from server.desk import (
+    acts,
+    clinic_acts,
+    coverviews,
+    day,
+    mine,
+    mine_acts,
+    mine_offers,
+    mynotes,
+    reaching,
+    sheets,
+    waitlist,
+)
 from server.desk.day import Line
 from server.desk.rules import Standing
 from server.encounters import doors
@@ -107,6 +119,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
         "lines": [line for line in lines if line.standing is not Standing.CANCELLED],
         "next": waiting[0] if waiting else None,
         "walk_ins": walk_ins,
+        "own_id": actor.person_id,
         "late_by": day.late_by(lines, now),
         "done": DONE.get(request.query.get("done", "")),
         "unsigned": unsigned,
@@ -131,6 +144,7 @@ ROUTES = [
     *mine_acts.ROUTES,
     *mine_offers.ROUTES,
     *waitlist.ROUTES,
+    *coverviews.ROUTES,
 ]
 
 

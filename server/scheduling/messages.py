@@ -60,12 +60,19 @@ async def queue_booked(session: AsyncSession, news: News) -> None:
     await _queue_reminder(session, news)
 
 
-async def queue_moved(session: AsyncSession, news: News) -> None:
+async def queue_moved(session: AsyncSession, news: News, tell_at: datetime | None = None) -> None:
     """The change, or the confirmation when none has left yet; what still waited is dropped."""
-    is_known = await _may_be_known(session, news.appointment)
-    await drop_waiting(session, news.appointment)
-    await _queue_about(session, news, "change" if is_known else "confirmation", news.now)
-    await _queue_reminder(session, news)
+    await _queue_anew(session, news, "change", tell_at or news.now)
+
+
+async def queue_covered(session: AsyncSession, news: News, tell_at: datetime) -> None:
+    """Another doctor at the same time, said once it can't be undone any more."""
+    await _queue_anew(session, news, "cover", tell_at)
+
+
+async def queue_unchanged(session: AsyncSession, news: News) -> None:
+    """A change was undone before anybody heard of it: only what they hadn't been told at all is told."""
+    await _queue_anew(session, news, None, news.now)
 
 
 async def queue_cancelled(session: AsyncSession, news: News) -> None:
@@ -229,6 +236,22 @@ async def _may_be_known(session: AsyncSession, appointment: Appointment) -> bool
         Message.state.in_(LEFT_THE_HOUSE),
     )
     return (await session.scalars(query.limit(1))).first() is not None
+
+
+async def about_change(session: AsyncSession, appointment: Appointment, *, is_moved: bool) -> str:
+    """Which message a new time or another doctor would bring: the confirmation, where none has left yet."""
+    if not await _may_be_known(session, appointment):
+        return "confirmation"
+    return "change" if is_moved else "cover"
+
+
+async def _queue_anew(session: AsyncSession, news: News, kind: str | None, due_at: datetime) -> None:
+    is_known = await _may_be_known(session, news.appointment)
+    await drop_waiting(session, news.appointment)
+    told = kind if is_known else "confirmation"
+    if told is not None:
+        await _queue_about(session, news, told, due_at)
+    await _queue_reminder(session, news)
 
 
 async def _queue_reminder(session: AsyncSession, news: News) -> None:

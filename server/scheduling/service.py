@@ -101,6 +101,8 @@ class Move:
     why: str | None = None
     frees_time: bool = True
     """False when the doctor isn't there: what they had is nobody's then."""
+    tell_at: datetime | None = None
+    """When the patient is told; None: now."""
 
 
 async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
@@ -124,11 +126,12 @@ async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
     await claims.judge(session, act, claim, ignore=_owner(appointment))
     await ticks.free(session, _owner(appointment))
     if claim.practitioner_ids != old_ids:
-        await _replace_practitioners(session, appointment, claim.practitioner_ids)
+        await replace_practitioners(session, appointment, claim.practitioner_ids)
     await _apply(session, act, appointment, claim)
     await claims.take_ticks(session, act, _owner(appointment), claim, patient.person_id)
     await history.remember(session, act, appointment, action="moved", before=before, why=asked.why)
-    await messages.queue_moved(session, News(act.clinic, appointment, patient, visit_type, act.now))
+    news = News(act.clinic, appointment, patient, visit_type, act.now)
+    await messages.queue_moved(session, news, asked.tell_at)
     event = AppointmentMoved(
         clinic_id=act.clinic.id,
         appointment_id=appointment.id,
@@ -270,6 +273,18 @@ async def load_practitioner_ids(session: AsyncSession, clinic: ClinicScope, appo
     return tuple(await session.scalars(query.order_by(AppointmentPractitioner.person_id)))
 
 
+async def replace_practitioners(session: AsyncSession, appointment: Appointment, person_ids: tuple[str, ...]) -> None:
+    """Other doctors for the same visit; their ticks are the caller's."""
+    """Exactly these doctors from now on; time and visit follow by the caller's hand."""
+    old = delete(AppointmentPractitioner).where(
+        AppointmentPractitioner.clinic_id == appointment.clinic_id,
+        AppointmentPractitioner.appointment_id == appointment.id,
+    )
+    await session.execute(old.execution_options(synchronize_session="fetch"))
+    session.add_all(_practitioner_rows(appointment, person_ids))
+    await session.flush()
+
+
 def _owner(appointment: Appointment) -> Owner:
     return Owner(appointment.clinic_id, appointment_id=appointment.id)
 
@@ -341,16 +356,6 @@ async def _apply(session: AsyncSession, act: Act, appointment: Appointment, clai
     appointment.kind, appointment.status = claim.kind.value, Status.BOOKED.value
     appointment.sequence += 1
     appointment.changed_at = act.now
-    await session.flush()
-
-
-async def _replace_practitioners(session: AsyncSession, appointment: Appointment, person_ids: tuple[str, ...]) -> None:
-    old = delete(AppointmentPractitioner).where(
-        AppointmentPractitioner.clinic_id == appointment.clinic_id,
-        AppointmentPractitioner.appointment_id == appointment.id,
-    )
-    await session.execute(old.execution_options(synchronize_session="fetch"))
-    session.add_all(_practitioner_rows(appointment, person_ids))
     await session.flush()
 
 

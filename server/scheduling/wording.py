@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from server.languages import SOURCE, choose, direction, shipped
 from server.scheduling.calendar import Entry, Method, calendar_file, one_line
 
-KINDS = ("confirmation", "change", "cancellation", "reminder", "late", "offer", "page_link", "account", "code")
+KINDS = ("confirmation", "change", "cancellation", "reminder", "late", "cover", "offer", "page_link", "account", "code")
 WITH_CALENDAR: dict[str, Method] = {"confirmation": "REQUEST", "change": "REQUEST", "cancellation": "CANCEL"}
 
 

@@ -1,0 +1,156 @@
+"""Cover: a doctor's visits go to a colleague or to new times, all or one by one; undone until the messages leave."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, timedelta
+
+from sqlalchemy import select
+
+from server import context
+from server.jobs.loop import JobsLoop
+from server.scheduling import jobs, service
+from server.scheduling.models import AppointmentHistory, Message, Tick
+from tests.server.cast import Browser
+from tests.server.desk.conftest import SQUEEZED, TEN, Desk
+
+DAY = "2026-03-16"
+
+
+async def run_jobs(desk: Desk) -> None:
+    site = desk.site
+    await JobsLoop(site.database, site.settings, site.app[context.VAULT], site.clock, jobs.HANDLERS).run_due()
+
+
+async def doctors_of(desk: Desk, appointment: str) -> tuple[str, ...]:
+    async with desk.site.database.reading() as session:
+        return await service.load_practitioner_ids(session, desk.site.cast.clinic, appointment)
+
+
+async def ticks_of(desk: Desk, person: str) -> int:
+    async with desk.site.database.reading() as session:
+        return len(list(await session.scalars(select(Tick.tick).where(Tick.person_id == person))))
+
+
+async def told(desk: Desk) -> list[tuple[str, str]]:
+    async with desk.site.database.reading() as session:
+        query = select(Message.kind, Message.state).where(Message.kind != "reminder").order_by(Message.created_at)
+        return [(kind, state) for kind, state in await session.execute(query)]
+
+
+async def page_of_day(desk: Desk, browser: Browser, **more: str) -> dict[str, str]:
+    """The form as it comes, with what is chosen on it."""
+    params = {"doctor": desk.site.cast.doctor, "day": DAY, **more}
+    text = await (await browser.get(f"{desk.root}/cover", params=params)).text()
+    form = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text))
+    form |= dict(re.findall(r'name="(to-[^"]+)" id="[^"]+" value="([^"]+)" checked', text))
+    assert form["doctor"] == desk.site.cast.doctor
+    return form
+
+
+async def test_a_whole_day_goes_to_a_colleague_and_the_patients_hear_of_it_after_the_time_to_undo(desk: Desk) -> None:
+    cast = desk.site.cast
+    await run_jobs(desk)
+    squeezed = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(hours=1), **SQUEEZED)
+    await run_jobs(desk)
+    scheduler = await desk.site.browser_of("scheduler")
+    before = await ticks_of(desk, cast.doctor)
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague)
+    preview = await scheduler.post(f"{desk.root}/cover", form)
+    text = await preview.text()
+    assert preview.status == 200
+    assert text.count("stays at its time; another doctor sees you") == 2
+    assert "Haddad" not in re.sub(r"<h2.*?</h2>", "", text).partition("bs-main")[2]
+    assert await doctors_of(desk, desk.appointment) == (cast.doctor,)
+    done = await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})
+    assert done.status == 303
+    for appointment in (desk.appointment, squeezed):
+        assert await doctors_of(desk, appointment) == (cast.colleague,)
+        assert (await desk.load(appointment)).starts_at.astimezone(UTC) >= TEN.astimezone(UTC)
+    assert (await ticks_of(desk, cast.doctor), await ticks_of(desk, cast.colleague)) == (0, before)
+    await run_jobs(desk)
+    assert [row for row in await told(desk) if row[0] == "cover"] == [("cover", "waiting")] * 2
+    desk.site.clock.forward(minutes=5)
+    await run_jobs(desk)
+    assert [row for row in await told(desk) if row[0] == "cover"] == [("cover", "sent")] * 2
+    assert (await scheduler.post(f"{done.headers['Location']}/undo")).status == 409
+    assert "The patients are told." in await (await scheduler.get(done.headers["Location"])).text()
+    assert (await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})).status == 422
+
+
+async def test_undone_in_time_nothing_has_happened_and_nobody_hears_of_it(desk: Desk) -> None:
+    cast = desk.site.cast
+    await run_jobs(desk)
+    scheduler = await desk.site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague)
+    where = (await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})).headers["Location"]
+    assert "Undo all of it" in await (await scheduler.get(where)).text()
+    for _ in range(2):
+        assert (await scheduler.post(f"{where}/undo")).status == 303
+    assert "everything is as it was" in await (await scheduler.get(where)).text()
+    assert await doctors_of(desk, desk.appointment) == (cast.doctor,)
+    assert await ticks_of(desk, cast.colleague) == 0
+    desk.site.clock.forward(minutes=10)
+    await run_jobs(desk)
+    assert await told(desk) == [("confirmation", "sent"), ("cover", "dropped")]
+    async with desk.site.database.reading() as session:
+        actions = list(await session.scalars(select(AppointmentHistory.action).order_by(AppointmentHistory.at)))
+    assert sorted(actions) == ["booked", "cover_undone", "covered"]
+
+
+async def test_one_visit_goes_to_a_new_time_and_the_other_stays(desk: Desk) -> None:
+    cast = desk.site.cast
+    await run_jobs(desk)
+    other = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(hours=1))
+    taken = await desk.book(cast.other_patient, cast.colleague, TEN + timedelta(minutes=30))
+    scheduler = await desk.site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler)
+    assert {value for name, value in form.items() if name.startswith("to-")} == {"keep"}
+    late = f"{cast.colleague}|{(TEN + timedelta(minutes=60)).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    where = await scheduler.post(f"{desk.root}/cover", {**form, f"to-{desk.appointment}": late, "go": "yes"})
+    assert where.status == 303
+    moved = await desk.load()
+    assert moved.starts_at == TEN + timedelta(minutes=60)
+    assert await doctors_of(desk, desk.appointment) == (cast.colleague,)
+    assert await doctors_of(desk, other) == (cast.doctor,)
+    assert (await scheduler.post(f"{where.headers['Location']}/undo")).status == 303
+    assert (await desk.load()).starts_at == TEN
+    assert await doctors_of(desk, taken) == (cast.colleague,)
+
+
+async def test_a_colleague_who_is_busy_is_not_offered_and_not_forced(desk: Desk) -> None:
+    cast = desk.site.cast
+    await desk.book(cast.other_patient, cast.colleague, TEN)
+    scheduler = await desk.site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague)
+    assert form[f"to-{desk.appointment}"] == "keep"
+    forced = f"{cast.colleague}|{TEN.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    answer = await scheduler.post(f"{desk.root}/cover", {**form, f"to-{desk.appointment}": forced, "go": "yes"})
+    assert answer.status == 409
+    assert await doctors_of(desk, desk.appointment) == (cast.doctor,)
+
+
+async def test_what_changed_meanwhile_and_nonsense_change_nothing(desk: Desk) -> None:
+    cast = desk.site.cast
+    scheduler = await desk.site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague)
+    to, seq = f"to-{desk.appointment}", f"seq-{desk.appointment}"
+    for change in (
+        {to: "keep"},
+        {to: "x"},
+        {to: "nobody|2026-03-16T12:00:00Z"},
+        {seq: "-1"},
+        {seq: "x"},
+        {"doctor": "nobody"},
+        {"day": "never"},
+    ):
+        answer = await scheduler.post(f"{desk.root}/cover", {**form, **change, "go": "yes"})
+        assert answer.status == (303 if "day" in change else 422), change
+        if "day" in change:
+            await scheduler.post(f"{answer.headers['Location']}/undo")
+    stale = await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})
+    assert stale.status == 409
+    assert "has changed meanwhile" in await stale.text()
+    assert await doctors_of(desk, desk.appointment) == (cast.doctor,)
+    assert (await scheduler.get(f"{desk.root}/cover/nothing")).status == 404
+    assert (await scheduler.post(f"{desk.root}/cover/nothing/undo")).status == 404
