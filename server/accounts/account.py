@@ -11,9 +11,10 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, context
-from server.accounts import rules, secondfactor, sessions, staff
+from server.accounts import notices, rules, secondfactor, sessions, staff
 from server.accounts.forms import PasswordForm
 from server.accounts.models import Person
+from server.accounts.notices import Notice
 from server.accounts.passwords import PASSWORDS
 from server.accounts.throttle import THROTTLE
 from server.audit import AuditAction
@@ -63,6 +64,7 @@ async def change_password(request: web.Request) -> web.Response:
         await session.execute(update(Person).where(Person.id == person.id).values(password_hash=hashed))
         ended = await sessions.revoke_all(session, person.id, now, but=actor.session_id)
         await _enter(request, AuditAction.PASSWORD_CHANGED, ("person", person.id), session)
+        await notices.tell(session, context.clinic(request).id, [person.id], Notice("password_changed"), now)
     for session_id in ended:
         await context.signaling(request).revoke_session(sessions.as_signaling(session_id))
     return see_other(_url(request) + "?changed")
@@ -74,6 +76,8 @@ async def new_codes(request: web.Request) -> web.Response:
         person = await staff.get_person(session, context.actor(request).person_id)
         codes = await secondfactor.new_recovery_codes(session, person.id)
         await _enter(request, AuditAction.RECOVERY_CODES_MADE, ("person", person.id), session)
+        told, now = Notice("codes_made"), context.now(request)
+        await notices.tell(session, context.clinic(request).id, [person.id], told, now)
     return render(request, "accounts/joined.html", {"codes": codes})
 
 
@@ -109,6 +113,10 @@ async def _page(request: web.Request, errors: Mapping[str, str], *, status: int 
             "sessions": await sessions.load_open(session, person.id, now),
             "codes_left": await secondfactor.recovery_codes_left(session, person.id),
             "here": actor.session_id,
+            "notices": [
+                (one, notices.sentences(one, name), notices.path_of(one))
+                for one, name in await notices.load_newest(session, context.clinic(request).id, person.id)
+            ],
             "clock": partial(rules.local_words, zone=context.clinic(request).zone),
             "changed": "changed" in request.query,
             "errors": errors,

@@ -8,9 +8,10 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, context
-from server.accounts import auditsearch, rules, staff
+from server.accounts import auditsearch, notices, rules, staff
 from server.accounts.auditsearch import EXPORTED_MAX, SHOWN_MAX, Wanted
 from server.accounts.forms import AuditForm, OwnerForm
+from server.accounts.notices import Notice
 from server.accounts.service import person_names
 from server.audit import AuditAction
 from server.errors import FormError, not_found
@@ -97,6 +98,8 @@ async def assign_incident(request: web.Request) -> web.Response:
             by_person_id=context.actor(request).person_id,
             now=context.now(request),
         )
+        told = Notice("incident_yours", context.actor(request).person_id)
+        await notices.tell(session, scope.id, [member.person_id], told, context.now(request))
     return see_other(f"/c/{scope.slug}/incidents")
 
 

@@ -12,10 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
+from server.accounts import notices
+from server.accounts.notices import Notice
 from server.accounts.trust_models import BreakGlass
 from server.audit import AuditAction
 from server.db import new_id
 from server.errors import DomainError, not_found
+from server.permissions import StaffRole
 from server.vault import ClinicVault
 from signaling.words import Code
 
@@ -50,7 +53,16 @@ async def open_record(
     session.add(look)
     await session.flush()
     await _enter(session, look, AuditAction.RECORD_OPENED, person_id, now)
+    await _tell_reviewers(session, look, now)
     return look
+
+
+async def _tell_reviewers(session: AsyncSession, look: BreakGlass, now: datetime) -> None:
+    """The privacy officers; where there is none, the other doctors."""
+    officers = await notices.holders_of(session, look.clinic_id, StaffRole.PRIVACY_OFFICER)
+    told = officers or await notices.holders_of(session, look.clinic_id, StaffRole.DOCTOR)
+    notice = Notice("look_opened", look.person_id)
+    await notices.tell(session, look.clinic_id, set(told) - {look.person_id}, notice, now)
 
 
 async def load_standing(
@@ -93,6 +105,7 @@ async def review(session: AsyncSession, clinic_id: str, look_id: str, *, by: str
         raise DomainError(Code.CONFLICT)
     look.reviewed_by, look.reviewed_at, look.verdict = by, now, verdict
     await _enter(session, look, AuditAction.RECORD_REVIEWED, by, now, verdict=verdict)
+    await notices.tell(session, clinic_id, [look.person_id], Notice("look_reviewed", by), now)
     if verdict == "not_justified":
         await audit.file_incident(
             session,

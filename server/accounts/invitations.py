@@ -14,9 +14,10 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.accounts import secondfactor, sessions
+from server.accounts import notices, secondfactor, sessions
 from server.accounts.links import TOKEN_BYTES, TOKEN_SHAPE, TRIES_MAX, token_hash
 from server.accounts.models import Membership, Person
+from server.accounts.notices import Notice
 from server.accounts.trust_models import Invitation
 from server.audit import AuditAction
 from server.db import new_id
@@ -99,7 +100,18 @@ async def invite(
         detail={"check": check.value} if check else None,
         now=now,
     )
+    if purpose is Purpose.SECOND_FACTOR:
+        await _tell_both(session, invitation, now)
     return token
+
+
+async def _tell_both(session: AsyncSession, invitation: Invitation, now: datetime) -> None:
+    """Who lost it, and who replaces it: neither can do it alone without the other hearing of it."""
+    clinic_id, owner, by = invitation.clinic_id, invitation.person_id, invitation.by_person_id
+    how = invitation.identity_check
+    await notices.tell(session, clinic_id, [owner], Notice("factor_replaced", by, how), now)
+    if by is not None:
+        await notices.tell(session, clinic_id, [by], Notice("factor_replaced_by_you", owner, how), now)
 
 
 async def look(session: AsyncSession, vault: ClinicVault, token: str, now: datetime) -> Invited:
@@ -151,6 +163,10 @@ async def accept(
         detail={"kind": invited.invitation.kind},
         now=now,
     )
+    clinic_id, by = invited.invitation.clinic_id, invited.invitation.by_person_id
+    await notices.tell(session, clinic_id, [invited.person.id], Notice("sign_in_set_up"), now)
+    if by is not None:
+        await notices.tell(session, clinic_id, [by], Notice("colleague_set_up", invited.person.id), now)
     return await secondfactor.set_up(session, invited.person.id, invited.invitation.sealed_secret, step, now)
 
 

@@ -11,11 +11,14 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, logs
+from server.accounts import notices
 from server.accounts.models import Clinic
+from server.accounts.notices import Notice
 from server.audit import AuditAction, AuditEntry
 from server.audit_chain import verify
 from server.jobs import JobContext
 from server.logs import Event
+from server.permissions import StaffRole
 
 EVERY = timedelta(hours=22)
 LOOK_EVERY_S = 300.0
@@ -76,3 +79,5 @@ async def check(context: JobContext, clinic_id: str) -> None:
                 owner_person_id=None,
                 now=now,
             )
+            everybody = await notices.holders_of(session, clinic_id, StaffRole.ADMINISTRATOR, StaffRole.PRIVACY_OFFICER)
+            await notices.tell(session, clinic_id, everybody, Notice("audit_broken"), now)

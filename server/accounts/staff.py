@@ -13,8 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.accounts import sessions
+from server.accounts import notices, sessions
 from server.accounts.models import Membership, Person
+from server.accounts.notices import Notice
 from server.accounts.trust_models import Invitation, SecondFactor
 from server.audit import AuditAction
 from server.db import new_id
@@ -136,6 +137,8 @@ async def set_roles(
         detail={"before": " ".join(sorted(before)), "after": " ".join(sorted(roles))},
         now=now,
     )
+    if before:
+        await notices.tell(session, clinic_id, [person_id], Notice("roles_changed", by_person_id), now)
     return await sessions.revoke_all(session, person_id, now) if before - roles else []
 
 

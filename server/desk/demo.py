@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from typing import Any
 
 from aiohttp import web
 from sqlalchemy import select
 
 from server import context
-from server.accounts.models import Clinic, Patient
+from server.accounts.models import Clinic, Patient, Person
+from server.accounts.trust_models import StaffNotice
 from server.errors import not_found
 from server.pages import render
 from server.permissions import anybody
@@ -25,32 +28,51 @@ _LINK = re.compile(r"https?://\S+")
 
 async def show_outbox(request: web.Request) -> web.Response:
     """The newest first; a message of nobody's clinic but the demo's."""
-    query = (
-        select(Message, Clinic.zone, Clinic.language, Patient.name)
+    to_patients = (
+        select(Message, Clinic.zone, Patient.name, Message.recipient)
         .join(Clinic, Clinic.id == Message.clinic_id)
         .join(Patient, (Patient.clinic_id == Message.clinic_id) & (Patient.id == Message.patient_id))
         .where(Clinic.is_demo, Message.text.is_not(None))
         .order_by(Message.sent_at.desc(), Message.id)
         .limit(SHOWN_MAX)
     )
+    to_staff = (
+        select(StaffNotice, Clinic.zone, Person.name, Person.email)
+        .join(Clinic, Clinic.id == StaffNotice.clinic_id)
+        .join(Person, Person.id == StaffNotice.person_id)
+        .where(Clinic.is_demo, StaffNotice.text.is_not(None))
+        .order_by(StaffNotice.sent_at.desc(), StaffNotice.id)
+        .limit(SHOWN_MAX)
+    )
     async with context.database(request).reading() as session:
-        rows = (await session.execute(query)).all()
-    shown = []
-    for message, zone, language, name in rows:
-        at = when(message.sent_at or message.created_at, zone, language)
-        text = message.text or ""
-        link = _LINK.search(text)
-        shown.append(
-            {
-                "message": message,
-                "name": name,
-                "at": f"{at['date']}, {at['clock']}",
-                "link": link.group(0) if link else None,
-                "before": text[: link.start()] if link else text,
-                "after": text[link.end() :] if link else "",
-            }
-        )
-    return render(request, "desk/outbox.html", {"rows": shown})
+        rows: list[tuple[Message | StaffNotice, str, str, str | None]] = [
+            (message, zone, name, to) for message, zone, name, to in await session.execute(to_patients)
+        ]
+        rows += [(notice, zone, name, to) for notice, zone, name, to in await session.execute(to_staff)]
+    newest = sorted(rows, key=lambda row: _sent_at(row[0]), reverse=True)[:SHOWN_MAX]
+    return render(request, "desk/outbox.html", {"rows": [_shown(*row) for row in newest]})
+
+
+def _sent_at(message: Message | StaffNotice) -> datetime:
+    return message.sent_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _shown(message: Message | StaffNotice, zone: str, name: str, recipient: str | None) -> dict[str, Any]:
+    """A message with its link told apart from the words around it."""
+    at, text = when(message.sent_at or datetime.min.replace(tzinfo=UTC), zone, "en"), message.text or ""
+    link = _LINK.search(text)
+    return {
+        "id": message.id,
+        "subject": message.subject,
+        "channel": message.channel if isinstance(message, Message) else "mail",
+        "recipient": recipient or "",
+        "ics_method": message.ics_method if isinstance(message, Message) and message.ics else None,
+        "name": name,
+        "at": f"{at['date']}, {at['clock']}",
+        "link": link.group(0) if link else None,
+        "before": text[: link.start()] if link else text,
+        "after": text[link.end() :] if link else "",
+    }
 
 
 async def download_calendar(request: web.Request) -> web.Response:

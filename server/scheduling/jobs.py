@@ -8,11 +8,12 @@ from __future__ import annotations
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.accounts import notices
 from server.accounts.service import get_clinic
 from server.config import Settings
 from server.events import Events
 from server.jobs import Handler, JobContext, JobFailed
-from server.scheduling import offers, outbox
+from server.scheduling import offers, outbox, staffmail
 from server.scheduling.delivery import DeliveryFailed, Gateway, letter_of, parse_gateway
 from server.scheduling.history import Act
 from server.scheduling.messages import SEND, SEND_IN_THE_MORNING
@@ -79,6 +80,7 @@ async def end_offer(job: JobContext) -> None:
 
 
 HANDLERS: dict[str, Handler] = {
+    notices.SEND: staffmail.send_notice,
     SEND: send_message,
     SEND_IN_THE_MORNING: send_message,
     OFFER_FREED: offer_freed,

@@ -16,7 +16,7 @@ from server.accounts import invitations, sessions
 from server.accounts.invitations import Purpose
 from server.accounts.models import Session
 from server.accounts.passwords import PASSWORDS, Passwords
-from server.accounts.trust_models import ParkedForm
+from server.accounts.trust_models import ParkedForm, StaffNotice
 from server.audit import AuditAction, AuditEntry
 from server.config import Settings
 from server.db import Database, new_id
@@ -179,8 +179,19 @@ async def test_another_administrator_replaces_a_lost_phone_and_says_how_they_kne
     async with staff.site.database.reading() as session:
         query = select(AuditEntry).where(AuditEntry.action == AuditAction.SECOND_FACTOR_REPLACED.value)
         entry = (await session.scalars(query)).one()
+        told = (await session.scalars(select(StaffNotice))).all()
     assert entry.detail == '{"check":"called_back"}'
     assert entry.actor_person_id == staff.site.cast.administrator
+    them, me = await staff.person_id(), staff.site.cast.administrator
+    assert {(one.kind, one.person_id, one.about_person_id) for one in told} == {
+        ("factor_replaced", them, me),
+        ("factor_replaced_by_you", me, them),
+        ("sign_in_set_up", them, None),
+        ("colleague_set_up", me, them),
+    }, "both are told"
+    page = await (await browser.get("/c/north/account")).text()
+    assert "You made a link that replaces" in page
+    assert "rang them back" in page
 
 
 async def test_nobody_replaces_their_own_app_and_the_last_administrator_stays(staff: Staff) -> None:
