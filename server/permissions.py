@@ -129,6 +129,8 @@ class VisitFacts:
     patient_id: str
     doctor_ids: frozenset[str]
     """Persons."""
+    former_ids: frozenset[str] = frozenset()
+    """Who handed it to a colleague."""
 
 
 def holds_visit(actor: Actor, visit: VisitFacts) -> bool:
@@ -136,9 +138,14 @@ def holds_visit(actor: Actor, visit: VisitFacts) -> bool:
     return is_doctor(actor) and actor.person_id is not None and actor.person_id in visit.doctor_ids
 
 
+def reads_visit(actor: Actor, visit: VisitFacts) -> bool:
+    """Who holds it, and who held it before they handed it to a colleague: to read, and nothing else."""
+    return holds_visit(actor, visit) or (is_doctor(actor) and actor.person_id in visit.former_ids)
+
+
 def may_watch_film(actor: Actor, visit: VisitFacts, granted_to: frozenset[str]) -> bool:
     """`granted_to` are the patients whom a doctor of the visit let watch it, on their own page."""
-    if holds_visit(actor, visit) or granted_to & actor.patients & {visit.patient_id}:
+    if reads_visit(actor, visit) or granted_to & actor.patients & {visit.patient_id}:
         return True
     return visit.patient_id in granted_to and acts_for(actor, visit.patient_id, ProxyScope.WATCH_FILMS)
 

@@ -22,7 +22,7 @@ from server.encounters.visits import load_live_encounter
 from server.errors import DomainError, FormError, not_found, status_of
 from server.forms import parse_form
 from server.pages import render
-from server.permissions import is_scheduler, may_book
+from server.permissions import is_doctor, is_scheduler, may_book
 from server.routing import Route, see_other
 from server.scheduling import finding, messages, patients, picker, rules, service
 from server.scheduling.acting import act_of
@@ -55,6 +55,7 @@ ACTION_WORDS = {
     "arrived": N_("Arrived"),
     "fulfilled": N_("Visit over"),
     "taken": N_("Taken by a doctor"),
+    "handed_over": N_("Handed to a colleague"),
     "urgent": N_("Marked urgent"),
     "in_turn": N_("Not urgent any more"),
     "late": N_("Told of a delay"),
@@ -186,6 +187,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         names = await person_names(session, {row.by_person_id for row in history if row.by_person_id})
         subjects = await proxies.load_page_subjects(session, line.patient)
         is_locked = bool(await links.load_locked(session, clinic.id, subjects))
+        colleagues = await _colleagues(request, session, line)
     state = Status(line.appointment.status)
     values = {
         "line": line,
@@ -203,10 +205,21 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "may_wait": state is Status.BOOKED and line.appointment.starts_at > now and len(line.doctors) == 1,
         "may_read_out_code": is_scheduler(context.actor(request)),
         "is_page_locked": is_locked,
+        "colleagues": colleagues,
         "errors": dict(errors or {}),
         "last_digits": patients.last_digits,
     }
     return render(request, "desk/appointment.html", values, status=status)
+
+
+async def _colleagues(request: web.Request, session: AsyncSession, line: Line) -> list[tuple[str, str]]:
+    """To whom this doctor may hand the visit; nobody, where it isn't theirs or is over."""
+    actor, holders = context.actor(request), dict(line.doctors)
+    is_theirs = is_doctor(actor) and actor.person_id in holders and line.encounter_id is not None
+    if not is_theirs or Status(line.appointment.status) not in rules.OPEN:
+        return []
+    doctors = await finding.load_practitioners(session, context.clinic(request))
+    return [(one.person_id, one.name) for one in doctors if one.person_id not in holders]
 
 
 async def _move_page(

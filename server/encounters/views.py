@@ -15,7 +15,18 @@ from server import context
 from server.accounts import sessions
 from server.accounts.models import Patient
 from server.accounts.service import get_clinic
-from server.encounters import doors, filmviews, guests, keepingviews, room_page, rules, seats, visits, withdrawviews
+from server.encounters import (
+    doors,
+    filmviews,
+    guests,
+    handoverviews,
+    keepingviews,
+    room_page,
+    rules,
+    seats,
+    visits,
+    withdrawviews,
+)
 from server.encounters.bodies import parse_json
 from server.encounters.doors import Card, Opening
 from server.encounters.forms import CardForm, GuestForm
@@ -266,6 +277,7 @@ ROUTES = [
     Route("GET", "/visits/{participation_id}/closing", show_closing, is_visitor, "visit_closing"),
     Route("POST", "/c/{clinic}/denied/{card}/seen", mark_denied_seen, may_book, "door_denied_seen"),
     Route("POST", "/c/{clinic}/visits/{encounter_id}/guests", invite_guest, is_doctor, "guest_invite"),
+    *handoverviews.ROUTES,
     *filmviews.ROUTES,
     *keepingviews.ROUTES,
     *withdrawviews.ROUTES,

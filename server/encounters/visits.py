@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.accounts.models import Clinic, Membership, Patient
 from server.context import ClinicScope
 from server.encounters import recordings, rules
-from server.encounters.models import Encounter, Participant, VisitCard
+from server.encounters.models import Encounter, HandOver, Participant, VisitCard
 from server.errors import not_found
 from server.permissions import VisitFacts, rights_in_room
 from server.scheduling.models import Appointment
@@ -32,10 +32,13 @@ class Visit:
     encounter: Encounter
     appointment: Appointment
     participants: Sequence[Participant]
+    former_ids: frozenset[str] = frozenset()
+    """Doctors who handed it to a colleague."""
 
     @property
     def facts(self) -> VisitFacts:
-        return VisitFacts(self.encounter.patient_id, frozenset(one.person_id for one in self.doctors if one.person_id))
+        holders = frozenset(one.person_id for one in self.doctors if one.person_id)
+        return VisitFacts(self.encounter.patient_id, holders, self.former_ids - holders)
 
     @property
     def doctors(self) -> list[Participant]:
@@ -44,6 +47,14 @@ class Visit:
     @property
     def doctor_name(self) -> str:
         return ", ".join(one.name for one in self.doctors)
+
+    @property
+    def every_doctor_name(self) -> str:
+        """Those first who handed it on: a note names both."""
+        closed = [one for one in self.participants if one.role == Role.DOCTOR and one.is_closed]
+        return ", ".join(
+            one.name for one in [*(one for one in closed if one.person_id in self.former_ids), *self.doctors]
+        )
 
     def patient_place(self) -> Participant | None:
         """The open place of the patient; None in the moment after a wrong person was shut out."""
@@ -74,7 +85,11 @@ async def visit_of(session: AsyncSession, encounter: Encounter) -> Visit:
     appointment = await session.get(Appointment, (encounter.clinic_id, encounter.appointment_id))
     if appointment is None:
         raise not_found()
-    return Visit(encounter, appointment, await load_participants(session, encounter))
+    query = select(HandOver.from_person_id).where(
+        HandOver.clinic_id == encounter.clinic_id, HandOver.encounter_id == encounter.id
+    )
+    former = frozenset(await session.scalars(query))
+    return Visit(encounter, appointment, await load_participants(session, encounter), former)
 
 
 async def load_live_encounter(session: AsyncSession, clinic_id: str, appointment_id: str) -> Encounter | None:

@@ -21,7 +21,8 @@ from server.pages import render, translate
 from server.permissions import is_somebody
 from server.records import corrections, reading, release, service, sheets, start, withdrawing
 from server.records.corrections import Answer
-from server.records.models import Note
+from server.records.requests import Decision
+from server.records.rules import NOTE_LIMIT_CHARACTERS
 from server.records.service import Writing
 from server.records.sheets import Occasion
 from server.routing import Route, see_other
@@ -31,6 +32,12 @@ from signaling.words import Code
 
 """Subject of an upload that belongs to a visit's note; the id is the visit's."""
 ATTACHMENTS_MAX = 20
+class DecisionForm(BaseModel):
+    outcome: Literal["released", "redacted", "refused"]
+    reason: Annotated[str | None, Field(max_length=24, title="the reason")] = None
+    text: Annotated[str | None, Field(max_length=NOTE_LIMIT_CHARACTERS, title="what the patient reads")] = None
+
+
 
 
 class OfferForm(BaseModel):
@@ -49,6 +56,13 @@ def writing_of(request: web.Request) -> Writing:
 
 
 async def own_visit(request: web.Request) -> Visit:
+async def readable_visit(request: web.Request) -> Visit:
+    """As `own_visit`, also for a doctor who handed it to a colleague."""
+    writing = writing_of(request)
+    async with context.database(request).reading() as session:
+        return await service.get_readable_visit(session, writing.clinic, writing.actor, _encounter_id(request))
+
+
     """Before anything of the request is read. Raises not_found."""
     writing = writing_of(request)
     async with context.database(request).reading() as session:

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.trust_models import PatientOnly
 from server.context import ClinicScope
-from server.encounters.models import Encounter, Participant
+from server.encounters.models import Encounter, HandOver, Participant
 from server.errors import not_found
 from server.records import sealing
 from server.records.models import Note, NoteHold, NoteKey, NoteText, NoteVersion, NoteWithdrawal
@@ -187,14 +187,20 @@ def _of_version(kept: type[NoteText | NoteKey]) -> ColumnElement[bool]:
 
 
 async def _doctors(session: AsyncSession, clinic_id: str, encounter_ids: Sequence[str]) -> dict[str, str]:
+    """Who holds the visit, and who handed it to a colleague: the note names both."""
+    handed = select(HandOver.id).where(
+        HandOver.clinic_id == Participant.clinic_id,
+        HandOver.encounter_id == Participant.encounter_id,
+        HandOver.from_person_id == Participant.person_id,
+    )
     query = select(Participant.encounter_id, Participant.name).where(
         Participant.clinic_id == clinic_id,
         Participant.encounter_id.in_(encounter_ids),
         Participant.role == Role.DOCTOR.value,
-        Participant.is_closed.is_(False),
+        or_(Participant.is_closed.is_(False), handed.exists()),
     )
     names: dict[str, list[str]] = defaultdict(list)
-    for encounter_id, name in await session.execute(query):
+    for encounter_id, name in await session.execute(query.order_by(Participant.is_closed.desc(), Participant.name)):
         names[encounter_id].append(name)
     return {encounter_id: ", ".join(found) for encounter_id, found in names.items()}
 

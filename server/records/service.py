@@ -22,7 +22,7 @@ from server.encounters.models import Encounter
 from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
 from server.events import Events
-from server.permissions import Actor, holds_visit
+from server.permissions import Actor, holds_visit, reads_visit
 from server.records import rules, sealing
 from server.records.events import NoteReleased
 from server.records.models import Note, NoteKey, NoteText, NoteVersion
@@ -72,6 +72,14 @@ async def get_own_visit(
         await session.scalars(query.with_for_update())
     visit = await visits.get_visit(session, clinic, encounter_id)
     if not holds_visit(actor, visit.facts):
+        raise not_found()
+    return visit
+
+
+async def get_readable_visit(session: AsyncSession, clinic: ClinicScope, actor: Actor, encounter_id: str) -> Visit:
+    """A visit that this doctor holds, or held before they handed it to a colleague. Raises not_found."""
+    visit = await visits.get_visit(session, clinic, encounter_id)
+    if not reads_visit(actor, visit.facts):
         raise not_found()
     return visit
 

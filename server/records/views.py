@@ -22,7 +22,7 @@ from server.errors import DomainError, FormError, not_found
 from server.forms import parse_form
 from server.pages import render, translate
 from server.permissions import is_somebody
-from server.records import after_views, clinic_views, fresh, reading, release, service, start, visit_page
+from server.records import after_views, clinic_views, fresh, handed, reading, release, service, start, visit_page
 from server.records.models import Note
 from server.records.release import Readers, Release
 from server.records.rules import NOTE_LIMIT_CHARACTERS, Kind
@@ -143,7 +143,7 @@ async def show_note(request: web.Request) -> web.Response:
     """The note as the server holds it, for scripts; people see it on the visit's page."""
     writing = _writing(request)
     async with context.database(request).writing() as session:
-        visit = await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
+        visit = await service.get_readable_visit(session, writing.clinic, writing.actor, _encounter_id(request))
         note = await service.load_note(session, visit.encounter)
         if note is not None:
             await service.enter(session, writing, AuditAction.NOTE_OPENED, note.id)
@@ -286,7 +286,7 @@ async def refuse_change(request: web.Request) -> web.Response:
 
 async def show_visit(request: web.Request) -> web.Response:
     """What is left of a visit: what was said at the door, chat, films, the note and its versions."""
-    return await _visit_page(request)
+    return await handed.show(request) or await _visit_page(request)
 
 
 async def _visit_page(

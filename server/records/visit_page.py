@@ -17,6 +17,7 @@ from server.errors import not_found
 from server.records import corrections, reading, release, service
 from server.records.models import Note
 from server.records.service import Writing
+from server.scheduling import finding
 from server.scheduling.wording import when
 from server.vault import ClinicVault
 
@@ -36,7 +37,12 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
         "patient": patient,
         "follow_up": f"/c/{slug}/book/{patient.id}?visit_type={visit.appointment.visit_type_id}"
         f"&doctor={writing.person_id}",
-        "doctor_name": visit.doctor_name,
+        "doctor_name": visit.every_doctor_name,
+        "colleagues": [
+            (one.person_id, one.name)
+            for one in await finding.load_practitioners(session, writing.clinic)
+            if one.person_id not in visit.facts.doctor_ids
+        ],
         "planned": times(visit.appointment.starts_at),
         "started": times(encounter.started_at),
         "ended": times(encounter.ended_at),

@@ -110,6 +110,7 @@ TABLE: dict[str, Row] = {
     "note_delete": Row(TREATING, VISIT + "/note", ok=(409,)),
     "note_version_patch": Row(TREATING, VISIT + "/note/versions/1", ok=(409,)),
     "note_version_delete": Row(TREATING, VISIT + "/note/versions/1", ok=(409,)),
+    "visit_hand_over": Row(TREATING, NEXT + "/hand-over", {"colleague": "{doctor}"}, ok=(409,)),
     "guest_invite": Row(TREATING, NEXT + "/guests", {"name": "Eve", "role": "guest"}, ok=(201,)),
     "film_play": Row("doctor patient proxy", C + "/films/{film}/play"),
     "film_state": Row("doctor patient proxy", C + "/films/{film}/state"),

@@ -66,7 +66,7 @@ WHO_MAY = {
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
-    DOCTOR: "record.search "
+    DOCTOR: "record.search visit_hand_over "
     "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.take",
     OFFICER: "notes_withdrawn note_original audit audit.export looks.hide",
     REVIEWS: "looks looks.review",
