@@ -23,7 +23,7 @@ from server.encounters import films
 from server.errors import DomainError, not_found
 from server.pages import language_of, render
 from server.permissions import is_patient
-from server.records import corrections
+from server.records import attachments, corrections
 from server.records import reading as records
 from server.records.rules import Kind
 from server.routing import Route, see_other
@@ -74,6 +74,7 @@ async def show_home(request: web.Request) -> web.Response:
             session, vault, clinic, patient_id, before=_before(request), limit=records.PAGE
         )
         asked = await corrections.load(session, vault, clinic.id, [note.note_id for note in notes])
+        attached = await attachments.load_of_notes(session, vault, clinic.id, notes)
         granted = await films.load_granted_films(session, clinic.id, patient_id)
         for note in notes:
             await audit.enter(
@@ -102,6 +103,7 @@ async def show_home(request: web.Request) -> web.Response:
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
         "earlier_notes": notes[-1].released_at.isoformat() if len(notes) == records.PAGE else None,
         "asked": asked,
+        "files": attached,
         "kind_words": KIND_WORDS,
         "films": granted,
     }

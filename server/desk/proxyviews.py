@@ -32,6 +32,7 @@ from server.forms import parse_form
 from server.names import Name
 from server.pages import language_of, render
 from server.permissions import Actor, ProxyScope, acts_for, is_patient, is_proxy, is_scheduler, may_book
+from server.records import attachments
 from server.records.reading import load_released_notes
 from server.routing import Route, see_other
 from server.scheduling import service
@@ -173,12 +174,13 @@ async def show_home(request: web.Request) -> web.Response:
         patient = await get_patient(session, scope.id, patient_id)
         language = language_of(request)
         alone = await proxies.load_patient_only(session, patient)
-        lines, notes, granted = [], [], []
+        lines, notes, attached, granted = [], [], [], []
         if acts_for(actor, patient_id, ProxyScope.BOOK, ProxyScope.ATTEND):
             lines = await day.load_of_patient(session, replace(scope, language=language), patient_id, now)
         if acts_for(actor, patient_id, ProxyScope.READ_NOTES):
             vault = context.vault(request).clinic(scope.id)
             notes = await load_released_notes(session, vault, scope, patient_id, for_proxy=True)
+            attached = await attachments.load_of_notes(session, vault, scope.id, notes)
             for note in notes:
                 await _note_read(request, session, note.note_id)
         if acts_for(actor, patient_id, ProxyScope.WATCH_FILMS):
@@ -188,6 +190,7 @@ async def show_home(request: web.Request) -> web.Response:
         "lines": [line for line in lines if line.standing not in CLOSED and line.appointment.id not in alone],
         "may_attend": acts_for(actor, patient_id, ProxyScope.ATTEND),
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
+        "files": attached,
         "films": [film for film in granted if film.encounter_id not in alone],
     }
     return render(request, "desk/proxy.html", values)

@@ -9,17 +9,16 @@ from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from server import audit, context, uploads
+from server import context
 from server.accounts.models import Patient
 from server.audit import AuditAction
 from server.encounters.visits import Visit
-from server.errors import DomainError, not_found
+from server.errors import not_found
 from server.forms import parse_form
 from server.pages import render, translate
 from server.permissions import is_somebody
-from server.records import corrections, reading, release, service, sheets, start, withdrawing
+from server.records import corrections, reading, release, requests, service, sheets, start, withdrawing
 from server.records.corrections import Answer
 from server.records.requests import Decision
 from server.records.rules import NOTE_LIMIT_CHARACTERS
@@ -27,21 +26,16 @@ from server.records.service import Writing
 from server.records.sheets import Occasion
 from server.routing import Route, see_other
 from server.scheduling.wording import when
-from server.uploads import Upload
-from signaling.words import Code
-
-"""Subject of an upload that belongs to a visit's note; the id is the visit's."""
-ATTACHMENTS_MAX = 20
-class DecisionForm(BaseModel):
-    outcome: Literal["released", "redacted", "refused"]
-    reason: Annotated[str | None, Field(max_length=24, title="the reason")] = None
-    text: Annotated[str | None, Field(max_length=NOTE_LIMIT_CHARACTERS, title="what the patient reads")] = None
-
-
 
 
 class OfferForm(BaseModel):
     visit: Annotated[str, Field(max_length=36, title="the right visit")]
+
+
+class DecisionForm(BaseModel):
+    outcome: Literal["released", "redacted", "refused"]
+    reason: Annotated[str | None, Field(max_length=24, title="the reason")] = None
+    text: Annotated[str | None, Field(max_length=NOTE_LIMIT_CHARACTERS, title="what the patient reads")] = None
 
 
 class AnswerForm(BaseModel):
@@ -56,17 +50,17 @@ def writing_of(request: web.Request) -> Writing:
 
 
 async def own_visit(request: web.Request) -> Visit:
+    """Before anything of the request is read. Raises not_found."""
+    writing = writing_of(request)
+    async with context.database(request).reading() as session:
+        return await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
+
+
 async def readable_visit(request: web.Request) -> Visit:
     """As `own_visit`, also for a doctor who handed it to a colleague."""
     writing = writing_of(request)
     async with context.database(request).reading() as session:
         return await service.get_readable_visit(session, writing.clinic, writing.actor, _encounter_id(request))
-
-
-    """Before anything of the request is read. Raises not_found."""
-    writing = writing_of(request)
-    async with context.database(request).reading() as session:
-        return await service.get_own_visit(session, writing.clinic, writing.actor, _encounter_id(request))
 
 
 async def show_start(request: web.Request) -> web.Response:
@@ -82,7 +76,7 @@ async def let_go(request: web.Request) -> web.Response:
     await own_visit(request)
     async with context.database(request).writing() as session:
         await release.let_go(session, writing_of(request), _encounter_id(request))
-    return _back(request)
+    return back(request)
 
 
 async def show_withdraw(request: web.Request) -> web.Response:
@@ -132,12 +126,22 @@ async def answer(request: web.Request) -> web.Response:
     vault = context.vault(request).clinic(writing.clinic.id)
     async with context.database(request).writing() as session:
         await corrections.answer(session, writing, vault, _encounter_id(request), said)
-    return _back(request)
+    return back(request)
+
+
+async def decide(request: web.Request) -> web.Response:
+    """About something withheld that the patient asked to see."""
+    await own_visit(request)
+    form = await parse_form(request, DecisionForm)
+    said = Decision(request.match_info["request"], form.outcome, form.reason, form.text)
+    async with context.database(request).writing() as session:
+        await requests.decide(session, writing_of(request), _encounter_id(request), said)
+    return back(request)
 
 
 async def show_file(request: web.Request) -> web.Response:
     """One version to print or keep."""
-    writing, visit = writing_of(request), await own_visit(request)
+    writing, visit = writing_of(request), await readable_visit(request)
     async with context.database(request).writing() as session:
         note = await service.load_note(session, visit.encounter)
         patient = await session.get(Patient, (writing.clinic.id, visit.encounter.patient_id))
@@ -150,98 +154,6 @@ async def show_file(request: web.Request) -> web.Response:
         return await sheets.answer(request, session, occasion, versions, request.match_info["n"])
 
 
-# ── Attachments ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def attach(request: web.Request) -> web.Response:
-    """Before signing alone: what is signed takes an addendum and no file."""
-    visit = await own_visit(request)
-    writing = writing_of(request)
-    await _refuse_signed(request, visit)
-    vault = context.vault(request).clinic(writing.clinic.id)
-    place = uploads.open_uploads(context.settings(request))
-    received = await uploads.receive(request)
-    stored = await uploads.store(place, vault, writing.clinic.id, received)
-    try:
-        async with context.database(request).writing() as session:
-            await service.get_own_visit(session, writing.clinic, writing.actor, visit.encounter.id, lock=True)
-            note = await service.load_note(session, visit.encounter)
-            if note is not None and note.signed_at is not None:
-                raise DomainError(Code.NOTE_SIGNED)
-            if len(await load_attachments(session, visit)) >= ATTACHMENTS_MAX:
-                raise DomainError(Code.TOO_MANY, limit=ATTACHMENTS_MAX)
-            await uploads.add(
-                session,
-                writing.clinic.id,
-                stored,
-                subject=(service.ATTACHED_TO, visit.encounter.id),
-                now=writing.now,
-                by_person_id=writing.person_id,
-            )
-            await _enter(session, writing, AuditAction.DOCUMENT_ADDED, stored.id)
-    except DomainError:
-        await uploads.remove(place, writing.clinic.id, stored.id)
-        raise
-    return _back(request)
-
-
-async def show_attachment(request: web.Request) -> web.Response:
-    writing, visit = writing_of(request), await own_visit(request)
-    vault = context.vault(request).clinic(writing.clinic.id)
-    async with context.database(request).writing() as session:
-        row = await _attachment(session, visit, request.match_info["upload"])
-        await _enter(session, writing, AuditAction.DOCUMENT_READ, row.id)
-    content = await uploads.read(uploads.open_uploads(context.settings(request)), vault, row)
-    return uploads.download(uploads.name_of(vault, row), row.kind, content)
-
-
-async def remove_attachment(request: web.Request) -> web.Response:
-    """Gone with its key while the note is a draft; a signed note keeps all it was signed with, known id or not."""
-    writing, visit = writing_of(request), await own_visit(request)
-    await _refuse_signed(request, visit)
-    async with context.database(request).writing() as session:
-        await service.get_own_visit(session, writing.clinic, writing.actor, visit.encounter.id, lock=True)
-        note = await service.load_note(session, visit.encounter)
-        if note is not None and note.signed_at is not None:
-            raise DomainError(Code.NOTE_SIGNED)
-        row = await _attachment(session, visit, request.match_info["upload"])
-        await uploads.forget(session, row, writing.now)
-        await _enter(session, writing, AuditAction.DOCUMENT_DELETED, row.id)
-    place = uploads.open_uploads(context.settings(request))
-    await uploads.remove(place, writing.clinic.id, request.match_info["upload"])
-    return _back(request)
-
-
-async def load_attachments(session: AsyncSession, visit: Visit) -> list[Upload]:
-    """What is attached to the note of this visit, in the order it came."""
-    return await uploads.load_of(session, visit.encounter.clinic_id, (service.ATTACHED_TO, visit.encounter.id))
-
-
-async def _attachment(session: AsyncSession, visit: Visit, upload_id: str) -> Upload:
-    row = await uploads.get(session, visit.encounter.clinic_id, upload_id)
-    if (row.subject_kind, row.subject_id) != (service.ATTACHED_TO, visit.encounter.id):
-        raise not_found()
-    return row
-
-
-async def _refuse_signed(request: web.Request, visit: Visit) -> None:
-    async with context.database(request).reading() as session:
-        note: Note | None = await service.load_note(session, visit.encounter)
-    if note is not None and note.signed_at is not None:
-        raise DomainError(Code.NOTE_SIGNED)
-
-
-async def _enter(session: AsyncSession, writing: Writing, action: AuditAction, upload_id: str) -> None:
-    await audit.enter(
-        session,
-        clinic_id=writing.clinic.id,
-        actor_person_id=writing.actor.person_id,
-        action=action,
-        subject=("upload", upload_id),
-        now=writing.now,
-    )
-
-
 def _encounter_id(request: web.Request) -> str:
     return request.match_info["encounter_id"]
 
@@ -250,7 +162,7 @@ def _base(request: web.Request) -> str:
     return f"/c/{context.clinic(request).slug}/visits/{_encounter_id(request)}"
 
 
-def _back(request: web.Request) -> web.Response:
+def back(request: web.Request) -> web.Response:
     return see_other(f"{_base(request)}/summary#note")
 
 
@@ -262,9 +174,6 @@ ROUTES = [
     Route("POST", _NOTE + "/withdrawal", withdraw, is_somebody, "note_withdraw"),
     Route("POST", _NOTE + "/withdrawal/offer", offer, is_somebody, "note_offer"),
     Route("POST", _NOTE + "/corrections/{request}", answer, is_somebody, "note_correction"),
+    Route("POST", _NOTE + "/requests/{request}", decide, is_somebody, "note_request"),
     Route("GET", _NOTE + "/versions/{n}/file", show_file, is_somebody, "note_file"),
-    Route("POST", _NOTE + "/attachments", attach, is_somebody, "note_attach"),
-    Route("GET", _NOTE + "/attachments/{upload}", show_attachment, is_somebody, "note_attachment"),
-    Route("DELETE", _NOTE + "/attachments/{upload}", remove_attachment, is_somebody, "note_attachment_delete"),
-    Route("POST", _NOTE + "/attachments/{upload}/remove", remove_attachment, is_somebody, "note_attachment_remove"),
 ]

@@ -24,6 +24,7 @@ from server.pages import render, translate
 from server.permissions import is_administrator, is_doctor, is_privacy_officer
 from server.records import rules, start, withdrawing
 from server.records.models import CorrectionRequest, Note, NoteHold, NoteTemplate
+from server.records.rights_models import RecordRequest
 from server.records.service import Writing
 from server.routing import Route, see_other
 from server.scheduling.models import Appointment, VisitType
@@ -81,11 +82,18 @@ async def _load_open(
         CorrectionRequest.note_id == Note.id,
         CorrectionRequest.answered_at.is_(None),
     )
+    wanted = and_(
+        RecordRequest.clinic_id == Encounter.clinic_id,
+        RecordRequest.encounter_id == Encounter.id,
+        RecordRequest.kind == "see",
+        RecordRequest.state == "asked",
+    )
     due = or_(Encounter.outcome.in_(NOTED), Note.draft != "")
     queries = {
         "unsigned": mine.where(Encounter.status == "finished", Note.signed_at.is_(None), due),
         "asked": mine.join(CorrectionRequest, asked).distinct(),
         "review": mine.join(NoteHold, hold),
+        "requests": mine.join(RecordRequest, wanted).distinct(),
     }
     return {
         name: [(row[0], row[1], row[2], row[3]) for row in await session.execute(query)]

@@ -24,11 +24,10 @@ from server.records import exports, rules, service
 from server.records.models import CorrectionRequest, Note, NoteKey, NoteText, NoteVersion, NoteWithdrawal
 from server.records.rights_models import NoteErasure, RecordHold, RecordRequest
 from server.records.rules import Erasable, Ground, Obstacle
-from server.records.service import Writing
+from server.records.service import ATTACHED_TO, Writing
 from server.scheduling.models import Appointment
 from signaling.words import N_, Code
 
-ATTACHED_TO = "encounter_note"
 RESTORED = "restored"
 OBSTACLES = {
     Obstacle.HELD: N_("A hold stands on this patient’s record. Nothing was erased."),

@@ -62,7 +62,10 @@ async def ask(session: AsyncSession, asker: Asker, language: str, now: datetime)
     """One that is still being made stands; else a job begins another."""
     for earlier in await load_of(session, asker, now):
         if earlier.state == "asked":
-            return earlier
+            job = await jobs.load_job(session, JOB, earlier.id)
+            if job is None or job.finished_at is None:
+                return earlier
+            earlier.state = "failed"
     row = RecordExport(
         clinic_id=asker.clinic_id,
         id=new_id(),

@@ -22,7 +22,20 @@ from server.errors import DomainError, FormError, not_found
 from server.forms import parse_form
 from server.pages import render, translate
 from server.permissions import is_somebody
-from server.records import after_views, clinic_views, fresh, handed, reading, release, service, start, visit_page
+from server.records import (
+    after_views,
+    attach_views,
+    clinic_views,
+    fresh,
+    handed,
+    officer_views,
+    reading,
+    release,
+    rights_views,
+    service,
+    start,
+    visit_page,
+)
 from server.records.models import Note
 from server.records.release import Readers, Release
 from server.records.rules import NOTE_LIMIT_CHARACTERS, Kind
@@ -85,6 +98,7 @@ async def show_room(request: web.Request) -> web.Response:
         visit,
         participation=place.id,
         role=Role.DOCTOR,
+        now=writing.now,
         env=context.settings(request).env,
         clinic=writing.clinic.slug,
         clinic_phone=writing.clinic.phone,
@@ -96,7 +110,6 @@ async def show_room(request: web.Request) -> web.Response:
         film_url=f"{base}/summary",
     )
     title = next((one.name for one in visit.participants if one.role == Role.PATIENT), "")
-        now=writing.now,
     return render(request, "visit/room.html", {"config": config, "visit_title": title})
 
 
@@ -364,5 +377,8 @@ ROUTES = [
     Route("PATCH", f"{VISIT}/note/versions/{{n}}", refuse_change, is_somebody, "note_version_patch"),
     Route("DELETE", f"{VISIT}/note/versions/{{n}}", refuse_change, is_somebody, "note_version_delete"),
     *after_views.ROUTES,
+    *attach_views.ROUTES,
     *clinic_views.ROUTES,
+    *rights_views.ROUTES,
+    *officer_views.ROUTES,
 ]

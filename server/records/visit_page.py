@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import uploads
 from server.accounts.models import Patient
 from server.encounters import chat, emergency, films, filmviews, recordings, visits
-from server.encounters.models import ClinicText, Encounter, VisitCard
+from server.encounters.models import ClinicText, Encounter
 from server.encounters.visits import Visit
 from server.errors import not_found
-from server.records import corrections, reading, release, service
+from server.records import corrections, reading, release, requests, service
 from server.records.models import Note
 from server.records.service import Writing
 from server.scheduling import finding
@@ -51,6 +51,11 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
         "status": encounter.status,
         "card": await _card(session, visit),
         "guests": [one for one in visit.participants if one.role in visits.GUESTS],
+        "requests": [
+            (one, times(one.row.decided_at)) for one in await requests.load_of_visit(session, vault, encounter)
+        ],
+        "refusals": list(requests.REFUSALS.items()),
+        "why": requests.WHY,
         "written_of_others": await _written_of_others(session, visit, f"/c/{slug}/visits"),
         "presses": [times(press.pressed_at) for press in await emergency.load_presses(session, visit.encounter)],
         "answers": [{**answer, "at": times(answer["at"])} for answer in await _answers(session, visit)],
@@ -89,10 +94,10 @@ async def _note(
 async def _card(session: AsyncSession, visit: Visit) -> dict[str, Any] | None:
     """The card that counts, with the wording that was agreed to; None when nobody came through the door."""
     place = visit.patient_place()
-    card: VisitCard | None = await visits.load_card(session, place) if place is not None else None
-    if card is None:
+    card = await visits.load_card(session, place) if place is not None else None
+    if place is None or card is None:
         return None
-    text = await session.get(ClinicText, (card.clinic_id, card.agreed_text_id)) if card.agreed_text_id else None
+    text = await session.get(ClinicText, (place.clinic_id, card.agreed_text_id)) if card.agreed_text_id else None
     return {"card": card, "agreed_version": text.version if text else None}
 
 

@@ -25,6 +25,12 @@ from server.encounters import keeping
 from server.encounters.models import ClinicText
 from server.encounters.recording_models import Recording
 from server.jobs.context import JobContext
+from server.permissions import Actor, StaffRole
+from server.records import erasing, reading, withdrawing
+from server.records import service as records
+from server.records.models import Note, NoteKey
+from server.records.rules import Ground
+from server.records.service import Writing
 from server.uploads import Received, Upload
 from server.vault import Vault
 from signaling.words import Role
@@ -72,6 +78,8 @@ async def test_the_drill(  # noqa: PLR0917 (fixtures)
     async with database.writing() as session:
         cookie = (await sessions.open_session(session, SessionKind.STAFF, START, person_id=cast.doctor)).token
     await _link_and_list(database, settings, vault)
+    erased, withdrawn = await _note(cast, cast.encounter_id), await _note(cast, await cast.another_visit(cast.patient))
+    await _link_and_list(database, settings, vault)
     folder = tmp_path / "backup"
     counts = await backup.back_up(database, settings, folder, START)
     assert counts["patient"] == 2
@@ -82,6 +90,9 @@ async def test_the_drill(  # noqa: PLR0917 (fixtures)
     async with database.writing() as session:
         await links.close_links(session, link, "wrong_person", START, revoked=True)
         await uploads.forget(session, await uploads.get(session, cast.clinic.id, upload), START)
+        await erasing.erase(session, _writing(cast), erased, Ground.ORDERED)
+        wrong = await session.get_one(Note, (cast.clinic.id, withdrawn))
+        await withdrawing.withdraw(session, _writing(cast), wrong.encounter_id)
         recording = await session.get_one(Recording, (cast.clinic.id, deleted))
         await keeping.order_deletion(session, recording, None, "withdrawn", START)
         await audit.record_deletion(
@@ -99,7 +110,7 @@ async def test_the_drill(  # noqa: PLR0917 (fixtures)
     for name in ("keys", "uploads", "recordings"):
         shutil.rmtree(settings.var / name, ignore_errors=True)
     done = await restore.restore(empty, settings, folder, START)
-    assert done.replayed == 4
+    assert done.replayed == 6
     assert done.rows == sum(counts.values())
     assert all(verdict.holds and verdict.links for verdict in done.verdicts.values())
 
@@ -110,6 +121,11 @@ async def test_the_drill(  # noqa: PLR0917 (fixtures)
         opened = (await session.scalars(select(Link.subject_id).where(Link.closed_at.is_(None)))).all()
         assert kept_link in opened
         assert link not in opened
+        sealer = Vault(settings.var / "keys" / "clinics", keyset).clinic(cast.clinic.id)
+        for note in [await session.get_one(Note, (cast.clinic.id, one)) for one in (erased, withdrawn)]:
+            assert [one for one in await reading.load_readable(session, sealer, note) if one.text] == []
+            assert await records.first_broken(session, sealer, note) is None
+        assert [key.note_id for key in await session.scalars(select(NoteKey))] == [withdrawn], "one is gone for good"
         recordings = {one.id: one for one in await session.scalars(select(Recording))}
         assert recordings[running].phase == "stopped"
         assert recordings[deleted].deleted_at is not None
@@ -119,9 +135,20 @@ async def test_the_drill(  # noqa: PLR0917 (fixtures)
         assert patient.name == "Anna Müller"
         restored = (await session.scalars(select(AuditEntry).where(AuditEntry.action == AuditAction.RESTORED))).all()
         assert len(restored) == len(done.verdicts)
-    sealer = Vault(settings.var / "keys" / "clinics", keyset).clinic(cast.clinic.id)
     assert await uploads.read(uploads.open_uploads(settings), sealer, stays) == b"%PDF-1 to be kept"
     await empty.close()
+
+
+def _writing(cast: VisitCast) -> Writing:
+    roles = frozenset({StaffRole.DOCTOR, StaffRole.PRIVACY_OFFICER})
+    actor = Actor(person_id=cast.doctor, clinic_id=cast.clinic.id, roles=roles)
+    return Writing(cast.clinic, actor, START, cast.events, cast.sealer)
+
+
+async def _note(cast: VisitCast, visit: str) -> str:
+    async with cast.database.writing() as session:
+        await records.save_draft(session, _writing(cast), visit, "Cough.", 0)
+        return (await records.sign(session, _writing(cast), visit, 1)).id
 
 
 def _list(settings: Settings) -> Path:

@@ -53,7 +53,7 @@ class Row:
 C = "/c/{clinic}"
 VISIT, NEXT = C + "/visits/{visit}", C + "/visits/{next}"
 APPOINTMENT = C + "/appointments/{next_appointment}"
-HOME = C + "/patients/{patient}/home"
+HOME, PROXY = C + "/patients/{patient}/home", C + "/patients/{patient}/proxy"
 
 TABLE: dict[str, Row] = {
     # Open to all: they show nothing of anybody, or a secret in the address says who it is for.
@@ -104,6 +104,28 @@ TABLE: dict[str, Row] = {
     "notes_withdrawn": Row("privacy_officer", C + "/withdrawn"),
     "note_original": Row("privacy_officer", C + "/withdrawn/{withdrawn}"),
     "mine.note_file": Row("patient", HOME + "/notes/{note}/versions/1/file"),
+    "note_chat": Row(TREATING, VISIT + "/note/attachments/chat", headers=JSON),
+    "note_chat_take": Row(TREATING, VISIT + "/note/attachments/chat", {"line": "1"}, ok=(409,)),
+    "note_request": Row(TREATING, VISIT + "/note/requests/{wanted}", {"outcome": "refused", "reason": "harm"}),
+    "erasures": Row("privacy_officer", C + "/erasures"),
+    "erasure": Row("privacy_officer", C + "/erasures/{note}"),
+    "erasure.erase": Row("privacy_officer", C + "/erasures/{note}", {"ground": "ordered"}),
+    "erasure.refuse": Row("privacy_officer", C + "/erasure-requests/{unwanted}", {"reason": "claims"}),
+    "record.hold": Row("privacy_officer", C + "/patients/{patient}/hold", {"reason": "A claim"}),
+    "record.lift": Row("privacy_officer", C + "/patients/{patient}/hold/lift"),
+    "mine.copy": Row("patient", HOME + "/copy"),
+    "mine.copy_ask": Row("patient", HOME + "/copy", {"x": "1"}),
+    "mine.copy_state": Row("patient", HOME + "/copy/{export}"),
+    "mine.copy_code": Row("", HOME + "/copy/{export}/code"),
+    "mine.copy_file": Row("", HOME + "/copy/{export}/file"),
+    "mine.note_erase": Row("patient", HOME + "/notes/{note}/erase", ok=(409,)),
+    "mine.note_attachment": Row("", HOME + "/notes/{note}/attachments/none"),
+    "proxy.copy": Row("proxy proxy_out_of_scope", PROXY + "/copy"),
+    "proxy.copy_ask": Row("proxy proxy_out_of_scope", PROXY + "/copy", {"x": "1"}),
+    "proxy.copy_state": Row("", PROXY + "/copy/{export}"),
+    "proxy.copy_code": Row("", PROXY + "/copy/{export}/code"),
+    "proxy.copy_file": Row("", PROXY + "/copy/{export}/file"),
+    "proxy.note_attachment": Row("", PROXY + "/notes/{note}/attachments/none"),
     "mine.note_wrong": Row("patient", HOME + "/notes/{note}/wrong", {"text": "It was the left ear."}),
     "note_put": Row(TREATING, VISIT + "/note", ok=(409,)),
     "note_patch": Row(TREATING, VISIT + "/note", ok=(409,)),

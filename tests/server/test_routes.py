@@ -57,7 +57,7 @@ WHO_MAY = {
     "doctor_room visit_summary note note_draft "
     "note_sign note_add note_put note_patch note_delete note_version_patch note_version_delete "
     "note_start note_release note_withdrawal note_withdraw note_offer note_correction note_file "
-    "note_attach note_attachment note_attachment_delete note_attachment_remove",
+    "note_request note_chat note_chat_take note_attach note_attachment note_attachment_delete note_attachment_remove",
     DESK: "page_link.read_out page_link.unlock board.print board.csv",
     BOOKS: "cover cover.give cover.done cover.undo waitlist waitlist.add waitlist.remove appointment.wait "
     "proxies proxies.add proxies.stop proxies.read_out "
@@ -68,7 +68,8 @@ WHO_MAY = {
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
     DOCTOR: "record.search visit_hand_over "
     "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.take",
-    OFFICER: "notes_withdrawn note_original audit audit.export looks.hide",
+    OFFICER: "erasures erasure erasure.erase erasure.refuse record.hold record.lift "
+    "notes_withdrawn note_original audit audit.export looks.hide",
     REVIEWS: "looks looks.review",
     TRUST: "incidents incidents.close incidents.assign keeping keeping.wish keeping.hold",
     STAFF: "sign_in.again account account.end_session account.password account.recovery_codes",
@@ -77,8 +78,11 @@ WHO_MAY = {
     "people.sign_out settings settings.save settings.text settings.purpose settings.switch_purpose",
     KEEPS_HOURS: "hours hours.doctor hours.add hours.change hours.except hours.except_not kind kind.save",
     VISITOR: "visitor_room visit_closing visit_wish",
-    PROXY: "proxy proxy.attend",
-    PATIENT: "mine.account mine.account_make mine.account_password mine.account_close mine.end_session "
+    PROXY: "proxy.copy proxy.copy_ask proxy.copy_state proxy.copy_code proxy.copy_file proxy.note_attachment "
+    "proxy proxy.attend",
+    PATIENT: "mine.copy mine.copy_ask mine.copy_state mine.copy_code mine.copy_file mine.note_erase "
+    "mine.note_attachment "
+    "mine.account mine.account_make mine.account_password mine.account_close mine.end_session "
     "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
     "mine.recordings mine.wish mine.access mine.home mine.open_visit "
     "mine.wait mine.wait_not mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",

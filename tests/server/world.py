@@ -29,15 +29,18 @@ from server.encounters.models import ClinicText, Encounter, VisitCard
 from server.encounters.recording_models import Film, FilmGrant, Recording
 from server.events import Events
 from server.permissions import Actor, ProxyScope, StaffRole
-from server.records import corrections, reading, withdrawing
+from server.records import corrections, exports, reading, withdrawing
 from server.records import service as notes
+from server.records.exports import Asker
 from server.records.models import CorrectionRequest, Note
+from server.records.rights_models import RecordRequest
 from server.records.service import Writing
 from server.scheduling.models import Appointment
 from signaling.words import Role
 from tests.server.cast import add_clinic, add_staff
 from tests.server.visits import START, House
 
+REQUESTS = {"wanted": "see", "unwanted": "erase"}
 FILM = b"not really a film, but as long as one block" * 50
 WHO = (
     "patient",
@@ -170,10 +173,23 @@ async def _notes(house: House) -> dict[str, str]:
         released = await reading.get_released_note(session, vault, cast.clinic, cast.patient, note.id)
         await corrections.ask(session, writing, vault, released, "It was the left ear.")
         asked = await session.scalar(select(CorrectionRequest.id))
+        export = await exports.ask(session, Asker(cast.clinic.id, cast.patient, None), "en", START)
+        asked_for = {name: await _request(session, note, kind) for name, kind in REQUESTS.items()}
         await notes.save_draft(session, writing, elsewhere, "Fever.", 0)
         withdrawn = await notes.sign(session, writing, elsewhere, 1)
         await withdrawing.withdraw(session, writing, elsewhere)
-        return {"note": note.id, "correction": str(asked), "withdrawn": withdrawn.id}
+        found = {"note": note.id, "correction": str(asked), "withdrawn": withdrawn.id, "export": export.id}
+        return found | asked_for
+
+
+async def _request(session: AsyncSession, note: Note, kind: str) -> str:
+    row = RecordRequest(
+        clinic_id=note.clinic_id, id=new_id(), patient_id=note.patient_id, kind=kind, subject_kind="note",
+        subject_id=note.id, encounter_id=note.encounter_id, asked_at=START, due_on=START.date(), state="asked",
+    )  # fmt: skip
+    session.add(row)
+    await session.flush()
+    return row.id
 
 
 async def _add_film(house: House, folder: Path) -> str:
