@@ -24,7 +24,7 @@ from server.db import new_id
 from server.encounters import planning, rules, texts, visits
 from server.encounters.events import IdentityDenied
 from server.encounters.models import ClinicText, Encounter, Participant, VisitCard
-from server.encounters.rules import Door
+from server.encounters.rules import Card, Door
 from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
 from server.events import Events
@@ -51,17 +51,6 @@ class Opening:
     def text(self, language: str) -> ClinicText | None:
         """What is agreed to, in the language of the page that asks."""
         return texts.wording_for((language, self.clinic.language), self.wordings)
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What was said at the door; a part that was left out is None."""
-
-    identity: str
-    place: str | None = None
-    phone: str | None = None
-    others: str | None = None
-    agreed_text_id: str | None = None
 
 
 async def load_clinic(session: AsyncSession, token: str) -> ClinicScope | None:

@@ -6,7 +6,7 @@ Nothing is read or written here; texts for people are in the templates and in `s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -81,6 +81,32 @@ def appointment_status_after(outcome: Outcome) -> str:
 STRANGER = "wrong_person"
 """The reason of a hold on what was recorded of somebody who turned out not to be the patient. Lifting it lets the
 recording be deleted; it makes it nobody's record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What was said at the door; a part that was left out is None."""
+
+    identity: str
+    place: str | None = None
+    phone: str | None = None
+    others: str | None = None
+    agreed_text_id: str | None = None
+
+
+def card_that_counts(said: Sequence[Card]) -> Card | None:
+    """Who they are and what they agreed to as the first says; where they are, and how to reach them, as last given.
+
+    `said`: the newest first, and before all others those of the browser that holds the place. A second device whose
+    card was left empty forgets nothing that an ambulance would need.
+    """
+    if not said:
+        return None
+
+    def given(part: str) -> str | None:
+        return next((found for one in said if (found := getattr(one, part))), None)
+
+    return replace(said[0], place=given("place"), phone=given("phone"), others=given("others"))
 
 
 def may_reopen(*, outcome: str | None, ended_at: datetime | None, now: datetime) -> bool:

@@ -28,10 +28,10 @@ from server.encounters import (
     withdrawviews,
 )
 from server.encounters.bodies import parse_json
-from server.encounters.doors import Card, Opening
+from server.encounters.doors import Opening
 from server.encounters.forms import CardForm, GuestForm
 from server.encounters.models import ClinicText
-from server.encounters.rules import Door
+from server.encounters.rules import Card, Door
 from server.encounters.visits import Visit
 from server.error_pages import wants_json
 from server.errors import DomainError, FormError, not_found

@@ -15,6 +15,7 @@ from server.accounts.models import Clinic, Membership, Patient
 from server.context import ClinicScope
 from server.encounters import recordings, rules
 from server.encounters.models import Encounter, HandOver, Participant, VisitCard
+from server.encounters.rules import Card
 from server.errors import not_found
 from server.permissions import VisitFacts, rights_in_room
 from server.scheduling.models import Appointment
@@ -125,14 +126,17 @@ async def get_participant(
     return found
 
 
-async def load_card(session: AsyncSession, participant: Participant) -> VisitCard | None:
-    """What counts of the cards of a place: the newest of the browser that holds it, else the newest of all."""
+async def load_card(session: AsyncSession, participant: Participant) -> Card | None:
+    """What counts of the cards of a place."""
     query = select(VisitCard).where(
         VisitCard.clinic_id == participant.clinic_id, VisitCard.participant_id == participant.id
     )
-    cards = list(await session.scalars(query.order_by(VisitCard.at.desc())))
-    own = [card for card in cards if card.session_id is not None and card.session_id == participant.session_id]
-    return next(iter(own or cards), None)
+    rows = list(await session.scalars(query.order_by(VisitCard.at.desc())))
+    holder = participant.session_id
+    ordered = sorted(rows, key=lambda row: holder is None or row.session_id != holder)
+    return rules.card_that_counts(
+        [Card(row.identity, row.place, row.phone, row.others, row.agreed_text_id) for row in ordered]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +229,7 @@ async def _participant_facts(session: AsyncSession, one: Participant, patient: P
     )
 
 
-def _card_facts(card: VisitCard) -> CardFacts:
+def _card_facts(card: Card) -> CardFacts:
     place, phone, others = (Redacted(part) if part else None for part in (card.place, card.phone, card.others))
     return CardFacts(place, phone, others, agrees=card.agreed_text_id is not None)
 

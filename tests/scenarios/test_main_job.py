@@ -376,7 +376,19 @@ def test_6f_anybody_stops_it_and_nothing_later_is_stored(story: Story) -> None:
     room.all_see_and_hear([doctor, anna, story.guest])
 
 
-def test_6g_in_relay_the_pictures_stop_with_the_node_and_go_on_with_it(story: Story) -> None:
+def test_6g_who_is_sent_back_or_leaves_is_seen_and_heard_again_when_they_return(story: Story) -> None:
+    doctor, anna, guest = story.doctor, story.anna, story.guest
+    room.open_panel(doctor, "people")
+    doctor.press(f'#people-inside [data-participant]:has-text("{PATIENT}") [data-act=back]')
+    room.wait_in_waiting_room(anna)
+    room.wait_for(guest, lambda: len(room.tiles(guest)) == 1, "the guest sees the doctor alone")
+    room.admit(doctor, PATIENT)
+    room.wait_inside(anna)
+    room.all_see_and_hear([doctor, anna, guest])
+    story.keep("6-back-again", doctor)
+
+
+def test_6h_in_relay_the_pictures_stop_with_the_node_and_go_on_with_it(story: Story) -> None:
     doctor, anna = story.doctor, story.anna
     node = story.bedside.children()["media"]
     room.wait_for(doctor, lambda: doctor.is_moving(anna.mark), "the picture moves", 10)

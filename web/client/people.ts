@@ -292,6 +292,7 @@ function cardFacts(card: CardView): [string, string][] {
   const missing = t("not given");
   return [
     [t("Where they are"), card.place ?? missing],
+    [t("Phone given at the door"), card.phone ?? missing],
     [t("Who is with them"), card.others ?? missing],
     [t("Agreed to a video visit"), card.agrees ? t("yes") : missing],
   ];
@@ -311,7 +312,7 @@ function refreshInside(item: HTMLElement, view: PersonView, cards: readonly Card
   const list = item.querySelector<HTMLElement>(".people__card");
   if (list) {
     list.hidden = !card;
-    if (card) showFacts(list, [...cardFacts(card), [t("Phone given at the door"), card.phone ?? t("not given")]]);
+    if (card) showFacts(list, cardFacts(card));
   }
   const parts = [roleWords(view.role)];
   if (view.away) parts.push(t("connection lost"));

@@ -191,6 +191,8 @@ export class MediaSwitch {
     const others = room.people.filter(
       (each) => each.participant_id !== room.you.participant_id && each.state === "admitted",
     );
+    for (const gone of this.fronts.keys())
+      if (!others.some((each) => each.participant_id === gone)) this.forget(gone);
     for (const { participant_id: person } of others) {
       if (room.mode === "direct") this.front(person, "direct");
       const tracks = this.relay?.people.get(person);
@@ -233,6 +235,12 @@ export class MediaSwitch {
     if (others.some((person) => this.fronts.get(person) !== "relay")) return;
     this.readyFor = room.attempt;
     this.link("relay_ready");
+  }
+
+  /** Who comes back gets a place of their own anew, with neither way in front. */
+  private forget(person: string): void {
+    this.fronts.delete(person);
+    for (const key of this.watched) if (key.endsWith(` ${person}`)) this.watched.delete(key);
   }
 
   private front(person: string, way: Way): void {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from server.encounters import rules
-from server.encounters.rules import Answered, Ask, Door
+from server.encounters.rules import Answered, Ask, Card, Door
 
 START = datetime(2022, 7, 14, 14, 0, tzinfo=UTC)
 """09:00 in Chicago; nothing here asks for any zone, so no device's zone or clock can change an answer."""
@@ -121,3 +121,25 @@ def test_how_long_it_is_kept_in_words(days: int, words: tuple[int, str]) -> None
 )
 def test_the_countdown_rounds_up(left: timedelta, said: dict[str, int]) -> None:
     assert rules.time_left(START + left, START) == said
+
+
+LEEDS = Card("self", "12 Mill Lane, Leeds", "+44 113 496 0000", "my daughter", "text-1")
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ([], None),
+        ([LEEDS], LEEDS),
+        ([Card("not_given"), LEEDS], Card("not_given", LEEDS.place, LEEDS.phone, LEEDS.others, None)),
+        (
+            [Card("helping", None, "+44 1", None, "text-2"), LEEDS],
+            Card("helping", LEEDS.place, "+44 1", LEEDS.others, "text-2"),
+        ),
+        ([Card("self", "York"), LEEDS], Card("self", "York", LEEDS.phone, LEEDS.others, None)),
+    ],
+)
+def test_an_emptier_card_forgets_no_place_and_no_phone_but_agrees_to_nothing(
+    said: list[Card], counts: Card | None
+) -> None:
+    assert rules.card_that_counts(said) == counts
