@@ -207,6 +207,7 @@ class ParticipantState(Wire):
     admitted: bool
     picture_first: bool = False
     away: bool = False
+    held_back: list[OpaqueId] = Field(default_factory=list, description="whose pictures their link does not take")
     up: OpaqueId | None = Field(default=None, description="connection id, while its DTLS is up")
     down: OpaqueId | None = None
     sources: list[Source] = Field(default_factory=list)
@@ -260,6 +261,7 @@ class NodeEventKind(StrEnum):
     LOG_STORED = "log_stored"
     DISK = "disk"
     QUALITY = "quality"
+    PICTURES = "pictures"
     ROOM_CLOSED = "room_closed"
     DRAINING = "draining"
 
@@ -279,7 +281,8 @@ class NodeEvent(Wire):
     """`(epoch, n)` names the event; `n` rises by one. After `gap` (asked from too far back) the reader reconciles.
 
     Filled by kind: `connected`/`connection_closed`: leg, connection_id, reason; `away`/`back`: reason;
-    `down_offer`: offer; `key_frame`: source; `capture`: capture; `log_stored`: log; `disk`/`quality`: figures.
+    `down_offer`: offer; `key_frame`: source; `capture`: capture; `log_stored`: log; `disk`/`quality`: figures;
+    `pictures`: held_back, everybody whose pictures this participant's link does not take now.
     """
 
     v: Literal[1] = 1
@@ -297,3 +300,4 @@ class NodeEvent(Wire):
     capture: CaptureState | None = None
     log: StoredLog | None = None
     figures: dict[str, float] | None = None
+    held_back: list[OpaqueId] | None = None

@@ -29,6 +29,8 @@ class Participant:
     up: Publisher | None = None
     down: Subscriber | None = None
     away_since_ns: int = 0
+    # Whose pictures their link does not take, as last told.
+    held_back: frozenset[str] = frozenset()
     has_connected: bool = False
     last_reason: str = "silent"
     # Connection ids that have ended: they can't be resumed.
@@ -95,6 +97,7 @@ class Participant:
             admitted=self.admitted,
             picture_first=self.picture_first,
             away=bool(self.away_since_ns),
+            held_back=sorted(self.held_back),
             up=up.connection.connection_id if up is not None and up.connection.is_connected else None,
             down=down.connection.connection_id if down is not None and down.connection.is_connected else None,
             sources=list(up.tracks) if up is not None else [],

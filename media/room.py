@@ -185,6 +185,8 @@ class Room:
                 person.up.tick(now_ns, person.down.rtt_ns if person.down is not None else 0)
             if person.down is not None:
                 person.down.tick(now_ns, first, never_pause=person.picture_first)
+                if person.down.downlink.paused != person.held_back:
+                    self._tell_held_back(person, person.down.downlink.paused)
         if now_ns - self._watched_ns >= WATCH_EVERY_NS:
             self._watched_ns = now_ns
             for person in list(self.participants.values()):
@@ -319,6 +321,10 @@ class Room:
         if change is not None:
             kind, reason = change
             self._emit(kind, participant_id=person.participant_id, reason=reason)
+
+    def _tell_held_back(self, person: Participant, paused: frozenset[str]) -> None:
+        person.held_back = paused
+        self._emit(NodeEventKind.PICTURES, participant_id=person.participant_id, held_back=sorted(paused))
 
     def _report_quality(self, person: Participant) -> None:
         figures = person.quality() if self.counts.rtp_out else None

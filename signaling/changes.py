@@ -117,6 +117,14 @@ class MediaAway:
 
 
 @dataclass(frozen=True, slots=True)
+class PicturesHeld:
+    """The node's word on whose pictures this participant's link does not take."""
+
+    participant_id: ParticipantId
+    of: tuple[ParticipantId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     facts: RecordingFacts
 
@@ -272,6 +280,7 @@ Change = (
     | Linked
     | Described
     | MediaAway
+    | PicturesHeld
     | Asked
     | Answered
     | RecordingStopped

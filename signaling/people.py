@@ -135,7 +135,9 @@ def _evictions(person: Person, change: c.Connected) -> list[c.Effect]:
 
 def _without_media(person: Person) -> Person:
     """A new page has no connections yet and shares no screen."""
-    return replace(person, direct="none", relay_prepared=False, relay_ready=False, screen=False, media_away=False)
+    return replace(
+        person, direct="none", relay_prepared=False, relay_ready=False, screen=False, media_away=False, held_back=()
+    )
 
 
 def _without_pair(state: RoomState, person: Person) -> RoomState:
@@ -264,3 +266,10 @@ def handle_media_away(state: RoomState, change: c.MediaAway, now: datetime) -> O
     if person is None or not person.is_admitted:
         return state, []
     return state.with_person(replace(person, media_away=change.away)), []
+
+
+def handle_pictures_held(state: RoomState, change: c.PicturesHeld, now: datetime) -> Outcome:
+    person = state.people.get(change.participant_id)
+    if person is None or not person.is_admitted:
+        return state, []
+    return state.with_person(replace(person, held_back=change.of)), []

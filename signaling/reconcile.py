@@ -100,6 +100,11 @@ class Reconciler:
                 continue
             if room.relay.epoch != state.epoch or is_different(room, state.rooms.get(room_id)):
                 self.request(room_id)
+            there = state.rooms.get(room_id)
+            for person in room.people.values() if there is not None else ():
+                known = there.participants.get(person.participant_id) if there is not None else None
+                if known is not None and tuple(known.held_back) != person.held_back:
+                    await self._hold(room_id, person.participant_id, known.held_back)
 
     async def handle_node_lost(self, node: str) -> None:
         for room_id in await self._conductor.store.active():
@@ -130,6 +135,12 @@ class Reconciler:
         elif event.kind in (NodeEventKind.AWAY, NodeEventKind.BACK) and event.participant_id is not None:
             is_away = event.kind == NodeEventKind.AWAY
             await self._conductor.apply(room_id, c.MediaAway(ParticipantId(event.participant_id), is_away))
+        elif event.kind == NodeEventKind.PICTURES and event.participant_id is not None:
+            await self._hold(room_id, event.participant_id, event.held_back or [])
+
+    async def _hold(self, room_id: RoomId, participant_id: str, of: list[str]) -> None:
+        held = tuple(ParticipantId(one) for one in of)
+        await self._conductor.apply(room_id, c.PicturesHeld(ParticipantId(participant_id), held))
 
     # ── One room ─────────────────────────────────────────────────────────────────────────────────────────────
 

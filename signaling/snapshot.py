@@ -45,6 +45,8 @@ class PersonView(Wire):
     camera: CameraState
     screen: bool
     waiting_since: str | None = None
+    picture_held: bool = Field(default=False, description="you don't get their picture now: your connection is weak")
+    hears_only: bool = Field(default=False, description="they get nobody's picture now: their connection is weak")
 
 
 class WaitingView(Wire):

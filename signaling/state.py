@@ -83,6 +83,8 @@ class Person:
     devices: tuple[Device, ...] = ()
     away_reason: str | None = None
     media_away: bool = False
+    held_back: tuple[ParticipantId, ...] = ()
+    """Whose pictures the node holds back from them, since their link does not take more than sound."""
     microphone: MicrophoneState = MicrophoneState.NONE
     camera: CameraState = CameraState.NONE
     screen: bool = False

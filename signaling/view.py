@@ -30,6 +30,7 @@ from signaling.messages import (
 from signaling.people import needs_agreement
 from signaling.recording import ASKS_MAX, is_active
 from signaling.state import Card, Person, RoomState
+from signaling.wire import CameraState
 from signaling.words import Departure, ParticipantId, Right, Role
 
 
@@ -93,7 +94,7 @@ def _ended(state: RoomState, person: Person) -> dict[str, object]:
 def _room(state: RoomState, person: Person, ice_servers: Sequence[dict[str, str]]) -> dict[str, object]:
     stun = [{"urls": url} for url in state.relay.ice_urls] if state.relay else []
     return {
-        "people": [_person(state, one) for one in state.people.values() if one.is_admitted or _has_gone(one)],
+        "people": [_person(state, one, person) for one in state.people.values() if one.is_admitted or _has_gone(one)],
         "mode": state.mode,
         "attempt": state.attempt,
         "relay_only": state.always_relay,
@@ -165,7 +166,7 @@ def _has_gone(person: Person) -> bool:
     return person.standing == "left" and person.was_admitted
 
 
-def _person(state: RoomState, person: Person) -> PersonView:
+def _person(state: RoomState, person: Person, viewer: Person) -> PersonView:
     is_away = person.place is None or (state.mode == MediaMode.RELAY and person.media_away)
     return PersonView(
         participant_id=person.participant_id,
@@ -178,7 +179,18 @@ def _person(state: RoomState, person: Person) -> PersonView:
         camera=person.camera,
         screen=person.screen,
         waiting_since=None,
+        picture_held=state.mode == MediaMode.RELAY and person.participant_id in viewer.held_back,
+        hears_only=_hears_only(state, person),
     )
+
+
+def _hears_only(state: RoomState, person: Person) -> bool:
+    """Of everybody else who shows something, the node holds every picture back from them."""
+    if state.mode != MediaMode.RELAY or not person.held_back:
+        return False
+    others = [one for one in state.admitted() if one.participant_id != person.participant_id]
+    shown = {one.participant_id for one in others if one.camera == CameraState.ON or one.screen}
+    return bool(shown) and shown <= set(person.held_back)
 
 
 def _waiting(state: RoomState, person: Person) -> WaitingView:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from media.api import CapturePhase
+from typing import Any
+
+from media.api import CapturePhase, NodeEventKind
 from signaling.words import ParticipantId, RoomId
 from tests.signaling.house import House, Page
 from tests.signaling.test_visit import met
@@ -243,6 +245,34 @@ async def test_a_third_person_goes_by_relay_without_recording(house: House) -> N
     await guest.ok("leave")
     snapshot = await doctor.sees(lambda s: not s["simulcast"])
     assert snapshot["mode"] == "relay"
+
+
+async def test_whose_link_takes_no_pictures_is_told_and_so_are_those_they_cannot_see(house: House) -> None:
+    doctor, patient = await met(house)
+    await connected(doctor, patient)
+    guest = await admit_guest(house, doctor, patient)
+    await switched(doctor, patient, guest)
+    await doctor.ok("devices", microphone="on", camera="on", screen=False)
+    await guest.ok("devices", microphone="on", camera="off", screen=False)
+
+    def hold(*of: str) -> None:
+        there = house.node.rooms[ROOM].participants
+        there["patient"] = there["patient"].model_copy(update={"held_back": list(of)})
+        house.node.emit(NodeEventKind.PICTURES, room_id=ROOM, participant_id="patient", held_back=list(of))
+
+    def seen(snapshot: dict[str, Any]) -> dict[str, tuple[bool, bool]]:
+        return {one["participant_id"]: (one["picture_held"], one["hears_only"]) for one in snapshot["people"]}
+
+    hold("doctor")
+    assert seen(await patient.sees(lambda s: seen(s)["doctor"][0])) == {
+        "doctor": (True, False),
+        "patient": (False, True),
+        "guest": (False, False),
+    }
+    assert (await doctor.sees(lambda s: seen(s)["patient"][1]))["mode"] == "relay"
+    assert not any(held for held, _ in seen(doctor.snapshot).values())
+    hold()
+    await patient.sees(lambda s: not any(any(one) for one in seen(s).values()))
 
 
 async def test_a_full_disk_fails_the_recording_and_the_doctor_is_told_why(house: House) -> None:

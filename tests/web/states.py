@@ -31,6 +31,7 @@ def person(who: str, name: str, role: str, **more: Any) -> dict[str, Any]:
     return {
         "participant_id": who, "name": name, "role": role, "state": "admitted", "away": False, "reason": None,
         "microphone": "on", "camera": "on", "screen": False, "waiting_since": None,
+        "picture_held": False, "hears_only": False,
     } | more  # fmt: skip
 
 

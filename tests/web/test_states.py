@@ -29,6 +29,7 @@ DENIED = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMExcep
 
 Look = Callable[..., Awaitable[None]]
 OFF = {"camera": "off"}
+OUTSIDE = ("waiting", "second-device")
 
 
 def outside(**you: Any) -> dict[str, Any]:
@@ -55,6 +56,11 @@ def patient_states() -> dict[str, dict[str, Any]]:
             mode="relay",
             recording=asked("paused", answered, code="examination", paused_by=DOCTOR["name"], may_resume=True),
         ),
+        "weak": room(
+            PATIENT,
+            [DOCTOR | {"picture_held": True}, PATIENT | {"hears_only": True}],
+            mode="relay",
+        ),
         "by-phone": room(PATIENT, [DOCTOR | OFF, PATIENT], by_phone=True),
         "guest-asks": room(PATIENT, two, guests=[guest], devices=[device]),
         "ended": room(PATIENT, [], phase="ended"),
@@ -64,6 +70,7 @@ def patient_states() -> dict[str, dict[str, Any]]:
 def doctor_states() -> dict[str, dict[str, Any]]:
     late = person("p2", LONG_NAME, "proxy")
     away = person("x", LONG_NAME, "guest", away=True)
+    hearing = PATIENT | {"hears_only": True}
     answers = {"doctor": "yes", "patient": "asked", "interpreter-1": "no"}
     door = [
         waiting(PATIENT),
@@ -81,7 +88,7 @@ def doctor_states() -> dict[str, dict[str, Any]]:
         "alone": room(DOCTOR, [DOCTOR]),
         "second-device": bare(DOCTOR) | {"you": room(DOCTOR, [])["you"] | {"state": "waiting", "second_device": True}},
         "lobby": room(DOCTOR, [DOCTOR], waiting=door, cards=cards),
-        "three": room(DOCTOR, [DOCTOR, PATIENT, GUEST | OFF, away], mode="relay", recording=running, cards=cards),
+        "three": room(DOCTOR, [DOCTOR, hearing, GUEST | OFF, away], mode="relay", recording=running, cards=cards),
         "asking": room(DOCTOR, [DOCTOR, PATIENT, GUEST], recording=asked("asking", answers)),
         "node-down": room(DOCTOR, [DOCTOR, PATIENT], node_down=True, by_phone=True, blocked=blocked),
         "ended": room(DOCTOR, [], phase="ended", outcome="seen", undo_until=at(90)),
@@ -150,7 +157,7 @@ async def test_the_patients_page(fake: FakeRoom, opened: OpenPage, look: Look) -
     await page.click("#open-devices")
     await page.click("#enter")
     await page.wait_for_selector("#door[data-state=waiting]")
-    for name in ("waiting", "second-device", "in", "asked", "recorded", "examined", "by-phone", "guest-asks", "ended"):
+    for name in (*OUTSIDE, "in", "weak", "asked", "recorded", "examined", "by-phone", "guest-asks", "ended"):
         await fake.push("patient", states[name])
         await look(page, f"patient-{name}")
     await fake.push("patient", states["in"])

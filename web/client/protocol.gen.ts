@@ -360,6 +360,10 @@ export interface PersonView {
   camera: CameraState;
   screen: boolean;
   waiting_since: string | null;
+  /** you don't get their picture now: your connection is weak */
+  picture_held: boolean;
+  /** they get nobody's picture now: their connection is weak */
+  hears_only: boolean;
 }
 
 export type Phase = "waiting" | "open" | "ended";

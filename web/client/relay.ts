@@ -124,6 +124,8 @@ export class RelayUp extends Leg {
     for (const [piece, transceiver] of this.transceivers) {
       if (this.tracks[piece] === tracks[piece]) continue;
       this.tracks[piece] = tracks[piece];
+      // On a poor way up a face loses sharpness before it loses movement: signs and lips are read from movement.
+      if (piece === "camera" && tracks.camera) tracks.camera.contentHint = "motion";
       void transceiver.sender.replaceTrack(tracks[piece]).catch(() => undefined);
     }
   }

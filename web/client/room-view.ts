@@ -8,7 +8,7 @@ import { button, h, icon, setNodes, setText } from "./dom";
 import { Ended, Ending } from "./ending";
 import { Note } from "./note";
 import { People } from "./people";
-import type { Snapshot } from "./protocol.gen";
+import type { PersonView, Snapshot } from "./protocol.gen";
 import { Recording } from "./recording";
 import { Settings } from "./settings";
 import type { Way } from "./switch";
@@ -44,7 +44,7 @@ export class RoomView {
     id: "self-video",
   });
   private readonly selfState = h("span", { class: "self__state" });
-  private readonly banners: Record<"lost" | "node" | "phone" | "sharing" | "sound", HTMLElement>;
+  private readonly banners: Record<"lost" | "node" | "phone" | "sharing" | "sound" | "weak" | "unseen", HTMLElement>;
   private readonly empty = h("p", { class: "stage__empty", id: "stage-empty" });
   private readonly panel: HTMLElement;
   private readonly panelTitle = h("h2", { class: "panel__title", tabindex: -1, id: "panel-title" });
@@ -108,6 +108,13 @@ export class RoomView {
       ),
       phone: banner("phone", ""),
       sharing: banner("sharing", t("You are sharing your screen."), { label: t("Stop sharing"), run: acts.share }),
+      weak: banner(
+        "weak",
+        t(
+          "Your connection is weak. Pictures are paused so that you can go on hearing each other. They come back by themselves.",
+        ),
+      ),
+      unseen: banner("unseen", ""),
       sound: banner("sound", t("Your browser keeps the sound off until you allow it."), {
         label: t("Turn on the sound"),
         run: () => this.allowSound(),
@@ -214,6 +221,7 @@ export class RoomView {
 
   private renderBanners(room: Snapshot): void {
     this.banners.node.hidden = !room.node_down;
+    this.renderHearing(room);
     this.banners.phone.hidden = !room.by_phone;
     const words = this.banners.phone.firstElementChild as Element;
     if (room.by_phone && may(room, "carry_on_by_phone"))
@@ -223,6 +231,20 @@ export class RoomView {
         words,
         tn("{doctor} is ringing you on the phone. You can stay on this page.", { doctor: room.doctor_name }),
       );
+  }
+
+  /** Who gets sound without pictures for now: you, or others, who can't see what you show. */
+  private renderHearing(room: Snapshot): void {
+    const hearing = room.people.filter((each) => each.state === "admitted" && each.hears_only && !each.away);
+    const mine = (each: PersonView) => each.participant_id === room.you.participant_id;
+    const others = hearing.filter((each) => !mine(each)).map((each) => each.name);
+    this.banners.weak.hidden = !hearing.some(mine);
+    this.banners.unseen.hidden = others.length === 0;
+    if (others.length === 0) return;
+    setNodes(
+      this.banners.unseen.firstElementChild as Element,
+      tn("A weak connection: {names} can hear you but not see you just now.", { names: others }),
+    );
   }
 
   private emptyWords(room: Snapshot): string {

@@ -106,7 +106,8 @@ export class Tile {
     setText(this.role, this.kind === "screen" ? "" : roleWords(view.role));
     setText(this.initials, initialsOf(view.name));
     setText(this.state, stateWords(view));
-    const seen = this.kind === "screen" ? view.screen : view.camera === "on" && !view.away;
+    const shown = this.kind === "screen" ? view.screen : view.camera === "on" && !view.away;
+    const seen = shown && !view.picture_held;
     this.root.dataset.state = view.away ? "away" : seen ? "picture" : "no-picture";
     this.mute.hidden = this.kind === "screen" || view.microphone === "on";
     setText(this.mute.lastElementChild as Element, muteWords(view));
@@ -121,6 +122,7 @@ function initialsOf(name: string): string {
 
 function stateWords(view: PersonView): string {
   if (view.away) return t("Connection lost – coming back");
+  if (view.picture_held) return t("Picture paused: your connection is weak");
   if (view.camera === "off") return t("Camera is off");
   return t("No camera");
 }
