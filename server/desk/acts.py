@@ -24,7 +24,7 @@ from server.forms import parse_form
 from server.pages import render
 from server.permissions import is_doctor, is_scheduler, may_book
 from server.routing import Route, see_other
-from server.scheduling import finding, messages, patients, picker, rules, service
+from server.scheduling import finding, messages, patients, picker, rules, service, spoken
 from server.scheduling.acting import act_of
 from server.scheduling.finding import Search
 from server.scheduling.forms import CancelForm, MoveForm
@@ -98,10 +98,10 @@ async def move(request: web.Request) -> web.Response:
     """To an offered time; one that is gone meanwhile says so and offers the next three."""
     try:
         form = await parse_form(request, MoveForm)
-        doctor_id, starts_at = picker.read_value(form.slot)
+        doctor_ids, starts_at = picker.read_doctors(form.slot)
     except FormError as error:
         return await _move_page(request, request.query, errors=error.fields, status=422)
-    asked = Move(_id(request), starts_at, (doctor_id,), form.sequence, form.why or None)
+    asked = Move(_id(request), starts_at, doctor_ids, form.sequence, form.why or None)
     try:
         await _do(request, lambda session, act: service.move(session, act, asked))
     except DomainError as refused:
@@ -191,6 +191,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
     state = Status(line.appointment.status)
     values = {
         "line": line,
+        "spoken_in": spoken.name_of(line.appointment.language, clinic.language) if line.appointment.language else "",
         "history": [_history_words(request, row, names) for row in history],
         "messages": [_message_words(request, row) for row in told],
         "done": DONE.get(request.query.get("done", "")),
@@ -233,8 +234,9 @@ async def _move_page(
     clinic, now = context.clinic(request), context.now(request)
     async with context.database(request).reading() as session:
         line = await _line(session, request)
-        own = line.doctors[0][0] if line.doctors else ""
-        choice = Choice(doctor_id=query.get("doctor", own), day=query.get("day", ""))
+        own = tuple(person_id for person_id, _ in line.doctors)
+        asked = (query["doctor"],) if "doctor" in query else own
+        choice = Choice(doctor_ids=asked, day=query.get("day", ""), together="doctor" not in query)
         shown = await picker.load_picker(session, clinic, choice, now, moving=line.appointment)
         nearest: list[Any] = []
         if gone is not None and shown.visit_type is not None:

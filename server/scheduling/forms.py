@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -15,16 +15,28 @@ from server.scheduling.slots import local_instant
 
 Id = Annotated[str, StringConstraints(max_length=36)]
 Reason = Annotated[str, StringConstraints(max_length=500)]
+Slots = Annotated[str, StringConstraints(max_length=400)]
+"""A start with the doctors who have it, of whom several may be wanted together."""
 
 
 class SearchForm(BaseModel):
+    hold: Id | None = None
     search: Annotated[str, StringConstraints(max_length=4096)] = Field("", title="what you look for")
 
 
 class BookForm(BaseModel):
     visit_type: Id = Field(title="the kind of visit", json_schema_extra=CHOSEN)
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
+    slot: Slots = Field(title="a time", json_schema_extra=CHOSEN)
     key: Annotated[str, StringConstraints(max_length=64)] = Field(title="the form's key")
+    hold: Id | None = None
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = Field(None, title="the language")
+    interpreter: Literal["spoken", "signed"] | None = Field(None, title="the interpreter")
+
+
+class HoldForm(BaseModel):
+    visit_type: Id = Field(title="the kind of visit", json_schema_extra=CHOSEN)
+    slot: Slots = Field(title="a time", json_schema_extra=CHOSEN)
+    hold: Id | None = None
 
 
 class SqueezeForm(BaseModel):
@@ -45,6 +57,8 @@ class SqueezeForm(BaseModel):
         face = moment.astimezone(zone)
         if (face.hour, face.minute) != (self.clock.hour, self.clock.minute):
             raise FormError({"clock": "This time doesn’t exist on that day: the clocks go forward. Choose another"})
+        if face.replace(fold=0).utcoffset() != face.replace(fold=1).utcoffset():
+            raise FormError({"clock": "This time comes twice on that day: the clocks go back. Choose another"})
         return moment
 
 
@@ -77,6 +91,7 @@ class NewPatientForm(BaseModel):
     phone: Annotated[str, StringConstraints(max_length=32)] | None = Field(None, title="the phone number")
     email: Annotated[str, StringConstraints(max_length=320)] | None = Field(None, title="the e-mail address")
     is_somebody_else: bool = False
+    hold: Id | None = None
 
     def check(self, today: date) -> None:
         """Raises FormError for a birth date that can't be, or when there is no way to reach the patient."""

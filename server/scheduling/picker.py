@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,11 +18,13 @@ from server.errors import FormError
 from server.scheduling import finding
 from server.scheduling.finding import Offer, Practitioner, Search
 from server.scheduling.models import Appointment, VisitType
-from server.scheduling.slots import clock_labels, local_instant
+from server.scheduling.slots import Slot, clock_labels, local_instant
 from server.scheduling.wording import when
 
 LOOK_AHEAD = timedelta(days=31)
 SEPARATOR = "|"
+AND = ","
+"""Between doctors who are wanted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,12 @@ class Choice:
     """What the page's address says, as far as it says anything."""
 
     visit_type_id: str = ""
-    doctor_id: str = ""
+    doctor_ids: tuple[str, ...] = ()
     day: str = ""
+    together: bool = False
+    """All of these doctors at once."""
+    is_new: bool | None = None
+    """Whether the patient was not seen here yet: their kinds of visit come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +53,41 @@ class Picker:
     visit_types: Sequence[VisitType]
     doctors: Sequence[Practitioner]
     visit_type: VisitType | None
-    doctor_id: str
+    doctor_ids: Sequence[str]
+    """Those who were asked for; none: everybody."""
+    together: bool
     day: date
     day_words: str
     zone: str
     groups: Sequence[tuple[Practitioner, Sequence[Start]]]
     earlier: date | None
     later: date | None
+
+    @property
+    def doctor_id(self) -> str:
+        """The one doctor who was asked for, if it was one."""
+        return self.doctor_ids[0] if len(self.doctor_ids) == 1 else ""
+
+    @property
+    def rest(self) -> str:
+        """What a link to another day keeps of this search."""
+        kept = [("visit_type", self.visit_type.id if self.visit_type else "")]
+        kept += [("doctor", each) for each in self.doctor_ids]
+        return urlencode([*kept, *([("together", "yes")] if self.together else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A start with everybody who has it free: one doctor, or all who are wanted together."""
+
+    doctor_ids: tuple[str, ...]
+    names: str
+    starts_at: datetime
+    slot: Slot
+
+    @property
+    def value(self) -> str:
+        return value_for(self.doctor_ids, self.starts_at)
 
 
 async def load_picker(
@@ -62,9 +97,10 @@ async def load_picker(
     visit_types = await finding.load_visit_types(session, clinic)
     doctors = await finding.load_practitioners(session, clinic)
     wanted = moving.visit_type_id if moving is not None else choice.visit_type_id
-    visit_type = next((each for each in visit_types if each.id == wanted), visit_types[0] if visit_types else None)
-    doctor_id = choice.doctor_id if choice.doctor_id in {doctor.person_id for doctor in doctors} else ""
-    chosen = [doctor for doctor in doctors if doctor_id in ("", doctor.person_id)]
+    visit_type = next((each for each in visit_types if each.id == wanted), _first_for(visit_types, choice.is_new))
+    asked_ids = [doctor.person_id for doctor in doctors if doctor.person_id in choice.doctor_ids]
+    chosen = [doctor for doctor in doctors if not asked_ids or doctor.person_id in asked_ids]
+    together = choice.together and len(asked_ids) > 1
     zone = ZoneInfo(clinic.zone)
     today = now.astimezone(zone).date()
     asked = read_day(choice.day, today)
@@ -73,18 +109,23 @@ async def load_picker(
     if visit_type is not None and chosen:
         search = Search(visit_type, [doctor.person_id for doctor in chosen], now, moving)
         offers = await finding.find_offers(session, clinic, search, since, since + LOOK_AHEAD)
-    days = sorted({offer.slot.starts_at.astimezone(zone).date() for offer in offers})
+    found = places(offers, chosen, together=together)
+    days = sorted({place.starts_at.astimezone(zone).date() for place in found})
     day = asked or (days[0] if days else today)
     return Picker(
         visit_types=visit_types,
         doctors=doctors,
         visit_type=visit_type,
-        doctor_id=doctor_id,
+        doctor_ids=asked_ids,
+        together=together,
         day=day,
         day_words=when(local_instant(day, 720, zone), clinic.zone, clinic.language)["date"],
         zone=clinic.zone,
         groups=_groups(
-            chosen, [offer for offer in offers if offer.slot.starts_at.astimezone(zone).date() == day], zone
+            [Practitioner(SEPARATOR, names_of(chosen))] if together else chosen,
+            [place for place in found if place.starts_at.astimezone(zone).date() == day],
+            zone,
+            together=together,
         ),
         earlier=day - timedelta(days=1) if day > today else None,
         later=next((each for each in days if each > day), None),
@@ -100,12 +141,38 @@ async def load_next(
     return [(names[offer.person_id], Start(value_of(offer), _long_label(offer, clinic))) for offer in offers]
 
 
+def places(offers: Sequence[Offer], doctors: Sequence[Practitioner], *, together: bool) -> list[Place]:
+    """The starts in order: each doctor's own, or those that all of them have free at once."""
+    names = {doctor.person_id: doctor.name for doctor in doctors}
+    if not together:
+        return [Place((offer.person_id,), names[offer.person_id], offer.slot.starts_at, offer.slot) for offer in offers]
+    having: dict[Slot, int] = {}
+    for offer in offers:
+        having[offer.slot] = having.get(offer.slot, 0) + 1
+    ids = tuple(doctor.person_id for doctor in doctors)
+    return [Place(ids, names_of(doctors), slot.starts_at, slot) for slot in having if having[slot] == len(ids)]
+
+
+def names_of(doctors: Sequence[Practitioner]) -> str:
+    return ", ".join(doctor.name for doctor in doctors)
+
+
 def value_of(offer: Offer) -> str:
-    return f"{offer.person_id}{SEPARATOR}{offer.slot.starts_at:%Y-%m-%dT%H:%M:%SZ}"
+    return value_for([offer.person_id], offer.slot.starts_at)
+
+
+def value_for(doctor_ids: Sequence[str], starts_at: datetime) -> str:
+    return f"{AND.join(doctor_ids)}{SEPARATOR}{starts_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def read_value(text: str) -> tuple[str, datetime]:
-    """(doctor, start) of a picked start. Raises FormError."""
+    """(doctor, start) of a picked start of one doctor. Raises FormError."""
+    doctor_ids, starts_at = read_doctors(text)
+    return doctor_ids[0], starts_at
+
+
+def read_doctors(text: str) -> tuple[tuple[str, ...], datetime]:
+    """(doctors, start) of a picked start. Raises FormError."""
     person_id, separator, moment = text.partition(SEPARATOR)
     try:
         starts_at = datetime.fromisoformat(moment)
@@ -113,7 +180,7 @@ def read_value(text: str) -> tuple[str, datetime]:
         raise _not_picked() from None
     if not separator or not person_id or starts_at.tzinfo is None:
         raise _not_picked()
-    return person_id, starts_at
+    return tuple(dict.fromkeys(person_id.split(AND))), starts_at
 
 
 def read_day(text: str, today: date) -> date | None:
@@ -125,17 +192,28 @@ def read_day(text: str, today: date) -> date | None:
     return day if abs(day - today) <= timedelta(days=730) else None
 
 
+def _first_for(visit_types: Sequence[VisitType], is_new: bool | None) -> VisitType | None:
+    """The kind that the form begins with: one meant for this patient, before one for everybody."""
+    if is_new is not None:
+        meant = "new" if is_new else "follow_up"
+        fitting = sorted(
+            (each for each in visit_types if each.audience in (meant, "any")), key=lambda each: each.audience != meant
+        )
+        visit_types = fitting or visit_types
+    return visit_types[0] if visit_types else None
+
+
 def _groups(
-    doctors: Sequence[Practitioner], offers: Sequence[Offer], zone: ZoneInfo
+    doctors: Sequence[Practitioner], found: Sequence[Place], zone: ZoneInfo, *, together: bool
 ) -> Sequence[tuple[Practitioner, Sequence[Start]]]:
-    by_doctor: Mapping[str, list[Offer]] = {doctor.person_id: [] for doctor in doctors}
-    for offer in offers:
-        by_doctor[offer.person_id].append(offer)
+    by_doctor: Mapping[str, list[Place]] = {doctor.person_id: [] for doctor in doctors}
+    for place in found:
+        by_doctor[SEPARATOR if together else place.doctor_ids[0]].append(place)
     groups = []
     for doctor in doctors:
         own = by_doctor[doctor.person_id]
-        labels = clock_labels([offer.slot for offer in own], zone)
-        starts = [Start(value_of(offer), label) for offer, label in zip(own, labels, strict=True)]
+        labels = clock_labels([place.slot for place in own], zone)
+        starts = [Start(place.value, label) for place, label in zip(own, labels, strict=True)]
         groups.append((doctor, starts))
     return groups
 

@@ -5,8 +5,10 @@ What may be booked is `service.py`; the board and the appointment's page are the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -19,11 +21,11 @@ from server.accounts.service import NewPatient, create_patient
 from server.context import ClinicScope
 from server.db import new_id
 from server.errors import DomainError, FormError, status_of
-from server.forms import parse_form
+from server.forms import parse_form, read_fields
 from server.pages import render
 from server.permissions import may_book
 from server.routing import Route, see_other
-from server.scheduling import booking, hoursviews, patients, picker, service
+from server.scheduling import booking, freeviews, holding, hoursviews, kinds, patients, picker, service, spoken
 from server.scheduling.acting import act_of
 from server.scheduling.finding import Search
 from server.scheduling.forms import BookForm, NewPatientForm, SearchForm, SqueezeForm, WalkInForm
@@ -43,10 +45,12 @@ async def find_patient(request: web.Request) -> web.Response:
     text = searches.asked(request)
     async with context.database(request).reading() as session:
         found = await patients.search(session, context.clinic(request), text)
+        held = await holding.load(session, act_of(request), request.query.get("hold"))
     values = {
         "search": text,
         "sealed": request.query.get(searches.QUERY, "") if text else "",
         "patients": found,
+        "held": freeviews.held_values(request, held),
         "last_digits": patients.last_digits,
     }
     return render(request, "scheduling/find.html", values)
@@ -55,11 +59,12 @@ async def find_patient(request: web.Request) -> web.Response:
 async def search_patient(request: web.Request) -> web.Response:
     """Leads to what was found, by an address that names nobody."""
     form = await parse_form(request, SearchForm)
-    return see_other(f"/c/{context.clinic(request).slug}/book?{searches.QUERY}={searches.seal(request, form.search)}")
+    rest = _with_hold(f"?{searches.QUERY}={searches.seal(request, form.search)}", form.hold)
+    return see_other(f"/c/{context.clinic(request).slug}/book{rest}")
 
 
 async def show_new_patient(request: web.Request) -> web.Response:
-    return _new_patient(request, {"name": searches.asked(request)}, {})
+    return _new_patient(request, {"name": searches.asked(request), "hold": request.query.get("hold", "")[:36]}, {})
 
 
 async def add_patient(request: web.Request) -> web.Response:
@@ -74,7 +79,7 @@ async def add_patient(request: web.Request) -> web.Response:
         alike = await patients.resembling(session, act.clinic, new.name, new.birth_date, new.phone)
         if not alike or form.is_somebody_else:
             patient = await create_patient(session, act.clinic, new, by_person_id=act.by, now=act.now)
-            return see_other(f"/c/{act.clinic.slug}/book/{patient.id}")
+            return see_other(f"/c/{act.clinic.slug}/book/{patient.id}{_with_hold('', form.hold)}")
     return _new_patient(request, await _typed(request), {}, alike=alike, status=409)
 
 
@@ -82,7 +87,7 @@ async def pick_slot(request: web.Request) -> web.Response:
     """Step two: when, with whom?"""
     async with context.database(request).reading() as session:
         patient = await service.get_patient(session, context.clinic(request), request.match_info["patient"])
-    return await _pick(request, patient, _choice(request.query))
+    return await _pick(request, patient, _choice(request.query, request.query.getall("doctor", [])))
 
 
 async def book(request: web.Request) -> web.Response:
@@ -90,11 +95,22 @@ async def book(request: web.Request) -> web.Response:
     patient = await _patient(request)
     try:
         form = await parse_form(request, BookForm)
-        doctor_id, starts_at = picker.read_value(form.slot)
+        doctor_ids, starts_at = picker.read_doctors(form.slot)
     except FormError as error:
         typed = await _typed(request)
-        return await _pick(request, patient, _choice(typed), errors=error.fields, status=422, key=typed.get("key"))
-    asked = Booking(patient.id, form.visit_type, (doctor_id,), starts_at, idempotency_key=form.key)
+        return await _pick(
+            request, patient, await _posted_choice(request), errors=error.fields, status=422, key=typed.get("key")
+        )
+    asked = Booking(
+        patient_id=patient.id,
+        visit_type_id=form.visit_type,
+        practitioner_ids=doctor_ids,
+        starts_at=starts_at,
+        idempotency_key=form.key,
+        hold_id=form.hold,
+        language=form.language if form.language != patient.language else None,
+        interpreter=form.interpreter,
+    )
     try:
         appointment = await _book(request, asked)
     except DomainError as refused:
@@ -129,7 +145,7 @@ async def squeeze_in(request: web.Request) -> web.Response:
             "squeeze": await _typed(request),
             "squeeze_errors": error.fields if isinstance(error, FormError) else {"clock": error.message},
         }
-        choice = _choice(values["squeeze"])
+        choice = _choice(values["squeeze"], [values["squeeze"].get("doctor", "")])
         return await _pick(request, patient, choice, status=422 if is_form else status_of(error), more=values)
 
 
@@ -151,6 +167,7 @@ ROUTES = [
     Route("POST", "/c/{clinic}/book/{patient}/squeeze-in", squeeze_in, may_book, "book.squeeze_in"),
     Route("POST", "/c/{clinic}/book/{patient}/walk-in", walk_in, may_book, "book.walk_in"),
     *hoursviews.ROUTES,
+    *freeviews.ROUTES,
 ]
 
 
@@ -175,8 +192,14 @@ async def _pick(
     more: Mapping[str, Any] | None = None,
 ) -> web.Response:
     clinic, now = context.clinic(request), context.now(request)
+    hold_id = (await _typed(request)).get("hold") or request.query.get("hold")
     async with context.database(request).reading() as session:
-        shown = await picker.load_picker(session, clinic, choice, now)
+        held = await holding.load(session, act_of(request), hold_id)
+        if held is not None and not choice.day:
+            day = held.starts_at.astimezone(_zone(request)).date().isoformat()
+            choice = replace(choice, visit_type_id=held.visit_type.id, day=day)
+        is_new = await kinds.is_new_here(session, clinic, patient.id)
+        shown = await picker.load_picker(session, clinic, replace(choice, is_new=is_new), now)
         nearest = []
         if gone is not None and shown.visit_type is not None:
             search = Search(shown.visit_type, [doctor.person_id for doctor in shown.doctors], now)
@@ -185,6 +208,9 @@ async def _pick(
         "patient": patient,
         "picker": shown,
         "key": key or new_id(),
+        "held": freeviews.held_values(request, held),
+        "languages": spoken.names(clinic.language),
+        "audiences": hoursviews.AUDIENCES,
         "gone": gone[0].message if gone else None,
         "nearest": nearest,
         "errors": dict(errors or {}),
@@ -227,15 +253,31 @@ def _email(text: str | None) -> str | None:
         raise FormError({"email": "Enter an e-mail address such as anna@example.org"}) from None
 
 
-def _choice(values: Mapping[str, str]) -> Choice:
+def _choice(values: Mapping[str, str], doctors: Sequence[str]) -> Choice:
     return Choice(
-        visit_type_id=values.get("visit_type", ""), doctor_id=values.get("doctor", ""), day=values.get("day", "")
+        visit_type_id=values.get("visit_type", ""),
+        doctor_ids=tuple(doctors),
+        day=values.get("day", ""),
+        together=values.get("together") == "yes",
     )
+
+
+async def _posted_choice(request: web.Request) -> Choice:
+    """The search behind a form that was posted."""
+    fields = await read_fields(request)
+    return _choice({name: values[-1] for name, values in fields.items()}, fields.get("doctor", []))
 
 
 async def _typed(request: web.Request) -> dict[str, str]:
     """The text fields as they came, to show them again."""
     return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+
+
+def _with_hold(query: str, hold_id: str | None) -> str:
+    """The same address, with the time that is kept meanwhile."""
+    if not hold_id:
+        return query
+    return f"{query}{'&' if query else '?'}{urlencode({'hold': hold_id})}"
 
 
 def _zone(request: web.Request) -> ZoneInfo:

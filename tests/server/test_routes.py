@@ -59,7 +59,7 @@ WHO_MAY = {
     "note_start note_release note_withdrawal note_withdraw note_offer note_correction note_file "
     "note_request note_chat note_chat_take note_attach note_attachment note_attachment_delete note_attachment_remove",
     DESK: "page_link.read_out page_link.unlock board.print board.csv",
-    BOOKS: "cover cover.give cover.done cover.undo waitlist waitlist.add waitlist.remove appointment.wait "
+    BOOKS: "free free.keep hold cover cover.give cover.done cover.undo waitlist waitlist.add waitlist.remove appointment.wait "
     "proxies proxies.add proxies.stop proxies.read_out "
     "door_denied_seen "
     "book.search "

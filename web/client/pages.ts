@@ -3,6 +3,7 @@
 import "./trusted";
 import "./signed-off";
 import "htmx.org";
+import "./countdown";
 import {
   Button,
   CharacterCount,

@@ -61,7 +61,12 @@ SEEN_BY = {
     "mine.open_visit": {"patient"},
 }
 """Who gets a page with what this test's desk holds."""
-ELSEWHERE = {"home", "door_code.show", "door_code.open", "mine.note_file", "mine.note_wrong"}
+ELSEWHERE = {
+    *("home", "door_code.show", "door_code.open", "mine.note_file", "mine.note_wrong"),
+    *("hours", "hours.doctor", "hours.add", "hours.change", "hours.except", "hours.except_not", "kind", "kind.save"),
+    *("waitlist", "waitlist.add", "waitlist.remove", "appointment.wait", "mine.wait", "mine.wait_not"),
+    *("offer.show", "offer.answer", "cover", "cover.give", "cover.done", "cover.undo", "free", "free.keep", "hold"),
+}
 """They need more than the desk holds: the matrix of everybody asks them."""
 
 
