@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import struct
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,7 +18,8 @@ from media.dtls import Certificate, DtlsSession
 from media.ice import Credentials
 from media.negotiate import Remote
 from media.paths import Path
-from media.rtp import LONGEST_TO_PROTECT
+from media.rooms import Room
+from media.rtp import HEADER_BYTES, LONGEST_TO_PROTECT
 from media.sdpwrite import Local
 from media.srtp import Scratch, Srtp, SrtpError
 from media.tasks import Tasks
@@ -28,6 +30,11 @@ UDP_PREFERRED_FOR_NS = 2_000_000_000
 CLOSED_AFTER_SILENCE_NS = 30_000_000_000
 SSRCS_MAX = 16
 REPORTERS_MAX = 32
+# What is sent when nobody wants to see it.
+SENT = b""
+# First and second byte of RTP, and its SSRC.
+_HEAD = struct.Struct("!BB6xI")
+_REPORTER = struct.Struct("!I")
 
 
 class Owner(Protocol):
@@ -146,21 +153,22 @@ class Connection:
 
     # ---- packets
 
-    def receive(self, datagram: bytes, path: Path, now_ns: int) -> None:
+    def receive(self, room: Room, size: int, path: Path, now_ns: int) -> None:
         """Anything that is not STUN; raises on what doesn't authenticate, and the endpoint's guard counts it."""
-        first = datagram[0]
+        if size < HEADER_BYTES:
+            return
+        first, second, ssrc = _HEAD.unpack_from(room.buffer)
         if 127 < first < 192:
             inbound = self._inbound
-            if inbound is None or len(datagram) < 12:
+            if inbound is None:
                 return
-            if 192 <= datagram[1] <= 223:  # RFC 5761 §4
-                self._receive_rtcp(inbound, datagram, path, now_ns)
+            if 192 <= second <= 223:  # RFC 5761 §4
+                self._receive_rtcp(inbound, room, size, path, now_ns)
                 return
-            ssrc = int.from_bytes(datagram[8:12], "big")
             ssrcs = self.ssrcs
             if ssrc not in ssrcs and len(ssrcs) >= SSRCS_MAX:
                 return
-            packet = inbound.unprotect(datagram)
+            packet = inbound.open(room, size)
             self.heard_ns = path.heard_ns = self.rtp_heard_ns = now_ns
             if not path.is_tcp:
                 self._udp_heard_ns = now_ns
@@ -171,16 +179,20 @@ class Connection:
         elif 19 < first < 64:
             self.counts.dtls_in += 1
             self._greeted = True
-            self._dtls.feed(datagram)
+            self._dtls.feed(room.buffer[0:size])
             self._begin_dtls()
 
-    def send_rtp(self, packet: bytes) -> bytes | None:
-        """Protect and send; gives the ciphertext, or None when there is no way out or the packet is too long."""
-        outbound, path = self._outbound, self.path
-        if outbound is None or path is None or len(packet) > LONGEST_TO_PROTECT:
+    def send_rtp(self, packet: bytes, *, copied: bool = False) -> bytes | None:
+        """Protect and send; None when there is no way out or the packet is too long, `copied` gives the ciphertext."""
+        outbound, path, size = self._outbound, self.path, len(packet)
+        if outbound is None or path is None or size > LONGEST_TO_PROTECT:
             return None
-        datagram = outbound.protect(packet)
-        path.send(datagram)
+        outbox = path.outbox
+        room = outbox.room
+        room.buffer[0:size] = packet
+        size = outbound.seal(room, size)
+        datagram = room.buffer[0:size] if copied else SENT
+        outbox.commit(path.key, size)
         self.counts.rtp_out += 1
         return datagram
 
@@ -194,7 +206,8 @@ class Connection:
         outbound, path = self._outbound, self.path
         if outbound is None or path is None or len(packet) > LONGEST_TO_PROTECT:
             return
-        path.send(outbound.protect_rtcp(packet))
+        room = path.outbox.room
+        path.outbox.commit(path.key, outbound.seal_rtcp(room, room.fill(packet)))
         self.counts.rtcp_out += 1
 
     def forget(self, ssrc: int) -> None:
@@ -256,11 +269,11 @@ class Connection:
         self.is_connected = True
         self._owner.handle_connected(self)
 
-    def _receive_rtcp(self, inbound: Srtp, datagram: bytes, path: Path, now_ns: int) -> None:
-        reporter = int.from_bytes(datagram[4:8], "big")
+    def _receive_rtcp(self, inbound: Srtp, room: Room, size: int, path: Path, now_ns: int) -> None:
+        reporter = _REPORTER.unpack_from(room.buffer, 4)[0]
         if reporter not in self._reporters and len(self._reporters) >= REPORTERS_MAX:
             return
-        packet = inbound.unprotect_rtcp(datagram)
+        packet = inbound.open_rtcp(room, size)
         self._reporters.add(reporter)
         self._heard(path, now_ns)
         self.counts.rtcp_in += 1

@@ -11,22 +11,26 @@ import ipaddress
 import logging
 import socket
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from media import ice
 from media.ice import Address
 from media.loop import MediaLoop
 from media.paths import Path, TcpPath, UdpPath
+from media.rooms import ROOM_BYTES, single_room
 from media.rtp import LONGEST_IN
 from media.sdpwrite import candidates
-from media.sockets import Reader, reader_for
+from media.sockets import Hold, Key, Outbox, Reader, outbox_for, reader_for
 
 if TYPE_CHECKING:
     from media.connection import Connection
 
+# Of sixteen datagrams at most each: then others have their turn.
+DRAINED_TIMES = 4
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 TCP_PER_HOST_MAX = 16
 TCP_MAX = 512
@@ -46,10 +50,11 @@ class _Local:
     address: str
     socket: socket.socket
     reader: Reader
-    routes: dict[Any, UdpPath] = field(default_factory=dict)
+    outbox: Outbox
+    routes: dict[Key, UdpPath] = field(default_factory=dict)
 
-    def path_to(self, key: Any) -> UdpPath:
-        return UdpPath(self.socket, self.reader.address(key), key, self.routes)
+    def path_to(self, key: Key) -> UdpPath:
+        return UdpPath(self.outbox, key, self.routes)
 
 
 class Endpoint:
@@ -63,7 +68,12 @@ class Endpoint:
         self.tcp_port: int | None = None
         self.dropped = 0
         self.plain_bindings = 0
+        # Called with the time when packets come at or after it: who has to do things often rides on their wake-ups.
+        self.beat: Callable[[int], None] = _never
+        self.beat_due_ns = 1 << 63
         self._locals: list[_Local] = []
+        self._hold = Hold()
+        self._tcp_room = single_room()
         self._servers: list[asyncio.Server] = []
         self._tcp: set[TcpPath] = set()
         self._tcp_hosts: Counter[str] = Counter()
@@ -155,24 +165,48 @@ class Endpoint:
     # ---- inside
 
     def _drain(self, local: _Local) -> None:
-        """What has come by now; what comes meanwhile makes the socket ready again."""
-        routes = local.routes
-        for data, key in local.reader.read():
+        """What has come by now, and a while of what comes meanwhile; then the beat, if it is due."""
+        now_ns = 0
+        for _ in range(DRAINED_TIMES):
+            sizes, keys = local.reader.take()
+            if not sizes:
+                break
+            now_ns = monotonic_ns()
+            self._take(local, sizes, keys, now_ns)
+        if now_ns >= self.beat_due_ns:
+            self.beat(now_ns)
+
+    def _take(self, local: _Local, sizes: list[int], keys: list[Key], now_ns: int) -> None:
+        """Datagrams read together; what goes out because of them goes together."""
+        routes, view, at = local.routes, local.reader.view, 0
+        self._hold.is_on = True
+        for room, size, key in zip(local.reader.rooms, sizes, keys, strict=False):
             try:
                 path = routes.get(key)
-                if not 0 < len(data) <= LONGEST_IN:
+                if not 0 < size <= LONGEST_IN:
                     self.dropped += 1
-                elif data[0] < 20:
-                    self._take_stun(local, data, key, path)
+                elif view[at] < 20:
+                    self._take_stun(local, room.buffer[0:size], key, path)
                 elif path is not None and path.connection is not None:
-                    path.connection.receive(data, path, monotonic_ns())
+                    path.connection.receive(room, size, path, now_ns)
                 else:
                     self.dropped += 1
             except Exception:  # one guard per datagram: whatever it is, the drain goes on
                 self.dropped += 1
                 logger.debug("datagram dropped", exc_info=True)
+            at += ROOM_BYTES
+        self.release()
 
-    def _take_stun(self, local: _Local, data: bytes, key: Any, path: UdpPath | None) -> None:
+    def hold(self) -> None:
+        """Gather what goes out until `release`."""
+        self._hold.is_on = True
+
+    def release(self) -> None:
+        self._hold.is_on = False
+        for local in self._locals:
+            local.outbox.flush()
+
+    def _take_stun(self, local: _Local, data: bytes, key: Key, path: UdpPath | None) -> None:
         if not ice.is_binding_request(data):
             self.dropped += 1
             return
@@ -222,7 +256,7 @@ class Endpoint:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             sock = socket.socket(family, socket.SOCK_DGRAM)
             sock.setblocking(False)
-            self._locals.append(_Local(address, sock, reader_for(sock)))
+            self._locals.append(_Local(address, sock, reader_for(sock), outbox_for(sock, self._hold)))
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             with contextlib.suppress(OSError):
@@ -245,7 +279,11 @@ class Endpoint:
             self.tcp_port = server.sockets[0].getsockname()[1]
 
     def _accept(self) -> TcpPath:
-        return TcpPath(self)
+        return TcpPath(self, self._tcp_room)
+
+
+def _never(_: int) -> None:
+    """Nobody asked for a beat."""
 
 
 def bracketed(address: str) -> str:

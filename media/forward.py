@@ -244,7 +244,7 @@ class Forward:
             packet = VIDEO_HEADER.pack(0x90, kind, number, timestamp, self.ssrc, ONE_BYTE, 1, STAMP | layer.stamp)
             if self._picture_offset or self._base_offset:
                 payload = vp8_renumber(payload, self._picture_offset, self._base_offset)
-            datagram = connection.send_rtp(packet + payload)
+            datagram = connection.send_rtp(packet + payload, copied=self.repair_type is None)
         else:
             header = write_audio(kind, number, timestamp, self.ssrc, layer.stamp, level=layer.level)
             datagram = connection.send_rtp(header + payload)

@@ -19,7 +19,7 @@ from media.counts import Counts
 if TYPE_CHECKING:
     from media.node import Node
 
-LAGS_KEPT = 3000
+LAGS_KEPT = 1200
 
 
 class Metrics(Collector):

@@ -9,9 +9,11 @@ import asyncio
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from media.ice import Address
+from media.rooms import ROOM_BYTES, Room, single_room
+from media.sockets import Key, Outbox
 
 if TYPE_CHECKING:
     from media.connection import Connection
@@ -26,30 +28,27 @@ _LENGTH = struct.Struct("!H")
 class UdpPath:
     """One remote address at one of our sockets."""
 
-    __slots__ = ("_address", "_key", "_routes", "_sendto", "connection", "heard_ns")
+    __slots__ = ("_routes", "connection", "heard_ns", "key", "outbox")
     is_tcp = False
     is_congested = False
 
-    def __init__(self, sock: socket.socket, address: Any, key: Any, routes: dict[Any, UdpPath]) -> None:
-        self._sendto = sock.sendto
-        self._address = address
-        self._key = key
+    def __init__(self, outbox: Outbox, key: Key, routes: dict[Key, UdpPath]) -> None:
+        self.outbox = outbox
+        self.key = key
         self._routes = routes
         self.connection: Connection | None = None
         self.heard_ns = 0
 
     def send(self, datagram: bytes) -> None:
         """A full buffer or an unreachable network is a lost packet."""
-        try:
-            self._sendto(datagram, self._address)
-        except OSError:
-            return
+        if len(datagram) <= ROOM_BYTES:
+            self.outbox.commit(self.key, self.outbox.room.fill(datagram))
 
     def drop(self) -> None:
         """Stop receiving here."""
         self.connection = None
-        if self._routes.get(self._key) is self:
-            del self._routes[self._key]
+        if self._routes.get(self.key) is self:
+            del self._routes[self.key]
 
 
 class TcpListener(Protocol):
@@ -62,12 +61,18 @@ class TcpListener(Protocol):
 
 
 class TcpPath(asyncio.Protocol):
-    """Frames of RFC 4571 on one accepted TCP connection (RFC 6544, passive)."""
+    """Frames of RFC 4571 on one accepted TCP connection (RFC 6544, passive); an outbox to itself.
+
+    `room` is where its datagrams are worked on, each for the length of one call, so all of a node's may share it.
+    """
 
     is_tcp = True
+    key = None
 
-    def __init__(self, listener: TcpListener) -> None:
+    def __init__(self, listener: TcpListener, room: Room | None = None) -> None:
         self._listener = listener
+        self.room = room or single_room()
+        self.failures = 0
         self._transport: asyncio.Transport | None = None
         self._pending = bytearray()
         self._is_dropped = False
@@ -76,6 +81,10 @@ class TcpPath(asyncio.Protocol):
         self.address: Address = ("", 0)
         self.connection: Connection | None = None
         self.heard_ns = 0
+
+    @property
+    def outbox(self) -> Outbox:
+        return self
 
     @property
     def is_congested(self) -> bool:
@@ -134,6 +143,12 @@ class TcpPath(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(_LENGTH.pack(len(datagram)) + datagram)
 
+    def commit(self, key: Key, size: int) -> None:
+        self.send(self.room.buffer[0:size])
+
+    def flush(self) -> None:
+        """Nothing waits here; what the transport holds back it sends by itself."""
+
     def drop(self) -> None:
         self._is_dropped, self._pending = True, bytearray()
         if self._deadline is not None:
@@ -150,7 +165,7 @@ class TcpPath(asyncio.Protocol):
             if frame and frame[0] < 4:
                 self._listener.handle_stun(frame, self.address, self)
             elif frame and self.connection is not None:
-                self.connection.receive(frame, self, time.monotonic_ns())
+                self.connection.receive(self.room, self.room.fill(frame), self, time.monotonic_ns())
         except Exception:  # one guard per frame, as for datagrams
             self._listener.count_drop()
 

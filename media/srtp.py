@@ -1,4 +1,4 @@
-"""SRTP on the packet path: libsrtp called straight through pylibsrtp's own binding, on one scratch buffer of the node.
+"""SRTP on the packet path: libsrtp called straight through pylibsrtp's own binding, in place in a datagram's room.
 
 Keys and policies are pylibsrtp's (`dtls` hands its sessions over); its slower `Session` calls are the reference that
 tests compare this with.
@@ -11,9 +11,10 @@ from typing import Any
 import pylibsrtp
 from pylibsrtp import _binding
 
-SCRATCH_BYTES = 2048
+from media.rooms import ROOM_BYTES, Room, single_room
+
 # libsrtp may write a trailer of 148 bytes behind what it is given.
-LONGEST = SCRATCH_BYTES - 256
+LONGEST = ROOM_BYTES - 256
 
 SrtpError = pylibsrtp.Error
 
@@ -23,69 +24,91 @@ _unprotect, _unprotect_rtcp = _lib.srtp_unprotect, _lib.srtp_unprotect_rtcp
 
 
 class Scratch:
-    """Where packets are protected in place; used for the length of one call, so all sessions of a loop share it."""
+    """What calls need for their own length only, so all sessions of a loop share it."""
 
-    __slots__ = ("buffer", "data", "length")
+    __slots__ = ("length", "room")
 
     def __init__(self) -> None:
-        ffi: Any = _binding.ffi
-        self.data: Any = ffi.new("char[]", SCRATCH_BYTES)
-        self.buffer: Any = ffi.buffer(self.data)
-        self.length: Any = ffi.new("int *")
+        self.room = single_room()
+        self.length: Any = _binding.ffi.new("int *")
 
 
 class Srtp:
-    """One direction of one connection; every call takes and gives `bytes` and may raise SrtpError or ValueError."""
+    """One direction of one connection. Any call may raise SrtpError or ValueError."""
 
-    __slots__ = ("_buffer", "_context", "_data", "_length", "_session")
+    __slots__ = ("_context", "_length", "_room", "_session")
 
     def __init__(self, session: pylibsrtp.Session, scratch: Scratch) -> None:
         # The session owns the context and must live as long as it is used.
         self._session = session
         self._context: Any = session._srtp[0]
-        self._data, self._buffer, self._length = scratch.data, scratch.buffer, scratch.length
+        self._length, self._room = scratch.length, scratch.room
 
-    def protect(self, packet: bytes) -> bytes:
-        length, buffer = self._length, self._buffer
-        length[0] = size = len(packet)
+    # ---- in a room
+
+    def seal(self, room: Room, size: int) -> int:
+        """Protect the RTP packet of that size at the room's front; gives its new size."""
+        length = self._length
         if size > LONGEST:
             raise ValueError("packet is too long")
-        buffer[0:size] = packet
-        status = _protect(self._context, self._data, length)
+        length[0] = size
+        status = _protect(self._context, room.pointer, length)
         if status:
             raise SrtpError(status)
-        protected: bytes = buffer[0 : length[0]]
-        return protected
+        sealed: int = length[0]
+        return sealed
 
-    def unprotect(self, packet: bytes) -> bytes:
-        length, buffer = self._length, self._buffer
-        length[0] = size = len(packet)
+    def open(self, room: Room, size: int) -> bytes:
+        """The plain RTP packet of what lies at the room's front."""
+        length = self._length
         if size > LONGEST:
             raise ValueError("packet is too long")
-        buffer[0:size] = packet
-        status = _unprotect(self._context, self._data, length)
+        length[0] = size
+        status = _unprotect(self._context, room.pointer, length)
         if status:
             raise SrtpError(status)
-        plain: bytes = buffer[0 : length[0]]
+        plain: bytes = room.buffer[0 : length[0]]
         return plain
 
+    def seal_rtcp(self, room: Room, size: int) -> int:
+        return self._work(_protect_rtcp, room, size)
+
+    def open_rtcp(self, room: Room, size: int) -> bytes:
+        plain: bytes = room.buffer[0 : self._work(_unprotect_rtcp, room, size)]
+        return plain
+
+    # ---- the same, from bytes to bytes
+
+    def protect(self, packet: bytes) -> bytes:
+        sealed: bytes = self._room.buffer[0 : self.seal(self._room, self._fill(packet))]
+        return sealed
+
+    def unprotect(self, packet: bytes) -> bytes:
+        return self.open(self._room, self._fill(packet))
+
     def protect_rtcp(self, packet: bytes) -> bytes:
-        return self._process(_protect_rtcp, packet)
+        sealed: bytes = self._room.buffer[0 : self.seal_rtcp(self._room, self._fill(packet))]
+        return sealed
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:
-        return self._process(_unprotect_rtcp, packet)
+        return self.open_rtcp(self._room, self._fill(packet))
 
     def remove_stream(self, ssrc: int) -> None:
         self._session.remove_stream(ssrc)
 
-    def _process(self, call: Any, packet: bytes) -> bytes:
-        size = len(packet)
+    # ---- inside
+
+    def _fill(self, packet: bytes) -> int:
+        if len(packet) > LONGEST:
+            raise ValueError("packet is too long")
+        return self._room.fill(packet)
+
+    def _work(self, call: Any, room: Room, size: int) -> int:
         if size > LONGEST:
             raise ValueError("packet is too long")
         self._length[0] = size
-        self._buffer[0:size] = packet
-        status = call(self._context, self._data, self._length)
+        status = call(self._context, room.pointer, self._length)
         if status:
             raise SrtpError(status)
-        processed: bytes = self._buffer[0 : self._length[0]]
-        return processed
+        done: int = self._length[0]
+        return done

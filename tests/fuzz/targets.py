@@ -201,7 +201,7 @@ def _rtcp_down() -> Target:
     subscriber = Subscriber("down", Counts(), _shared(), on_connected=lambda _: None, on_closed=lambda _, __: None)
     sent: list[bytes] = []
 
-    def send(packet: bytes) -> bytes:
+    def send(packet: bytes, *, copied: bool = False) -> bytes:
         sent.append(packet)
         return packet
 

@@ -60,7 +60,7 @@ async def recorded_call(running: RunningNode, signalling: Bedside, number: int, 
     await call.end()
     await running.event(lambda event: event.kind is NodeEventKind.LOG_STORED and event.room_id == f"r{number}")
     async with asyncio.timeout(10):
-        while len(running.node.tasks) > 1:  # the tick goes on
+        while len(running.node.tasks):
             await asyncio.sleep(0.01)
 
 

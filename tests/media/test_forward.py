@@ -34,12 +34,12 @@ class Link:
         self.again: list[bytes] = []
         self.reports: list[bytes] = []
 
-    def send_rtp(self, packet: bytes) -> bytes | None:
+    def send_rtp(self, packet: bytes, *, copied: bool = False) -> bytes | None:
         if not self.is_open:
             return None
         self.packets.append(RtpPacket.parse(packet, HeaderExtensionsMap()))
         self.raw.append(packet)
-        return b"sealed" + packet
+        return b"sealed" + packet if copied else b""
 
     def send_again(self, datagram: bytes) -> None:
         self.again.append(datagram)

@@ -21,6 +21,7 @@ from media.dtls import Certificate
 from media.feedback import MS
 from media.negotiate import MID, REPAIRED_RID, RID, TRANSPORT_CC
 from media.publisher import Publisher, read_up
+from media.rooms import Room, single_room
 from media.sdp import read
 from media.tasks import Tasks
 from media.track import Layer
@@ -239,15 +240,15 @@ async def test_sources_beyond_the_bound_never_reach_decryption() -> None:
     connection = bench.publisher.connection
 
     class Refusing:
-        def unprotect(self, packet: bytes) -> bytes:
+        def open(self, room: Room, size: int) -> bytes:
             raise AssertionError("decrypted")
 
     connection.ssrcs |= set(range(SSRCS_MAX))
     connection._inbound = cast(Any, Refusing())
-    path = cast(Any, object())
-    connection.receive(struct.pack("!BBHII", 0x80, 96, 1, 2, 77_000), path, 1)
+    path, room = cast(Any, object()), single_room()
+    connection.receive(room, room.fill(struct.pack("!BBHII", 0x80, 96, 1, 2, 77_000)), path, 1)
     with pytest.raises(AssertionError):
-        connection.receive(struct.pack("!BBHII", 0x80, 96, 1, 2, 3), path, 1)
+        connection.receive(room, room.fill(struct.pack("!BBHII", 0x80, 96, 1, 2, 3)), path, 1)
 
 
 async def test_a_section_that_stops_sending_takes_its_streams_along() -> None:
