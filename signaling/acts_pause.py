@@ -15,14 +15,14 @@ from signaling.words import Code, RecordingId, Refused
 
 
 async def pause_recording(scene: Scene, event: m.PauseRecording) -> m.Ok:
-    """At the node first: within this event nothing more is stored, then everybody is shown why."""
+    """Wanted by nobody from here on, then off at the node: nothing more is stored once this is acknowledged."""
     recording = _live(scene, event.recording_id)
     if event.why == m.PauseWhy.SOMEONE_CAME_IN:
         return await _ask_again(scene, recording)
     if not may_resume(scene.me):
         raise Refused(Code.NOT_ALLOWED)
-    await scene.tools.reconciler.pause_capture(scene.state, event.why.value)
     await scene.apply(c.RecordingPaused(recording.recording_id, event.why.value, scene.me.participant_id))
+    await scene.tools.reconciler.pause_capture(scene.state, event.why.value)
     return m.Ok()
 
 
@@ -30,7 +30,7 @@ async def _ask_again(scene: Scene, recording: Recording) -> m.Ok:
     """Who isn't alone any more answers once more, for everybody in their room."""
     if recording.answer_of(scene.me.participant_id) == m.RecordingAnswer.ASKED:
         return m.Ok()
-    await scene.tools.reconciler.pause_capture(scene.state, "newcomer")
+    await scene.pause_for(scene.me.participant_id)
     facts = await scene.clinic.ask_again(scene.room_id, recording.recording_id, scene.me.participant_id)
     await scene.apply(c.AskedAgain(scene.me.participant_id, facts))
     return m.Ok()

@@ -127,7 +127,7 @@ async def allow_device(scene: Scene, event: m.AllowDevice) -> m.Ok:
     if device is None:
         raise Refused(Code.NOT_FOUND)
     if person.is_admitted:
-        await scene.tools.reconciler.pause_capture(scene.state)
+        await scene.pause_for(person.participant_id)
     await scene.clinic.took_over(scene.room_id, person.participant_id, SessionId(device.session))
     question = await _question(scene) if person.is_admitted else None
     await scene.apply(c.TookOver(person.participant_id, event.device, question))

@@ -162,10 +162,13 @@ class RecordingResumed:
 
 @dataclass(frozen=True, slots=True)
 class AskedAgain:
-    """Somebody who had answered is not alone any more: their answer counts no longer."""
+    """Somebody who had answered is not alone any more, or came back on another device: their answer counts no longer.
+
+    `question` is None until the clinic has put it anew.
+    """
 
     participant_id: ParticipantId
-    question: RecordingFacts
+    question: RecordingFacts | None
 
 
 @dataclass(frozen=True, slots=True)

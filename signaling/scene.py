@@ -76,6 +76,13 @@ class Scene:
         for person in people:
             await self.tools.send(person, event, body)
 
+    async def pause_for(self, participant_id: ParticipantId) -> None:
+        """This person is to be asked again. The room wants no capture before the node pauses it: whoever compares the
+        two meanwhile would take the pause for a fault and start again, under a consent that counts no longer."""
+        if is_active(self.state.recording):
+            await self.apply(c.AskedAgain(participant_id, None))
+            await self.tools.reconciler.pause_capture(self.state)
+
     async def stop_capture(self, reason: str) -> None:
         """At the node first, before the reason is stored."""
         if is_active(self.state.recording):

@@ -104,7 +104,7 @@ class Recording(Base):
 class ConsentAnswer(Base):
     """One answer of one person to one question. Only ever added; the newest of a person counts.
 
-    `lapsed` stands for nothing: another device took the place over and is asked again.
+    `lapsed` stands for nothing: who came in anew, or on another device, is asked again.
     """
 
     __tablename__ = "consent_answer"

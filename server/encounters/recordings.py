@@ -114,7 +114,7 @@ async def record_consent(
 
 
 async def lapse(session: AsyncSession, encounter: Encounter, person: Participant, now: datetime) -> None:
-    """A person's answer counts no longer: another device holds the place and is asked again."""
+    """A person's answer counts no longer: they came in anew, or another device holds the place, and are asked again."""
     recording = await load_newest(session, encounter)
     if recording is not None and recording.phase not in rules.FINAL_PHASES:
         await _lapse(session, recording, person, now)

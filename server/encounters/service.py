@@ -83,6 +83,7 @@ async def admitted(session: AsyncSession, room: Room, person: Participant) -> da
         person.reads_after = room.encounter.chat_count
     person.state, person.reason, person.admitted_at = "admitted", None, room.now
     if person.role != Role.DOCTOR:
+    await recordings.lapse(session, room.encounter, person, room.now)
         await _open(session, room)
     await _enter(session, room, AuditAction.ADMITTED, person)
     return person.admitted_at

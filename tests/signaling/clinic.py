@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,8 @@ class MemoryClinic:
         self.revoked: set[SessionId] = set()
         self.seen: set[ParticipantId] = set()
         self.is_down = False
+        self.answers_after_s = 0.0
+        """How long it takes over an answer after it has stored that a consent counts no longer."""
         self.calls: list[str] = []
 
     def clock(self) -> datetime:
@@ -183,6 +186,8 @@ class MemoryClinic:
         one = self._one(room_id, participant_id)
         if one.link_closed:
             raise Refused(Code.LINK_CLOSED)
+        if one.state != "admitted":
+            self._lapse(room_id, participant_id)
         self._set(room_id, replace(one, state="admitted", reason=None))
         room = self._room(room_id)
         room.admitted_at.setdefault(participant_id, len(room.chat))
@@ -194,6 +199,10 @@ class MemoryClinic:
     async def took_over(self, room_id: RoomId, participant_id: ParticipantId, session_id: SessionId) -> None:
         self.calls.append("took_over")
         self._set(room_id, replace(self._one(room_id, participant_id), session_id=session_id))
+        self._lapse(room_id, participant_id)
+        await asyncio.sleep(self.answers_after_s)
+
+    def _lapse(self, room_id: RoomId, participant_id: ParticipantId) -> None:
         recording = self._room(room_id).facts.recording
         if recording is not None:
             consents = {one: yes for one, yes in recording.consents.items() if one != participant_id}
@@ -272,6 +281,7 @@ class MemoryClinic:
         facts = await self.ask_newcomer(room_id, recording_id)
         consents = {one: yes for one, yes in facts.consents.items() if one != participant_id}
         self._set_recording(room_id, replace(facts, consents=consents))
+        await asyncio.sleep(self.answers_after_s)
         return replace(facts, consents=consents)
 
     async def choose_withdrawn(

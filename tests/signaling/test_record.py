@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from media.api import CapturePhase, NodeEventKind
 from signaling.words import ParticipantId, RoomId
 from tests.signaling.house import House, Page
@@ -136,6 +138,29 @@ async def test_a_pause_stops_capture_at_the_node_and_only_a_person_resumes_it(ho
     await doctor.sees(lambda s: s["recording"]["phase"] == "running")
     assert await doctor.no("pause_recording", recording_id="another", why="examination") == "not_found"
     assert await doctor.no("pause_recording", why="tea", **about) == "malformed"
+
+
+@pytest.mark.parametrize("way", ["somebody came in", "another device"])
+async def test_the_nodes_own_word_of_a_pause_starts_nothing_while_the_clinic_is_slow(house: House, way: str) -> None:
+    doctor, patient = await recorded(house)
+    house.clinic.answers_after_s = 0.5
+    if way == "another device":
+        house.clinic.own("another-browser", "patient")
+        asked = await house.page("patient", session="another-browser")
+        await asked.sees(lambda s: s["you"]["second_device"])
+        await patient.sees(lambda s: s["devices"])
+        await patient.ok("allow_device", **_of(asked))
+    else:
+        asked = patient
+        about = {"recording_id": patient.snapshot["recording"]["recording_id"]}
+        await patient.ok("pause_recording", why="someone_came_in", **about)
+    await asked.sees(lambda s: s["recording"]["phase"] == "paused", "asked again")
+    assert house.node.capture(ROOM).phase == CapturePhase.PAUSED
+    assert [call for call in house.node.calls if call[0] == "grant" and call[-1] == "True"] == [
+        ("grant", ROOM, house.node.grants[ROOM].recording_id, "1", "True")
+    ], "started once"
+    await agree(asked)
+    await doctor.sees(lambda s: s["recording"]["phase"] == "running")
 
 
 async def test_who_took_their_yes_back_says_what_becomes_of_it(house: House) -> None:

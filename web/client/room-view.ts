@@ -248,7 +248,7 @@ export class RoomView {
   }
 
   private emptyWords(room: Snapshot): string {
-    if (may(room, "admit")) return t("Nobody is in the visit yet. Whoever comes to the door is shown here.");
+    if (may(room, "admit")) return t("Nobody else is in the visit. Whoever comes to the door is shown here.");
     return t("You are in. The others are on their way.");
   }
 

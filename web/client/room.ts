@@ -265,6 +265,7 @@ class Visit {
     if (state === "closed") {
       this.devices.stop();
       this.memory.write({ entered: false });
+      document.title = document.title.split(" – ").at(-1) ?? ""; // nobody's name stays on the tab
     }
     this.show(this.door.root);
     this.door.show(state, this.room, words);

@@ -191,8 +191,7 @@ export class MediaSwitch {
     const others = room.people.filter(
       (each) => each.participant_id !== room.you.participant_id && each.state === "admitted",
     );
-    for (const gone of this.fronts.keys())
-      if (!others.some((each) => each.participant_id === gone)) this.forget(gone);
+    for (const gone of this.fronts.keys()) if (!others.some((each) => each.participant_id === gone)) this.forget(gone);
     for (const { participant_id: person } of others) {
       if (room.mode === "direct") this.front(person, "direct");
       const tracks = this.relay?.people.get(person);

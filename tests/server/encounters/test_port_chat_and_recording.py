@@ -155,6 +155,29 @@ async def test_keys_come_only_after_everybodys_newest_yes(cast: VisitCast) -> No
     assert await refusal(keys(cast.room, asked.recording_id, 1, both)) is Code.CONSENT_MISSING
 
 
+@pytest.mark.parametrize("way", ["sent back", "left"])
+async def test_a_yes_ends_when_its_giver_goes_and_the_next_one_is_stored_as_its_own(cast: VisitCast, way: str) -> None:
+    doctor, patient = await open_visit(cast)
+    asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
+    for who in (doctor, patient):
+        await say(cast, asked.recording_id, who, True)
+    await cast.port.recording_phase(cast.room, asked.recording_id, "running", 1)
+    if way == "left":
+        await cast.port.departed(cast.room, patient, Departure.LEFT)
+        await cast.port.arrived(cast.room, patient, TABLET)
+    else:
+        await cast.port.back_to_waiting(cast.room, patient, doctor)
+    for _ in range(2):
+        await cast.port.admitted(cast.room, patient, doctor)
+    facts = (await cast.port.load_room(cast.room)).recording
+    assert facts is not None
+    assert dict(facts.consents) == {doctor: True}, "a room rebuilt now has not heard from the patient"
+    await say(cast, asked.recording_id, patient, True)
+    async with cast.database.reading() as session:
+        query = select(ConsentAnswer.answer).where(ConsentAnswer.participant_id == patient).order_by(ConsentAnswer.n)
+        assert list(await session.scalars(query)) == ["yes", "lapsed", "yes"]
+
+
 async def test_an_earlier_yes_does_not_answer_a_new_question(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
