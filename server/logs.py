@@ -35,6 +35,7 @@ class Event(StrEnum):
     JOB_DONE = "job_done"
     JOB_FAILED = "job_failed"
     JOB_GIVEN_UP = "job_given_up"
+    FILM_RESUMED = "film_resumed"
     LEASE_LOST = "lease_lost"
     JOBS_LOOP_FAILED = "jobs_loop_failed"
     CHAIN_BROKEN = "chain_broken"

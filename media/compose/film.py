@@ -5,25 +5,27 @@ Meant for a process of its own. Where logs come from, who may have the keys and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from media.compose.canvas import BLACK, Canvas
-from media.compose.encode import FilmWriter
+from media.compose.encode import FilmWriter, PartWriter
 from media.compose.layout import Scene, scenes
 from media.compose.pictures import SourcePictures, open_pictures
 from media.compose.reader import SegmentLog, Unwrap
-from media.compose.report import CARD_WORDS, CancelledError, FilmOptions, FilmReport, Stretch
+from media.compose.report import CARD_WORDS, CancelledError, FilmOptions, FilmReport, Part, Stretch
 from media.compose.selfcheck import FileFigures, Watch, audio_samples_for, examine
 from media.compose.sound import RATE, Mixer, lost_spans
-from media.compose.timeline import Pause, Timeline, build_timeline
+from media.compose.timeline import Pause, Span, Timeline, build_timeline
 
 PLACEMENT_WITHIN_S, PLACEMENT_BETWEEN_S = 0.040, 0.100
 ASK_EVERY_FRAMES = 10
+PICTURE_SHARE = 0.9
+"""Of the work; the rest is the sound."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,21 @@ class _Render:
     watch: Watch
     options: FilmOptions
     zone: ZoneInfo
+    progress: Callable[[float], None]
+    cancelled: Callable[[], bool]
+    holes: set[tuple[int, Span]] = field(default_factory=set)
+    """Of pictures, by track: also those that were found before the work was broken off."""
+
+    @property
+    def frames(self) -> int:
+        return max(1, round(self.timeline.length_s * self.options.frame_rate))
+
+    def ask(self, number: int, done: float) -> None:
+        """Says how far it is, every few frames. Raises CancelledError."""
+        if number % ASK_EVERY_FRAMES == 0:
+            if self.cancelled():
+                raise CancelledError
+            self.progress(done)
 
 
 def compose_film(
@@ -49,8 +66,13 @@ def compose_film(
     progress: Callable[[float], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
     options: FilmOptions | None = None,
+    parts: Sequence[Part] = (),
+    part_done: Callable[[Part], None] = lambda _: None,
 ) -> FilmReport:
     """Write the film of these logs (segments in order) to `output`, whole or not at all, and say how it came out.
+
+    Broken off, it may go on: `part_done` is told of each part of the picture whose file may be copied before this
+    returns, and `parts` are those of an earlier run over the very same logs, keys, names and options.
 
     `unwrap(participant_id, wrapped)` gives a data key, or raises LookupError for one that was destroyed: that person
     is left out. No file is written when nothing was recorded (`empty`). Raises LogDamagedError for a file that is no
@@ -63,20 +85,30 @@ def compose_film(
     removed = tuple(sorted(set().union(*(_removed(segment) for segment in segments))))
     if timeline is None or timeline.length_s <= 0:
         return FilmReport(empty=True, passed=not problems, problems=tuple(problems), removed=removed)
-    render = _prepare(timeline, names or {}, options)
-    part = output.with_name(output.name + ".part")
+    render = _prepare(timeline, names or {}, options, progress, cancelled)
+    whole = output.with_name(output.name + ".part")
+    made: list[Part] = []
     try:
-        with FilmWriter(part, options) as writer:
-            frames = _run(render, writer, progress, cancelled)
-        figures = examine(part, options)
-        part.replace(output)
+        for part in _make_parts(render, output, parts):
+            made.append(part)
+            part_done(part)
+        _join(render, whole, [*_usable(render, parts), *made])
+        figures = examine(whole, options)
+        whole.replace(output)
     finally:
-        part.unlink(missing_ok=True)
+        for path in (whole, *(part.path for part in made)):
+            path.unlink(missing_ok=True)
     progress(1.0)
-    return _report(render, figures, frames, problems, removed)
+    return _report(render, figures, problems, removed)
 
 
-def _prepare(timeline: Timeline, names: Mapping[str, str], options: FilmOptions) -> _Render:
+def _prepare(
+    timeline: Timeline,
+    names: Mapping[str, str],
+    options: FilmOptions,
+    progress: Callable[[float], None],
+    cancelled: Callable[[], bool],
+) -> _Render:
     return _Render(
         timeline=timeline,
         scenes=scenes(timeline, options.width, options.height),
@@ -86,31 +118,73 @@ def _prepare(timeline: Timeline, names: Mapping[str, str], options: FilmOptions)
         watch=Watch(),
         options=options,
         zone=ZoneInfo(options.zone),
+        progress=progress,
+        cancelled=cancelled,
     )
 
 
-def _run(render: _Render, writer: FilmWriter, progress: Callable[[float], None], cancelled: Callable[[], bool]) -> int:
-    rate = render.options.frame_rate
-    total = max(1, round(render.timeline.length_s * rate))
-    coming = list(render.scenes)
-    scene: Scene | None = None
-    for number in range(total):
-        if number % ASK_EVERY_FRAMES == 0:
-            if cancelled():
-                raise CancelledError
-            progress(number / total)
-        at_s = (number + 0.5) / rate
-        while coming and (scene is None or at_s >= scene.span.end_s):
-            scene = coming.pop(0)
-            _begin(render, scene)
-        assert scene is not None  # noqa: S101 - a film longer than nothing has a scene
-        _paint(render, scene, number)
-        start = audio_samples_for(number, rate)
-        block = render.mixer.block(start, audio_samples_for(number + 1, rate) - start)
-        render.watch.see(number / rate, render.canvas.mean_luma(), block, paused=scene.pause is not None)
-        writer.picture(render.canvas.to_frame())
-        writer.sound(block)
-    return total
+def _usable(render: _Render, parts: Sequence[Part]) -> list[Part]:
+    """Those that follow each other from the film's beginning, as this film is divided."""
+    made: list[Part] = []
+    for part in parts:
+        first, frames = _next_part(render, made)
+        if (part.first, part.frames) != (first, frames) or frames <= 0 or not part.path.exists():
+            break
+        made.append(part)
+    return made
+
+
+def _next_part(render: _Render, made: Sequence[Part]) -> tuple[int, int]:
+    first = made[-1].first + made[-1].frames if made else 0
+    return first, min(render.options.part_s * render.options.frame_rate, render.frames - first)
+
+
+# ---- the picture
+
+
+def _make_parts(render: _Render, output: Path, done: Sequence[Part]) -> Iterator[Part]:
+    """The parts that are missing behind those that are done."""
+    made = _usable(render, done)
+    if made:
+        render.watch.resume(made[-1].watched["seen"])
+        render.holes |= {(track, Span(start_s, end_s)) for track, start_s, end_s in made[-1].watched["holes"]}
+    stage = _Stage(render)
+    while (span := _next_part(render, made))[1] > 0:
+        made.append(_make_part(stage, output.with_name(f"{output.name}.{span[0]:08d}.part"), *span))
+        yield made[-1]
+
+
+def _make_part(stage: _Stage, path: Path, first: int, frames: int) -> Part:
+    render = stage.render
+    with PartWriter(path, render.options) as writer:
+        for number in range(first, first + frames):
+            render.ask(number, PICTURE_SHARE * number / render.frames)
+            scene = stage.at(number)
+            _paint(render, scene, number)
+            render.watch.see(number / render.options.frame_rate, render.canvas.mean_luma())
+            writer.picture(render.canvas.to_frame())
+    _note_holes(render)
+    holes = [[track, hole.start_s, hole.end_s] for track, hole in sorted(render.holes, key=_by_track)]
+    return Part(path, first, frames, writer.delay, {"seen": render.watch.seen(), "holes": holes})
+
+
+class _Stage:
+    """Which scene is on, frame by frame; a new one begins with an empty canvas."""
+
+    def __init__(self, render: _Render) -> None:
+        self.render = render
+        self._coming = list(render.scenes)
+        self._scene: Scene | None = None
+
+    def at(self, number: int) -> Scene:
+        at_s = (number + 0.5) / self.render.options.frame_rate
+        before = self._scene
+        while self._coming and (self._scene is None or at_s >= self._scene.span.end_s):
+            self._scene = self._coming.pop(0)
+        assert self._scene is not None  # noqa: S101 - a film longer than nothing has a scene
+        if self._scene is not before:
+            _begin(self.render, self._scene)
+        return self._scene
 
 
 def _begin(render: _Render, scene: Scene) -> None:
@@ -134,6 +208,16 @@ def _paint(render: _Render, scene: Scene, number: int) -> None:
         render.canvas.write_clock(_clock(render, number / rate).strftime("%Y-%m-%d %H:%M:%S"))
 
 
+def _note_holes(render: _Render) -> None:
+    numbers = {id(track): number for number, track in enumerate(render.timeline.tracks)}
+    for source in render.pictures.values():
+        render.holes |= {(numbers[id(one.track)], hole) for one in source.tracks for hole in one.holes}
+
+
+def _by_track(hole: tuple[int, Span]) -> tuple[int, float]:
+    return hole[0], hole[1].start_s
+
+
 def _card_lines(render: _Render, pause: Pause) -> list[str]:
     start, end = (_clock(render, at_s) for at_s in (pause.span.start_s, pause.span.end_s))
     words = {**CARD_WORDS, **render.options.words}
@@ -143,6 +227,26 @@ def _card_lines(render: _Render, pause: Pause) -> list[str]:
 
 def _clock(render: _Render, at_s: float) -> datetime:
     return datetime.fromtimestamp(render.timeline.started_at_utc_s + at_s, UTC).astimezone(render.zone)
+
+
+# ---- the sound
+
+
+def _join(render: _Render, output: Path, parts: Sequence[Part]) -> None:
+    """The parts behind each other, and the sound beside them."""
+    rate, total = render.options.frame_rate, render.frames
+    coming = list(render.scenes)
+    with FilmWriter(output, render.options, parts) as writer:
+        for number in range(total):
+            render.ask(number, PICTURE_SHARE + (1 - PICTURE_SHARE) * number / total)
+            while len(coming) > 1 and (number + 0.5) / rate >= coming[0].span.end_s:
+                coming.pop(0)
+            start = audio_samples_for(number, rate)
+            block = render.mixer.block(start, audio_samples_for(number + 1, rate) - start)
+            render.watch.hear(number / rate, block, paused=coming[0].pause is not None)
+            writer.pictures(number)
+            writer.sound(block)
+        writer.pictures(total)
 
 
 def _removal_words(timeline: Timeline, options: FilmOptions) -> dict[str, tuple[str, ...]]:
@@ -165,11 +269,9 @@ def _removed(segment: SegmentLog) -> set[str]:
     return marked | segment.sealed_away
 
 
-def _report(
-    render: _Render, figures: FileFigures, frames: int, problems: list[str], removed: tuple[str, ...]
-) -> FilmReport:
+def _report(render: _Render, figures: FileFigures, problems: list[str], removed: tuple[str, ...]) -> FilmReport:
     timeline, watch = render.timeline, render.watch
-    silent, black = watch.end(frames / render.options.frame_rate)
+    silent, black = watch.end(render.frames / render.options.frame_rate)
     within_s, between_s = _placement(render, figures)
     problems = problems + _problems(render, figures, within_s, between_s)
     return FilmReport(
@@ -197,8 +299,8 @@ def _report(
 
 def _gaps(render: _Render) -> list[Stretch]:
     """Where a person's sound or picture was lost on its way; a pause is no loss."""
-    pictures = [track for source in render.pictures.values() for track in source.tracks]
-    lost = [(one.track, hole, "picture") for one in pictures for hole in one.holes]
+    tracks = render.timeline.tracks
+    lost = [(tracks[number], hole, "picture") for number, hole in sorted(render.holes, key=_by_track)]
     lost += [(one.track, hole, "sound") for one in render.mixer.tracks for hole in lost_spans(one.track)]
     return [
         Stretch(round(hole.start_s, 3), round(hole.end_s, 3), kind, track.participant_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -75,9 +76,25 @@ class FilmOptions:
     audio_bitrate_bps: int = 96_000
     preset: str = "superfast"
     threads: int = 1
+    part_s: int = 30
+    """How much of the film is lost at most when composing is broken off and goes on later."""
     zone: str = "UTC"
     show_clock: bool = False
     words: Mapping[str, str] = field(default_factory=lambda: dict(CARD_WORDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of the film's picture that is done: its frames in a file, and all that was watched until its end.
+
+    `delay` and `watched` are for whoever goes on behind it (`encode.py`, `selfcheck.py`); both are plain JSON.
+    """
+
+    path: Path
+    first: int
+    frames: int
+    delay: int
+    watched: Mapping[str, Any]
 
 
 class CancelledError(Exception):

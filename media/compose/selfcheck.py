@@ -6,9 +6,10 @@ The figures that only composing can know (placement, silence, black) are gathere
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -60,13 +61,25 @@ class Watch:
         self._black = _Lasting("black", BLACK_FROM_S)
         self.largest_picture_error_s = 0.0
 
-    def see(self, at_s: float, mean_luma: float, samples: Samples, *, paused: bool) -> None:
+    def see(self, at_s: float, mean_luma: float) -> None:
+        self._black.note(at_s, mean_luma < BLACK_LUMA)
+
+    def hear(self, at_s: float, samples: Samples, *, paused: bool) -> None:
         quiet = len(samples) == 0 or float(np.abs(samples).max()) < SILENT_PEAK
         self._silent.note(at_s, quiet and not paused)
-        self._black.note(at_s, mean_luma < BLACK_LUMA)
 
     def placed(self, error_s: float) -> None:
         self.largest_picture_error_s = max(self.largest_picture_error_s, abs(error_s))
+
+    def seen(self) -> dict[str, Any]:
+        """What was watched of the picture so far, as JSON, to be gone on with by `resume`."""
+        found = [[one.start_s, one.end_s] for one in self._black.found]
+        return {"error_s": self.largest_picture_error_s, "black_since_s": self._black.since_s, "black": found}
+
+    def resume(self, seen: Mapping[str, Any]) -> None:
+        self.largest_picture_error_s = float(seen["error_s"])
+        self._black.since_s = seen["black_since_s"]
+        self._black.found = [Stretch(start_s, end_s, "black") for start_s, end_s in seen["black"]]
 
     def end(self, at_s: float) -> tuple[tuple[Stretch, ...], tuple[Stretch, ...]]:
         """Silent and black stretches."""

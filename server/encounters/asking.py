@@ -57,10 +57,12 @@ async def load_question(session: AsyncSession, recording: Recording) -> Question
         PurposeWords.clinic_id == recording.clinic_id, PurposeWords.code == recording.purpose
     )
     wordings = await texts.load_texts(session, recording.clinic_id, texts.RECORDING_CONSENT)
+    # Of two servers one may be a little ahead: the wording that was asked with is never too new.
+    until = max([recording.asked_at, *(one.created_at for one in wordings if one.id == recording.text_id)])
     return Question(
         purpose=purpose,
         translated={one.language: one for one in await session.scalars(rows)},
-        wordings=[one for one in wordings if one.created_at <= recording.asked_at],
+        wordings=[one for one in wordings if one.created_at <= until],
         language=(await get_clinic(session, recording.clinic_id)).language,
     )
 

@@ -1,21 +1,17 @@
 """Makes the film of a recording: fetches the logs, composes in a slower process, seals, keeps what came out.
 
-Runs again from the start when it was killed; what it half-made is thrown away. When a film is due is `films.py`.
+Killed, it goes on behind the last part that was done (`filmparts.py`). The process is `composing.py`'s; when a film is
+due is `films.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +20,12 @@ from obstore.store import ObjectStore
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media.compose import FilmOptions, FilmReport, LogDamagedError, compose_film, remux_tracks
+from media.compose import FilmOptions, FilmReport
+from media.compose.process import Work
 from server.accounts.service import get_clinic
 from server.db import new_id
-from server.encounters import alarms, erasing, films, filmwords, keeping
+from server.encounters import alarms, erasing, filmparts, films, filmwords, keeping
+from server.encounters.composing import compose
 from server.encounters.filmstore import (
     SealedFilm,
     delete_others,
@@ -44,25 +42,6 @@ from server.encounters.rules import FINAL_PHASES
 from server.jobs import Handlers, JobContext, JobFailed
 from server.vault import KEY_BYTES, VaultError
 from signaling.words import Refused
-
-NICENESS = 10
-LOG_DAMAGED = "log_damaged"
-KEYS_CHANGED = "keys_changed"
-POLL_S = 0.1
-STOP_WITHIN_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What the composing process is told; the keys live in memory alone, by the SHA-256 of their wrapped form."""
-
-    logs: tuple[Path, ...]
-    output: Path
-    keys: Mapping[bytes, bytes]
-    names: Mapping[str, str]
-    options: FilmOptions = field(default_factory=FilmOptions)
-    wants_tracks: bool = False
-    """The originals, copied; not a film."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +67,7 @@ async def make_film(job: JobContext) -> None:
     folder = job.settings.var / "run" / f"film-{film.id}"
     await asyncio.to_thread(_fresh_folder, folder)
     try:
-        await _make(job, recording, film.id, paths, folder)
+        await _make(job, recording, film, paths, folder)
     except JobFailed as failed:
         await _say_failed(job, film.id, failed.code)
         raise
@@ -96,13 +75,18 @@ async def make_film(job: JobContext) -> None:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def _make(job: JobContext, recording: Recording, film_id: str, paths: list[str], folder: Path) -> None:
-    await _mark_composing(job, film_id)
+async def _make(job: JobContext, recording: Recording, film: Film, paths: list[str], folder: Path) -> None:
+    await _mark_composing(job, film.id)
     store = open_recordings(job.settings)
     work = await _prepare(job, recording, store, paths, folder)
-    report = await _compose(job, work)
+    try:
+        parts = await filmparts.open_parts(job, film, store, work, paths)
+        work = replace(work, parts=await parts.fetch(folder))
+    except obstore.exceptions.BaseError:
+        raise JobFailed("store_unreachable") from None
+    report = await compose(job, work, parts.keep)
     if isinstance(report, FilmReport):
-        await _keep(job, film_id, store, Made(work.output, report, paths, frozenset(work.keys)))
+        await _keep(job, film.id, store, Made(work.output, report, paths, frozenset(work.keys)))
 
 
 async def _load(job: JobContext, *, again: bool = False) -> tuple[Recording, Film, list[str]] | None:
@@ -160,72 +144,6 @@ async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
         raise JobFailed("store_unreachable") from None
 
 
-async def _compose(job: JobContext, work: Work) -> FilmReport | int | None:
-    """Runs the composing process to its end; None once the work is no longer wanted here.
-
-    Answers how the film came out, or how many tracks were copied.
-    """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=compose_in_process, args=(work, theirs), daemon=True)
-    await asyncio.to_thread(process.start)
-    theirs.close()
-    try:
-        while not job.cancelled():
-            told = await asyncio.to_thread(_next_word, ours)
-            if isinstance(told, float):
-                await job.progress(told)
-            elif isinstance(told, FilmReport | int):
-                return told
-            elif isinstance(told, str):
-                raise JobFailed(told, for_good=told == LOG_DAMAGED)
-        return None
-    except (EOFError, OSError):
-        raise JobFailed("composing_died") from None
-    finally:
-        await asyncio.to_thread(_end, process)
-        ours.close()
-
-
-def _next_word(pipe: Connection) -> object:
-    return pipe.recv() if pipe.poll(POLL_S) else None
-
-
-def _end(process: Any) -> None:
-    process.terminate()
-    process.join(STOP_WITHIN_S)
-    if process.is_alive():
-        process.kill()
-        process.join()
-
-
-def compose_in_process(work: Work, pipe: Connection) -> None:
-    """The composing process: behind everybody else for the processor; ends when nobody listens any more."""
-    os.nice(NICENESS)
-    # Ctrl-C reaches the whole group; the job's own process decides when this one ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def unwrap(participant_id: str, wrapped: bytes) -> bytes:
-        return work.keys[hashlib.sha256(wrapped).digest()]
-
-    report: FilmReport | int
-    try:
-        if work.wants_tracks:
-            report = remux_tracks(work.logs, work.output, unwrap=unwrap, names=work.names)
-        else:
-            report = compose_film(
-                work.logs, work.output, unwrap=unwrap, names=work.names, progress=pipe.send, options=work.options
-            )
-    except LogDamagedError:
-        pipe.send(LOG_DAMAGED)
-    except BrokenPipeError:
-        return
-    except Exception as error:  # told by its kind alone: its words could hold what was recorded
-        pipe.send(f"composing_failed_{type(error).__name__}"[:64])
-    else:
-        pipe.send(report)
-
-
 async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -> None:
     """Seals and stores the film, then says so in one transaction; older versions go last."""
     said = {"report": json.dumps(made.report.to_json()), "composed_from": json.dumps(made.paths)}
@@ -264,7 +182,7 @@ async def make_tracks(job: JobContext) -> None:
         store = open_recordings(job.settings)
         prepared = await _prepare(job, recording, store, paths, folder)
         work = replace(prepared, output=folder / "tracks.mkv", wants_tracks=True)
-        if await _compose(job, work):
+        if await compose(job, work):
             await _keep_tracks(job, film.id, recording, store, work)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -286,7 +204,7 @@ async def _refuse_lost_keys(session: AsyncSession, film: Film, labels: frozenset
     """A key it was made with was destroyed meanwhile: then what was made must not be."""
     recording = await get_recording(session, film.recording_id)
     if labels - {films.label_of(row) for row in await films.load_keys(session, recording)}:
-        raise JobFailed(KEYS_CHANGED)
+        raise JobFailed(filmparts.KEYS_CHANGED)
 
 
 async def _mark_composing(job: JobContext, film_id: str) -> None:
@@ -302,7 +220,7 @@ async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **val
         film = await films.get_film(session, job.clinic_id or "", film_id)
         await _refuse_lost_keys(session, film, labels)
         was_known = film.made_at is not None and film.code == "check_failed"
-        cleared = {"code": None, "path": None, "size_bytes": None, "duration_s": None, "wrapped_key": None}
+        cleared = dict.fromkeys(("code", "path", "size_bytes", "duration_s", "wrapped_key", "parts", "parts_key"))
         for name, value in {**cleared, "progress": 1.0, "made_at": job.now(), **values}.items():
             setattr(film, name, value)
         if film.code == "check_failed" and not was_known:

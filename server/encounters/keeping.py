@@ -246,7 +246,7 @@ async def order_deletion(
 
 
 def _close_film(film: Film, *, is_whole: bool) -> None:
-    film.path = film.wrapped_key = film.size_bytes = film.duration_s = None
+    film.path = film.wrapped_key = film.size_bytes = film.duration_s = film.parts = film.parts_key = None
     film.report, film.composed_from, film.progress = None, "[]", 0.0
     film.state, film.code = ("empty", films.DELETED) if is_whole else ("queued", None)
 

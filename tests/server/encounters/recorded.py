@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,8 +13,11 @@ from sqlalchemy import select
 
 from media.api import SealingKey, StoredLog
 from server.encounters import erasing, films, jobs, keeping
-from server.encounters.filmstore import open_recordings
-from server.encounters.recording_models import Film
+from server.encounters.filmstore import SealedFilm, film_path, open_recordings, put_film
+from server.encounters.keeping_models import RecordingDeletion
+from server.encounters.models import Encounter
+from server.encounters.recording_models import Film, SegmentKey
+from server.encounters.recording_models import StoredLog as StoredLogRow
 from server.jobs import JobContext
 from server.jobs.loop import JobsLoop
 from signaling.ports import ConsentGiven
@@ -22,6 +26,8 @@ from tests.media.golden import GoldenLog, Rtp, audio, flat, tone, video
 from tests.server.visits import House
 
 SECONDS = 2
+APART_S = 4
+"""From the beginning of one segment to that of the next."""
 
 
 @cache
@@ -53,8 +59,8 @@ class Recorded:
         """A node's log of two people, closed and put into the recordings store."""
         cast, keys = self.house.cast, await self.seal(segment)
         log = WrappedLog(folder / f"{segment}.bedlog", recording_id=self.recording, segment=segment)
-        log.mono_0 += (segment - 1) * 10**10
-        log.utc_0 += (segment - 1) * 10**10
+        log.mono_0 += (segment - 1) * APART_S * 10**9
+        log.utc_0 += (segment - 1) * APART_S * 10**9
         log.__post_init__()
         for who, rgb, hz in ((self.doctor, (200, 30, 30), 500), (self.patient, (30, 60, 200), 900)):
             log.keys[who] = base64.b64decode(keys[who].key)
@@ -89,6 +95,48 @@ class Recorded:
     async def film(self) -> Film:
         async with self.house.cast.database.reading() as session:
             return (await session.scalars(select(Film))).one()
+
+    async def stopped(self, folder: Path) -> Path:
+        """Over, with one log in the store that nobody has made a film of; where it lies."""
+        log = await self.store_log(folder)
+        await self.stop()
+        return self.store / log.path
+
+    async def with_film(self, folder: Path, *, code: str | None = None, content: bytes = b"film" * 1000) -> Path:
+        """As if the film had been made of the logs that are there: a sealed object in the store and its row."""
+        cast, path = self.house.cast, film_path((await self.film()).id, "one")
+        source = folder / "any.mp4"
+        source.write_bytes(content)
+        await put_film(open_recordings(self.house.settings), SealedFilm(path, len(content), bytes(32)), source)
+        async with cast.database.writing() as session:
+            film = (await session.scalars(select(Film))).one()
+            logs = await session.scalars(select(StoredLogRow.path).order_by(StoredLogRow.path))
+            film.state, film.path, film.size_bytes, film.duration_s, film.code = "ready", path, len(content), 2.0, code
+            film.made_at, film.composed_from = cast.clock(), json.dumps(list(logs))
+            film.wrapped_key = cast.vault.clinic(cast.clinic.id).wrap_key(films.key_name(path), bytes(32))
+        return self.store / path
+
+    @property
+    def store(self) -> Path:
+        return self.house.settings.var / "recordings"
+
+    async def keys(self) -> set[str]:
+        """Whose part can still be opened."""
+        async with self.house.cast.database.reading() as session:
+            return {one.participant_id for one in await session.scalars(select(SegmentKey))}
+
+    async def choose(self, who: ParticipantId, choice: str) -> str:
+        return await self.house.cast.port.choose_withdrawn(self.house.cast.room, self.recording, who, choice)
+
+    async def sign(self) -> None:
+        cast = self.house.cast
+        async with cast.database.writing() as session:
+            encounter = await session.get_one(Encounter, (cast.clinic.id, cast.encounter_id))
+            await keeping.note_signed(session, encounter, cast.clock())
+
+    async def deletions(self) -> list[RecordingDeletion]:
+        async with self.house.cast.database.reading() as session:
+            return list(await session.scalars(select(RecordingDeletion).order_by(RecordingDeletion.ordered_at)))
 
     async def run_jobs(self) -> int:
         cast = self.house.cast
