@@ -42,6 +42,7 @@ class AuditAction(StrEnum):
     LINK_UNLOCKED = "link_unlocked"
     PROXY_ADDED = "proxy_added"
     PROXY_STOPPED = "proxy_stopped"
+    PROXY_ACTED = "proxy_acted"
     PATIENT_ONLY_MARKED = "patient_only_marked"
     RECORD_OPENED = "record_opened"
     RECORD_REVIEWED = "record_reviewed"

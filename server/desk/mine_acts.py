@@ -15,8 +15,10 @@ from aiohttp import web
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server import context
+from server import audit, context
+from server.accounts import proxies
 from server.accounts.models import Patient
+from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
 from server.desk.forms import MineBookForm, MineMoveForm
@@ -24,7 +26,7 @@ from server.encounters.visits import load_live_encounter
 from server.errors import DomainError, FormError, not_found, status_of
 from server.forms import parse_form
 from server.pages import language_of, render
-from server.permissions import is_patient
+from server.permissions import ProxyScope, acts_for, is_patient, is_proxy
 from server.routing import Route, see_other
 from server.scheduling import finding, outbox, picker, service
 from server.scheduling.calendar import Entry, calendar_file
@@ -38,6 +40,7 @@ from signaling.words import Code, RoomId
 
 SHOWN_MAX = 60
 BY_PATIENT = "On the patient’s own page"
+BY_PROXY = "On the page of somebody who acts for the patient"
 LOOK_AHEAD = timedelta(days=31)
 
 
@@ -56,7 +59,7 @@ async def move(request: web.Request) -> web.Response:
         doctor_id, starts_at = picker.read_value(form.slot)
     except FormError as error:
         return await _times(request, patient, appointment, errors=error.fields, status=422)
-    asked = Move(appointment.id, starts_at, (doctor_id,), form.sequence, BY_PATIENT)
+    asked = Move(appointment.id, starts_at, (doctor_id,), form.sequence, _why(request))
     try:
         await do_for_patient(request, patient, lambda session, act: _move(session, act, asked))
     except DomainError as refused:
@@ -69,8 +72,8 @@ async def move(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     async with context.database(request).reading() as session:
         appointment, patient = await load_own(session, request)
-    wanted = appointment.id
-    await do_for_patient(request, patient, lambda session, act: service.cancel(session, act, wanted, BY_PATIENT))
+    wanted, why = appointment.id, _why(request)
+    await do_for_patient(request, patient, lambda session, act: service.cancel(session, act, wanted, why))
     async with context.database(request).reading() as session:
         encounter = await load_live_encounter(session, context.clinic(request).id, appointment.id)
     if encounter is not None and encounter.status != "planned":
@@ -80,14 +83,14 @@ async def cancel(request: web.Request) -> web.Response:
 
 async def show_book(request: web.Request) -> web.Response:
     async with context.database(request).reading() as session:
-        patient = await _patient(session, request)
+        patient = await load_patient(session, request)
     return await _times(request, patient, None)
 
 
 async def book(request: web.Request) -> web.Response:
     """A kind of visit that the clinic lets patients book, with the notice it asks for."""
     async with context.database(request).reading() as session:
-        patient = await _patient(session, request)
+        patient = await load_patient(session, request)
     try:
         form = await parse_form(request, MineBookForm)
         doctor_id, starts_at = picker.read_value(form.slot)
@@ -134,6 +137,7 @@ async def download_calendar(request: web.Request) -> web.Response:
 
 _HOME = "/c/{clinic}/patients/{patient}/home"
 _ONE = f"{_HOME}/visits/{{appointment}}"
+_PROXY = "/c/{clinic}/patients/{patient}/proxy"
 ROUTES = [
     Route("GET", f"{_ONE}/move", show_move, is_patient, "mine.show_move"),
     Route("POST", f"{_ONE}/move", move, is_patient, "mine.move"),
@@ -141,6 +145,11 @@ ROUTES = [
     Route("GET", f"{_ONE}/appointment.ics", download_calendar, is_patient, "mine.calendar"),
     Route("GET", f"{_HOME}/book", show_book, is_patient, "mine.show_book"),
     Route("POST", f"{_HOME}/book", book, is_patient, "mine.book"),
+    Route("GET", f"{_PROXY}/visits/{{appointment}}/move", show_move, is_proxy, "proxy.show_move"),
+    Route("POST", f"{_PROXY}/visits/{{appointment}}/move", move, is_proxy, "proxy.move"),
+    Route("POST", f"{_PROXY}/visits/{{appointment}}/cancel", cancel, is_proxy, "proxy.cancel"),
+    Route("GET", f"{_PROXY}/book", show_book, is_proxy, "proxy.show_book"),
+    Route("POST", f"{_PROXY}/book", book, is_proxy, "proxy.book"),
 ]
 
 
@@ -163,9 +172,40 @@ async def _book(session: AsyncSession, act: Act, asked: Booking) -> None:
 async def do_for_patient(
     request: web.Request, patient: Patient, doing: Callable[[AsyncSession, Act], Awaitable[object]]
 ) -> None:
-    """In the patient's own name, in one transaction."""
-    act = Act(context.clinic(request), patient.person_id, context.now(request), context.events(request), is_staff=False)
-    await in_transaction(context.database(request), lambda session: doing(session, act))
+    """In the patient's name; what somebody does who acts for them has an entry of its own."""
+    by = None if _is_by_proxy(request) else patient.person_id
+    act = Act(context.clinic(request), by, context.now(request), context.events(request), is_staff=False)
+
+    async def do(session: AsyncSession) -> None:
+        await doing(session, act)
+        if _is_by_proxy(request):
+            await _enter_proxy(request, session, patient)
+
+    await in_transaction(context.database(request), do)
+
+
+def _is_by_proxy(request: web.Request) -> bool:
+    """The same pages lie below `/proxy` for whoever acts for the patient."""
+    resource = request.match_info.route.resource
+    return resource is not None and "/{patient}/proxy" in resource.canonical
+
+
+def _why(request: web.Request) -> str:
+    return BY_PROXY if _is_by_proxy(request) else BY_PATIENT
+
+
+async def _enter_proxy(request: web.Request, session: AsyncSession, patient: Patient) -> None:
+    acting = [one for one in context.actor(request).acts_for if one.patient_id == patient.id]
+    mine = [one.proxy_id for one in acting if ProxyScope.BOOK in one.scopes]
+    await audit.enter(
+        session,
+        clinic_id=patient.clinic_id,
+        actor_person_id=None,
+        action=AuditAction.PROXY_ACTED,
+        subject=("patient", patient.id),
+        detail={"proxy": min(mine), "appointment": request.match_info.get("appointment")},
+        now=context.now(request),
+    )
 
 
 async def _times(
@@ -241,22 +281,25 @@ def _by_day(
     return list(days.items())
 
 
-async def _patient(session: AsyncSession, request: web.Request) -> Patient:
-    """The patient of the address, if this session opened their page; else it isn't there."""
-    wanted = request.match_info["patient"]
-    if wanted not in context.actor(request).patients:
+async def load_patient(session: AsyncSession, request: web.Request) -> Patient:
+    """The patient of the address, if this session opened their page or may book for them; else it isn't there."""
+    wanted, actor = request.match_info["patient"], context.actor(request)
+    is_open = acts_for(actor, wanted, ProxyScope.BOOK) if _is_by_proxy(request) else wanted in actor.patients
+    if not is_open:
         raise not_found()
     return await service.get_patient(session, context.clinic(request), wanted)
 
 
 async def load_own(session: AsyncSession, request: web.Request) -> tuple[Appointment, Patient]:
     """The appointment of the address, if it is of the patient whose page this session opened; else it isn't there."""
-    patient = await _patient(session, request)
+    patient = await load_patient(session, request)
     appointment = await service.get_appointment(session, context.clinic(request), request.match_info["appointment"])
-    if appointment.patient_id != patient.id:
+    is_hidden = _is_by_proxy(request) and appointment.id in await proxies.load_patient_only(session, patient)
+    if appointment.patient_id != patient.id or is_hidden:
         raise not_found()
     return appointment, patient
 
 
 def _home(request: web.Request) -> str:
-    return f"/c/{context.clinic(request).slug}/patients/{request.match_info['patient']}/home"
+    page = "proxy" if _is_by_proxy(request) else "home"
+    return f"/c/{context.clinic(request).slug}/patients/{request.match_info['patient']}/{page}"

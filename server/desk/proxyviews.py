@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -24,8 +24,9 @@ from server.accounts.service import get_patient, person_names
 from server.accounts.trust_models import Proxy
 from server.audit import AuditAction
 from server.desk import day
+from server.desk.day import Line
 from server.desk.rules import Standing
-from server.encounters import films
+from server.encounters import films, proxyplaces
 from server.encounters.models import Encounter
 from server.errors import FormError, not_found
 from server.forms import parse_form
@@ -35,9 +36,10 @@ from server.permissions import Actor, ProxyScope, acts_for, is_patient, is_proxy
 from server.records import attachments
 from server.records.reading import load_released_notes
 from server.routing import Route, see_other
-from server.scheduling import service
+from server.scheduling import finding, service
+from server.scheduling.models import VisitType
 from server.scheduling.wording import when
-from signaling.words import N_
+from signaling.words import N_, RoomId
 
 SCOPE_WORDS: Mapping[ProxyScope, str] = {
     ProxyScope.BOOK: N_("Book and change appointments"),
@@ -46,13 +48,16 @@ SCOPE_WORDS: Mapping[ProxyScope, str] = {
     ProxyScope.WATCH_FILMS: N_("Watch recordings"),
     ProxyScope.CONSENT: N_("Agree to a recording for the patient"),
 }
-OFFERED = (ProxyScope.ATTEND, ProxyScope.READ_NOTES, ProxyScope.WATCH_FILMS)
-"""What the pages of proxies can do today; booking and consent for the patient have no page of theirs yet."""
 AUTHORITY_WORDS: Mapping[str, str] = {
     "parent": N_("A parent of a child"),
     "guardian": N_("A guardian, by court order"),
     "power_of_attorney": N_("A power of attorney"),
     "patient_said_so": N_("The patient said so themself"),
+}
+PROXY_DONE = {
+    "moved": N_("The appointment has a new time. The link stays the same."),
+    "cancelled": N_("The appointment is cancelled."),
+    "booked": N_("The appointment is booked. The patient gets a message with the link."),
 }
 CLOSED = (Standing.OVER, Standing.NO_SHOW, Standing.CANCELLED)
 
@@ -158,8 +163,12 @@ async def keep_alone(request: web.Request) -> web.Response:
         subjects = [("appointment", appointment.id)]
         visits = select(Encounter.id).where(Encounter.clinic_id == scope.id, Encounter.appointment_id == appointment.id)
         subjects += [("encounter", one) for one in await session.scalars(visits)]
-        for subject in subjects:
-            await proxies.mark_patient_only(session, patient, subject, by=patient.person_id, now=now)
+        shut: list[str] = []
+        for kind, subject_id in subjects:
+            await proxies.mark_patient_only(session, patient, (kind, subject_id), by=patient.person_id, now=now)
+            if kind == "encounter":
+                shut += await proxyplaces.close_places(session, scope.id, now, encounter_id=subject_id)
+    await _refresh(request, shut)
     return see_other(f"/c/{scope.slug}/patients/{patient_id}/home/proxies")
 
 
@@ -185,10 +194,15 @@ async def show_home(request: web.Request) -> web.Response:
                 await _note_read(request, session, note.note_id)
         if acts_for(actor, patient_id, ProxyScope.WATCH_FILMS):
             granted = await films.load_granted_films(session, scope.id, patient_id)
+        kinds = {kind.id: kind for kind in await finding.load_visit_types(session, scope)}
+    may_act = acts_for(actor, patient_id, ProxyScope.BOOK)
     values = {
         "patient": patient,
         "lines": [line for line in lines if line.standing not in CLOSED and line.appointment.id not in alone],
         "may_attend": acts_for(actor, patient_id, ProxyScope.ATTEND),
+        "may_book": may_act and any(kind.for_patients for kind in kinds.values()),
+        "changeable": {line.appointment.id for line in lines if may_act and _may_change(line, kinds, now)},
+        "done": PROXY_DONE.get(request.query.get("done", "")),
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
         "files": attached,
         "films": [film for film in granted if film.encounter_id not in alone],
@@ -197,7 +211,7 @@ async def show_home(request: web.Request) -> web.Response:
 
 
 async def attend(request: web.Request) -> web.Response:
-    """To the visit's door, by a link of its own."""
+    """To the visit's door, for a place of their own name and role."""
     scope, now, actor = context.clinic(request), context.now(request), context.actor(request)
     patient_id = _acted_for(actor, request.match_info["patient"])
     if not acts_for(actor, patient_id, ProxyScope.ATTEND):
@@ -210,9 +224,9 @@ async def attend(request: web.Request) -> web.Response:
             raise not_found()
         if appointment.status not in ("booked", "arrived"):
             raise not_found()
-        token = await links.new_link(
-            session, clinic_id=scope.id, kind=LinkKind.VISIT, subject_id=appointment.id, now=now
-        )
+        acting = [one for one in actor.acts_for if one.patient_id == patient_id and ProxyScope.ATTEND in one.scopes]
+        proxy = await session.get_one(Proxy, (scope.id, min(one.proxy_id for one in acting)))
+        token = await proxyplaces.open_door(session, proxy, appointment.id, now)
     return see_other(f"/v/{token}")
 
 
@@ -228,6 +242,11 @@ ROUTES = [
     Route("GET", _PATIENT + "/proxy", show_home, is_proxy, "proxy"),
     Route("POST", _PATIENT + "/proxy/visits/{appointment}", attend, is_proxy, "proxy.attend"),
 ]
+
+
+def _may_change(line: Line, kinds: Mapping[str, VisitType], now: datetime) -> bool:
+    kind = kinds.get(line.appointment.visit_type_id)
+    return kind is not None and service.may_change(line.appointment, kind, now)
 
 
 def _own(actor: Actor, patient_id: str) -> str:
@@ -257,15 +276,17 @@ async def _get(session: AsyncSession, patient: Patient, proxy_id: str) -> Proxy:
 
 
 async def _stop(request: web.Request, *, by: str | None) -> None:
+    """Their pages are gone and so are their places in visits, in the middle of one too."""
+    clinic_id, proxy_id, now = context.clinic(request).id, request.match_info["proxy"], context.now(request)
     async with context.database(request).writing() as session:
-        await proxies.stop(
-            session,
-            context.clinic(request).id,
-            request.match_info["patient"],
-            request.match_info["proxy"],
-            by=by,
-            now=context.now(request),
-        )
+        await proxies.stop(session, clinic_id, request.match_info["patient"], proxy_id, by=by, now=now)
+        shut = await proxyplaces.close_places(session, clinic_id, now, proxy_id=proxy_id)
+    await _refresh(request, shut)
+
+
+async def _refresh(request: web.Request, encounter_ids: list[str]) -> None:
+    for encounter_id in encounter_ids:
+        await context.signaling(request).refresh_room(RoomId(encounter_id))
 
 
 async def _note_read(request: web.Request, session: AsyncSession, note_id: str) -> None:
@@ -292,7 +313,7 @@ async def _staff_page(request: web.Request, errors: Mapping[str, str], *, status
         "patient": patient,
         "proxies": [(row, [SCOPE_WORDS[one] for one in sorted(proxies.scopes_of(row))]) for row in rows],
         "names": names,
-        "scope_words": {scope: SCOPE_WORDS[scope] for scope in OFFERED},
+        "scope_words": SCOPE_WORDS,
         "authority_words": AUTHORITY_WORDS,
         "typed": typed,
         "errors": errors,

@@ -28,7 +28,7 @@ from server.encounters.rules import Card, Door
 from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
 from server.events import Events
-from signaling.words import Code
+from signaling.words import Code, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ class Opening:
     @property
     def is_guest(self) -> bool:
         return self.link.kind == LinkKind.GUEST
+
+    @property
+    def is_proxy(self) -> bool:
+        """Somebody who acts for the patient, at their own place: says where they are, as the patient would."""
+        return self.place is not None and self.place.role == Role.PROXY
 
     def text(self, language: str) -> ClinicText | None:
         """What is agreed to, in the language of the page that asks."""

@@ -17,12 +17,13 @@ from media.api import SealingKey, StoredLog
 from server import audit
 from server.audit import AuditAction, DeletionKind
 from server.db import new_id
-from server.encounters import asking, films, keeping, rules, texts
+from server.encounters import asking, films, keeping, proxyscopes, rules, texts
 from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import ConsentAnswer, Recording, RecordingPurpose, SegmentKey
 from server.encounters.recording_models import StoredLog as StoredLogRow
 from server.encounters.rules import Answered, Ask
 from server.errors import DomainError, not_found
+from server.permissions import ProxyScope
 from server.vault import KEY_BYTES, ClinicVault
 from signaling.ports import ConsentGiven, RecordingFacts
 from signaling.words import Code, ParticipantId, RecordingId, Role
@@ -92,6 +93,8 @@ async def record_consent(
     session: AsyncSession, recording: Recording, person: Participant, given: ConsentGiven, now: datetime
 ) -> None:
     """Appends the answer; the same one again changes nothing. Raises already_answered, wrong_phase."""
+    if given.yes and person.role == Role.PROXY:
+        await _check_proxy(session, recording, person, given, now)
     before = (await load_answers(session, recording)).get(person.id)
     if rules.is_repeated(before, question=given.question, yes=given.yes):
         return
@@ -111,6 +114,22 @@ async def record_consent(
             subject=("recording", recording.id),
             now=now,
         )
+
+
+async def _check_proxy(
+    session: AsyncSession, recording: Recording, person: Participant, given: ConsentGiven, now: datetime
+) -> None:
+    """Who acts for the patient agrees for them where they may; else the patient must be there to say it themself."""
+    if ProxyScope.CONSENT in await proxyscopes.scopes_at(session, person, now):
+        return
+    patients = select(Participant.id).where(
+        Participant.clinic_id == recording.clinic_id,
+        Participant.encounter_id == recording.encounter_id,
+        Participant.role == Role.PATIENT.value,
+        Participant.state == "admitted",
+    )
+    if given.given_for == "patient" or await session.scalar(patients.limit(1)) is None:
+        raise DomainError(Code.NOT_ALLOWED, "You may not agree to a recording for the patient. Nothing is recorded.")
 
 
 async def lapse(session: AsyncSession, encounter: Encounter, person: Participant, now: datetime) -> None:

@@ -12,11 +12,11 @@ from server.accounts import sessions
 from server.accounts.models import Session, SessionParticipation
 from server.accounts.service import load_clinic
 from server.accounts.sessions import SessionKind
-from server.encounters import rules
+from server.encounters import proxyscopes, rules
 from server.encounters.models import Encounter, Participant
 from server.encounters.rules import Door
 from server.errors import DomainError, not_found
-from server.permissions import StaffRole, rights_in_room
+from server.permissions import ProxyScope, StaffRole, rights_in_room
 from server.scheduling.models import Appointment
 from signaling.ports import Seat, StaffSeat
 from signaling.words import ClinicId, Code, ParticipantId, PersonId, Redacted, Right, Role, RoomId, SessionId
@@ -50,6 +50,8 @@ async def get_seat(session: AsyncSession, cookies: Cookies, participation: str, 
         raise DomainError(Code.REMOVED)
     _check_open(encounter, appointment, now)
     role = Role(person.role)
+    if role is Role.PROXY and ProxyScope.ATTEND not in await proxyscopes.scopes_at(session, person, now):
+        raise DomainError(Code.LINK_CLOSED)
     return Seat(
         room_id=RoomId(encounter.id),
         participant_id=ParticipantId(person.id),

@@ -26,6 +26,7 @@ from signaling.ports import PatientPhones
 from signaling.words import Code, Departure, Outcome, Role
 
 INCIDENT = "wrong_person"
+PATIENTS_SIDE = (Role.PATIENT, Role.PROXY)
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -60,7 +61,7 @@ async def arrived(session: AsyncSession, room: Room, person: Participant, sessio
         person.state, person.reason, person.left_at = "waiting", None, None
         person.waiting_since, person.seen_at = room.now, None
         await _enter(session, room, AuditAction.ARRIVED, person)
-    if person.role == Role.PATIENT and room.encounter.status == "planned":
+    if person.role in PATIENTS_SIDE and room.encounter.status == "planned":
         room.encounter.status = "arrived"
         await _set_appointment(session, room, Status.ARRIVED)
     return person.waiting_since or room.now
@@ -224,7 +225,7 @@ async def reopened(session: AsyncSession, room: Room) -> None:
     for person in people:
         if person.reason == Departure.VISIT_ENDED:
             person.state, person.reason, person.left_at = _state_before(person), None, None
-    has_come = any(person.role == Role.PATIENT and person.waiting_since and not person.is_closed for person in people)
+    has_come = any(person.role in PATIENTS_SIDE and person.waiting_since and not person.is_closed for person in people)
     encounter.status = "in-progress" if encounter.started_at else "arrived" if has_come else "planned"
     encounter.outcome = encounter.ended_at = encounter.ended_by = None
     await _set_appointment(session, room, Status.ARRIVED if has_come else Status.BOOKED)

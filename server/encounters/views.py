@@ -5,6 +5,7 @@ The room beside the note is the doctor's page of `records/`; what a link opens i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -72,7 +73,10 @@ async def enter(request: web.Request) -> web.Response:
     async with context.database(request).writing() as session:
         opening = await doors.look(session, token, request.cookies, now)
         language = language_of(request)
-        card = None if opening.is_guest else _card(form, opening.text(language))
+        has_card = opening.is_proxy or not opening.is_guest
+        card = _card(form, opening.text(language)) if has_card else None
+        if card is not None and opening.is_proxy:
+            card = replace(card, identity="helping")
         participation, opened = await doors.enter(session, opening, card, request.cookies, language=language, now=now)
     # A room that was made before this card was filled in learns who opened the link.
     await context.signaling(request).refresh_room(RoomId(opening.visit.encounter.id))
@@ -130,7 +134,8 @@ def _door(
         return render(request, "encounters/closing.html", {**values, "is_over": True, "back_url": None, "offers": []})
     if opening.state in (Door.OVER, Door.CANCELLED):
         raise DomainError(Code.VISIT_OVER if opening.state is Door.OVER else Code.LINK_CLOSED)
-    template = "encounters/door_guest.html" if opening.is_guest else "encounters/door.html"
+    is_plain_guest = opening.is_guest and not opening.is_proxy
+    template = "encounters/door_guest.html" if is_plain_guest else "encounters/door.html"
     return render(request, template, values, status=422 if errors else 200)
 
 
@@ -142,6 +147,7 @@ def _door_values(request: web.Request, opening: Opening) -> dict[str, Any]:
         "doctor_name": opening.visit.doctor_name,
         "first_name": opening.patient.first_name,
         "guest": opening.place if opening.is_guest else None,
+        "is_proxy": opening.is_proxy,
         "times": _times(opening.visit, language, starts_at, opening.patient.zone),
         "opens": when(opens, opening.visit.appointment.zone, language),
         "left": rules.time_left(opens, context.now(request)),
@@ -196,6 +202,7 @@ async def show_room(request: web.Request) -> web.Response:
         visit,
         participation=participation,
         role=seat.role,
+        title=visit.doctor_name,
         now=now,
         env=context.settings(request).env,
         clinic_phone=clinic.phone,

@@ -150,8 +150,9 @@ class Whereabouts:
 async def load_whereabouts(session: AsyncSession, encounter: Encounter) -> Whereabouts:
     card = None
     for person in await load_participants(session, encounter):
-        if person.role == Role.PATIENT and not person.is_closed:
-            card = await load_card(session, person)
+        if person.role in (Role.PATIENT, Role.PROXY) and not person.is_closed:
+            said = await load_card(session, person)
+            card = said if said is not None and (card is None or person.role == Role.PATIENT) else card
     patient = await session.get(Patient, (encounter.clinic_id, encounter.patient_id))
     phones = PatientPhones(given=card.phone if card else None, on_file=patient.phone if patient else None)
     return Whereabouts(card.place if card else None, phones)
@@ -205,7 +206,7 @@ async def _always_relay(session: AsyncSession, visit: Visit, patient: Patient) -
 
 async def _participant_facts(session: AsyncSession, one: Participant, patient: Patient) -> ParticipantFacts:
     role = Role(one.role)
-    card = await load_card(session, one) if role is Role.PATIENT else None
+    card = await load_card(session, one) if role in (Role.PATIENT, Role.PROXY) else None
     is_guest = role in GUESTS
     identity = card.identity if card is not None else "not_given"
     return ParticipantFacts(
@@ -216,8 +217,8 @@ async def _participant_facts(session: AsyncSession, one: Participant, patient: P
         state=one.state,  # type: ignore[arg-type]  # a check constraint keeps it to these words
         reason=Departure(one.reason) if one.reason else None,
         person_id=PersonId(one.person_id) if one.person_id else None,
-        birth_date=Redacted(patient.birth_date.isoformat()) if role is Role.PATIENT else None,
-        opened_by=one.relation or role.value if is_guest else OPENED_BY.get(identity),
+        birth_date=Redacted(patient.birth_date.isoformat()) if role in (Role.PATIENT, Role.PROXY) else None,
+        opened_by=_opened_by(one, identity, patient),
         identity=identity,  # type: ignore[arg-type]
         card=_card_facts(card) if card is not None else None,
         waiting_since=one.waiting_since,
@@ -227,6 +228,12 @@ async def _participant_facts(session: AsyncSession, one: Participant, patient: P
         agreed=_agreed(one) if is_guest else None,
         session_id=SessionId(one.session_id) if one.session_id else None,
     )
+
+
+def _opened_by(one: Participant, identity: str, patient: Patient) -> str | None:
+    if one.role == Role.PROXY:
+        return f"{one.relation or 'somebody'} of {patient.name}, who acts for them"
+    return one.relation or one.role if Role(one.role) in GUESTS else OPENED_BY.get(identity)
 
 
 def _card_facts(card: Card) -> CardFacts:

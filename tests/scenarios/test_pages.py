@@ -264,6 +264,8 @@ NO_PAGES = {
     "mine.show_book": "offered where a kind of visit is open to patients, see tests/server/desk/test_acts.py",
     "sign_in.again": "leads on at once where nothing was being sent",
     "proxy": "opened by a link and a code, see tests/server/desk/test_proxies.py",
+    "proxy.show_move": "the patient's own page of times, for whoever may book for them",
+    "proxy.show_book": "the patient's own page of times, for whoever may book for them",
     "film_play": "a film",
     "film_tracks": "a download",
     "film_state": "a part of the visit's page",

@@ -30,6 +30,8 @@ BOOKING = "scheduler doctor colleague"
 HOURS = "scheduler administrator"
 STAFF = "doctor colleague scheduler administrator privacy_officer"
 TREATING = "doctor"
+BOOKS_FOR = "proxy proxy_out_of_scope"
+"""In this world, the latter may book and nothing else."""
 REFUSED = (401, 403, 404)
 JSON = {"Accept": "application/json"}
 
@@ -265,6 +267,18 @@ TABLE: dict[str, Row] = {
     "mine.stop_proxy": Row("patient", HOME + "/proxies/{proxy}/stop"),
     "mine.keep_alone": Row("patient", HOME + "/alone/{next_appointment}"),
     "proxy": Row("proxy proxy_out_of_scope", C + "/patients/{patient}/proxy"),
+    "proxy.show_move": Row(BOOKS_FOR, C + "/patients/{patient}/proxy/visits/{next_appointment}/move", ok=(200, 409)),
+    "proxy.move": Row(
+        BOOKS_FOR,
+        C + "/patients/{patient}/proxy/visits/{next_appointment}/move",
+        {"slot": "x", "sequence": "0"},
+        ok=(422, 409),
+    ),
+    "proxy.cancel": Row(BOOKS_FOR, C + "/patients/{patient}/proxy/visits/{next_appointment}/cancel", ok=(303, 409)),
+    "proxy.show_book": Row(BOOKS_FOR, C + "/patients/{patient}/proxy/book"),
+    "proxy.book": Row(
+        BOOKS_FOR, C + "/patients/{patient}/proxy/book", {"visit_type": "{type}", "slot": "x", "key": "k"}, ok=(422,)
+    ),
     "proxy.attend": Row("proxy", C + "/patients/{patient}/proxy/visits/{next_appointment}"),
     # A record without a visit: doctors, with a reason; reviewed by somebody else.
     "record.find": Row("doctor colleague", C + "/records"),

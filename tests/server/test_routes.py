@@ -78,7 +78,8 @@ WHO_MAY = {
     "people.sign_out settings settings.save settings.text settings.purpose settings.switch_purpose",
     KEEPS_HOURS: "hours hours.doctor hours.add hours.change hours.except hours.except_not kind kind.save",
     VISITOR: "visitor_room visit_closing visit_wish",
-    PROXY: "proxy.copy proxy.copy_ask proxy.copy_state proxy.copy_code proxy.copy_file proxy.note_attachment "
+    PROXY: "proxy.show_move proxy.move proxy.cancel proxy.show_book proxy.book "
+    "proxy.copy proxy.copy_ask proxy.copy_state proxy.copy_code proxy.copy_file proxy.note_attachment "
     "proxy proxy.attend",
     PATIENT: "mine.copy mine.copy_ask mine.copy_state mine.copy_code mine.copy_file mine.note_erase "
     "mine.note_attachment "

@@ -63,6 +63,7 @@ SEEN_BY = {
 """Who gets a page with what this test's desk holds."""
 ELSEWHERE = {
     *("home", "door_code.show", "door_code.open", "mine.note_file", "mine.note_wrong"),
+    *("proxy.show_move", "proxy.move", "proxy.cancel", "proxy.show_book", "proxy.book"),
     *("hours", "hours.doctor", "hours.add", "hours.change", "hours.except", "hours.except_not", "kind", "kind.save"),
     *("waitlist", "waitlist.add", "waitlist.remove", "appointment.wait", "mine.wait", "mine.wait_not"),
     *("offer.show", "offer.answer", "cover", "cover.give", "cover.done", "cover.undo", "free", "free.keep", "hold"),
