@@ -17,6 +17,7 @@ def config(
     *,
     participation: str,
     role: Role,
+    title: str,
     now: datetime,
     env: str,
     clinic_phone: str,
@@ -44,6 +45,7 @@ def config(
         "guest_link_url": guest_link_url,
         "film_url": film_url,
         "clinic_phone": clinic_phone,
+        "title": title,
         "sent_at": now.isoformat(),
         "opens_at": rules.opens_at(visit.appointment.starts_at).isoformat(),
     }

@@ -94,10 +94,12 @@ async def show_room(request: web.Request) -> web.Response:
     base = _base(writing, visit)
     if rules.room_phase(visit.encounter.status) == "ended" and _is_over(visit, writing):
         return see_other(f"{base}/summary")
+    title = next((one.name for one in visit.participants if one.role == Role.PATIENT), "")
     config = room_page.config(
         visit,
         participation=place.id,
         role=Role.DOCTOR,
+        title=title,
         now=writing.now,
         env=context.settings(request).env,
         clinic=writing.clinic.slug,
@@ -109,8 +111,8 @@ async def show_room(request: web.Request) -> web.Response:
         guest_link_url=f"{base}/guests",
         film_url=f"{base}/summary",
     )
-    title = next((one.name for one in visit.participants if one.role == Role.PATIENT), "")
-    return render(request, "visit/room.html", {"config": config, "visit_title": title})
+    shown = None if request.get(context.NAMES_HIDDEN, False) else title
+    return render(request, "visit/room.html", {"config": config, "visit_title": shown})
 
 
 def _is_over(visit: Visit, writing: Writing) -> bool:

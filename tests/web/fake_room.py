@@ -210,7 +210,7 @@ def make_config(who: str) -> dict[str, Any]:
     }  # fmt: skip
     note = {
         "url": "/note", "draft_url": "/draft", "revision": 0, "text": "", "sign_url": "/sign", "start_url": "/start",
-        "template": "", "release": release,
+        "template": "", "release": release, "attached_url": "/attachments", "attached": [],
     }  # fmt: skip
     return {
         "participation": who,
@@ -227,6 +227,7 @@ def make_config(who: str) -> dict[str, Any]:
         "guest_link_url": "/guest" if doctor else None,
         "film_url": None,
         "clinic_phone": "+44 20 7946 0000",
+        "title": "Anna Marker" if doctor else "Dr Adeyemi",
         "sent_at": at(),
         "opens_at": None,
     }

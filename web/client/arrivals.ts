@@ -45,9 +45,15 @@ export class ArrivalsSocket {
   }
 }
 
-/** In a visit: how many others wait, without a name and without a sound. */
-export function watchArrivals(clinic: string, ownRoom: string, place: HTMLElement): void {
-  new ArrivalsSocket(clinic, ({ waiting }) => {
+/** In a visit: how many others wait, without a name and without a sound; and whether names may be shown at all. */
+export function watchArrivals(
+  clinic: string,
+  ownRoom: string,
+  place: HTMLElement,
+  hideNames: (hidden: boolean) => void,
+): void {
+  new ArrivalsSocket(clinic, ({ waiting, names_hidden }) => {
+    hideNames(names_hidden);
     const others = waiting.filter((each) => each.room_id !== ownRoom).length;
     place.hidden = others === 0;
     place.replaceChildren(h("span", {}, tp("{count} person waits", "{count} people wait", others)));

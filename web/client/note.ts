@@ -26,6 +26,8 @@ export class Note {
   private saved: string;
   private inFlight = false;
   private tries = 0;
+  /** Sent without an answer: what the server holds of these is this browser's own. */
+  private readonly unanswered = new Set<string>();
   private typedSince = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private blocked = false;
@@ -162,6 +164,7 @@ export class Note {
     this.inFlight = true;
     let response: Response | null = null;
     let body: { revision?: number; text?: string; message?: string } = {};
+    this.unanswered.add(text);
     try {
       response = await fetch(this.config.draft_url, {
         method: "PUT",
@@ -189,6 +192,7 @@ export class Note {
     this.saved = text;
     const field = this.root.querySelector<HTMLInputElement>("input[name=revision]");
     if (field) field.value = String(revision);
+    this.unanswered.clear();
     if (this.text.value !== text) {
       this.keep();
       this.save();
@@ -221,7 +225,7 @@ export class Note {
 
   /** Somebody else saved meanwhile: nothing is lost, the writer decides. */
   private askBoth(theirs: string, revision: number): void {
-    if (theirs === this.text.value) {
+    if (theirs === this.text.value || this.unanswered.has(theirs)) {
       this.acknowledge(theirs, revision);
       return;
     }

@@ -44,7 +44,10 @@ export class RoomView {
     id: "self-video",
   });
   private readonly selfState = h("span", { class: "self__state" });
-  private readonly banners: Record<"lost" | "node" | "phone" | "sharing" | "sound" | "weak" | "unseen", HTMLElement>;
+  private readonly banners: Record<
+    "lost" | "node" | "phone" | "sharing" | "sound" | "weak" | "unseen" | "names",
+    HTMLElement
+  >;
   private readonly empty = h("p", { class: "stage__empty", id: "stage-empty" });
   private readonly panel: HTMLElement;
   private readonly panelTitle = h("h2", { class: "panel__title", tabindex: -1, id: "panel-title" });
@@ -115,6 +118,7 @@ export class RoomView {
         ),
       ),
       unseen: banner("unseen", ""),
+      names: banner("names", t("You share your screen in another visit: names and notes are hidden here meanwhile.")),
       sound: banner("sound", t("Your browser keeps the sound off until you allow it."), {
         label: t("Turn on the sound"),
         run: () => this.allowSound(),
@@ -196,6 +200,10 @@ export class RoomView {
 
   renderConnected(connected: boolean): void {
     this.banners.lost.hidden = connected;
+  }
+
+  renderNames(hidden: boolean): void {
+    this.banners.names.hidden = !hidden;
   }
 
   tick(): void {

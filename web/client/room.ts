@@ -11,6 +11,7 @@ import { Devices, type Kind } from "./devices";
 import { exposeDiagnostics } from "./diagnostics";
 import { h } from "./dom";
 import { Door } from "./door";
+import { Names } from "./names";
 import type { NotOk, Snapshot } from "./protocol.gen";
 import { patientRefusal, type Refusal, staffRefusal } from "./refusals";
 import { RoomView } from "./room-view";
@@ -63,6 +64,7 @@ class Visit {
   private readonly view: RoomView;
   private readonly awake = new AwakeScreen();
   private readonly chime = new Chime();
+  private readonly names: Names;
   private sentDevices = "";
   private closing: ReturnType<typeof setTimeout> | undefined;
 
@@ -108,7 +110,9 @@ class Visit {
     );
     setInterval(() => this.view.tick(), 500);
     this.watchPage();
-    if (page.dataset.clinic) watchArrivals(page.dataset.clinic, config.room_id, this.view.arrivals);
+    this.names = new Names(config.title, (hidden) => this.view.renderNames(hidden));
+    if (page.dataset.clinic)
+      watchArrivals(page.dataset.clinic, config.room_id, this.view.arrivals, (hidden) => this.names.tell(hidden));
   }
 
   /** A page that was in before a reload, and a doctor's page, go on at once; others begin at the check. */
@@ -167,6 +171,7 @@ class Visit {
     const before = this.room;
     this.room = room;
     this.skewMs = Date.parse(room.sent_at) - Date.now();
+    this.names.apply(room);
     const { you, phase } = room;
     const isOver = phase === "ended" && (you.state !== "left" || you.reason === "visit_ended");
     if (isOver) this.handleEnded(room);
@@ -265,7 +270,7 @@ class Visit {
     if (state === "closed") {
       this.devices.stop();
       this.memory.write({ entered: false });
-      document.title = document.title.split(" – ").at(-1) ?? ""; // nobody's name stays on the tab
+      this.names.forget();
     }
     this.show(this.door.root);
     this.door.show(state, this.room, words);

@@ -98,6 +98,15 @@ export class Urgent {
     );
   }
 
+  /** What this page has of the card already: it helps while the doctor's own network is gone. */
+  private knownHere(): HTMLElement[] {
+    const card = this.context.room()?.cards.find((each) => each.place || each.phone);
+    if (!card) return [];
+    const place = card.place ? h("bdi", { class: "bs-name" }, card.place) : t("not given");
+    const phones = phoneFacts({ phone: card.phone, phone_on_file: null });
+    return [h("dl", { class: "facts", id: "emergency-known" }, fact(t("Where the patient is"), place), ...phones)];
+  }
+
   private showEmergency(): void {
     const { facts } = this;
     const missing = t("not given");
@@ -122,6 +131,7 @@ export class Urgent {
           ]
         : [
             h("p", { role: "status" }, t("Fetching where the patient is and whom to ring …")),
+            ...this.knownHere(),
             h("p", { class: "bs-muted" }, t("If this takes long, ring your emergency number now.")),
           ]),
     );

@@ -14,6 +14,8 @@ export interface RoomConfig {
   guest_link_url: string | null;
   film_url: string | null;
   clinic_phone: string | null;
+  /** What the tab says: a name. */
+  title: string;
   /** By the server's clock; this browser's may be wrong. */
   sent_at: string;
   opens_at: string | null;
