@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from media.capture import CaptureLimits, CaptureStore
+from tests.media.captured import Keys, Told
 from tests.media.peers import RunningNode, keep_on_loopback, running_node, settings_for
 
 
@@ -15,3 +17,21 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     keep_on_loopback(monkeypatch)
     async with running_node(settings_for(tmp_path)) as node:
         yield node
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys("anna", "doctor", "guest")
+
+
+@pytest.fixture
+async def store(tmp_path: Path, told: Told) -> AsyncIterator[CaptureStore]:
+    limits = CaptureLimits(disk_floor_bytes=1)
+    store = CaptureStore(tmp_path / "captures", str(tmp_path / "recordings"), "node-1", told.callbacks, limits=limits)
+    yield store
+    await store.close()
