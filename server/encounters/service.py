@@ -83,8 +83,8 @@ async def admitted(session: AsyncSession, room: Room, person: Participant) -> da
     if is_guest or person.admitted_at is None:
         person.reads_after = room.encounter.chat_count
     person.state, person.reason, person.admitted_at = "admitted", None, room.now
-    if person.role != Role.DOCTOR:
     await recordings.lapse(session, room.encounter, person, room.now)
+    if person.role != Role.DOCTOR:
         await _open(session, room)
     await _enter(session, room, AuditAction.ADMITTED, person)
     return person.admitted_at
