@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from media.compose.pictures import SourcePictures, open_pictures
 from media.compose.reader import SegmentLog
@@ -14,11 +12,6 @@ from media.compose.timeline import build_timeline
 from tests.media.golden import GoldenLog, flat, video
 
 RED, BLUE = (200, 30, 30), (30, 60, 200)
-
-
-@pytest.fixture
-def golden(tmp_path: Path) -> GoldenLog:
-    return GoldenLog(tmp_path / "one.bedlog")
 
 
 def camera(golden: GoldenLog) -> SourcePictures:

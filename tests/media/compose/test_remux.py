@@ -12,11 +12,6 @@ from media.compose.remux import remux_tracks
 from tests.media.golden import GoldenLog, audio, flat, tone, video
 
 
-@pytest.fixture
-def golden(tmp_path: Path) -> GoldenLog:
-    return GoldenLog(tmp_path / "one.bedlog")
-
-
 def recorded(golden: GoldenLog, codec: str = "VP8") -> list[bytes]:
     """Two people, the second one a second later; answers the first one's sound as it was sent."""
     sound = audio(tone(440), 0, 3)

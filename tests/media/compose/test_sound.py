@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +11,6 @@ from media.compose.reader import SegmentLog
 from media.compose.sound import RATE, Mixer, Run, limited, with_faded_edges
 from media.compose.timeline import build_timeline
 from tests.media.golden import GoldenLog, Rtp, audio, tone
-
-
-@pytest.fixture
-def golden(tmp_path: Path) -> GoldenLog:
-    return GoldenLog(tmp_path / "one.bedlog")
 
 
 def mixer(golden: GoldenLog) -> Mixer:

@@ -12,11 +12,6 @@ from media.compose.timeline import Timeline, active_spans, build_timeline
 from tests.media.golden import GoldenLog, Rtp
 
 
-@pytest.fixture
-def golden(tmp_path: Path) -> GoldenLog:
-    return GoldenLog(tmp_path / "one.bedlog")
-
-
 def sound(start_s: float, end_s: float) -> list[Rtp]:
     """Packets that nobody will decode."""
     return [
@@ -106,6 +101,20 @@ def test_a_log_without_an_end_ends_at_the_last_thing_it_tells(golden: GoldenLog)
     golden.write(None)
     timeline = laid(golden)
     assert timeline.length_s == pytest.approx(1.98)
+    assert timeline.incomplete == "end_missing"
+
+
+def test_c50_a_missing_stop_is_the_visits_end_however_little_was_sent(golden: GoldenLog) -> None:
+    """Started at 10, joined at 12, left at 300, over at 305; a microphone that never sent, and no stop."""
+    golden.mark(10.0, "running")
+    golden.mark(12.0, "join", "P")
+    golden.track("P", "microphone", at_s=12.0)
+    golden.send(golden.track("P", "screen_audio", at_s=12.0), sound(12, 12.1))
+    golden.mark(300.0, "leave", "P")
+    golden.mark(305.0, "leave", "doctor")
+    golden.write(None)
+    timeline = laid(golden)
+    assert timeline.length_s == pytest.approx(295.0)
     assert timeline.incomplete == "end_missing"
 
 
