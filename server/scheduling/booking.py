@@ -42,7 +42,9 @@ async def _is_in_vain(session: AsyncSession, act: Act, booking: Booking) -> bool
     check_five_minutes(booking.starts_at, length)
     reach = ticks_between(booking.starts_at - before, booking.starts_at + length + after)
     live = exists().where(Hold.clinic_id == Tick.clinic_id, Hold.id == Tick.hold_id, Hold.expires_at > act.now)
-    if booking.hold_id is not None:
+    if act.by is not None:
+        live = live.where(or_(Hold.created_by.is_(None), Hold.created_by != act.by))
+    elif booking.hold_id is not None:
         live = live.where(Hold.id != booking.hold_id)
     taken = select(Tick.tick).where(
         Tick.person_id.in_(booking.practitioner_ids),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
@@ -28,7 +28,7 @@ from server.scheduling.events import (
 )
 from server.scheduling.history import Act, Before
 from server.scheduling.messages import News
-from server.scheduling.models import Appointment, AppointmentPractitioner, Hold, VisitType
+from server.scheduling.models import Appointment, AppointmentPractitioner, Hold, Tick, VisitType
 from server.scheduling.rules import Kind, Status
 from server.scheduling.ticks import Owner
 from signaling.words import Code
@@ -67,7 +67,13 @@ async def book(session: AsyncSession, act: Act, booking: Booking) -> Appointment
     visit_type = await finding.get_visit_type(session, act.clinic, booking.visit_type_id)
     claim = Claim(visit_type, tuple(dict.fromkeys(booking.practitioner_ids)), booking.starts_at, booking.kind)
     hold = await _own_hold(session, act, booking.hold_id)
-    await _check(session, act, claim, booking.reason, hold)
+    try:
+        await _check(session, act, claim, booking.reason, hold)
+    except DomainError as refused:
+        hold = await _hold_on_its_way(session, act, claim) if hold is None else None
+        if refused.code is not Code.SLOT_TAKEN or hold is None:
+            raise
+        await _check(session, act, claim, booking.reason, hold)
     appointment = await _store(session, act, booking, claim)
     if hold is not None:
         await ticks.free(session, hold)
@@ -308,6 +314,29 @@ async def _own_hold(session: AsyncSession, act: Act, hold_id: str | None) -> Own
     """None without one, and for somebody else's: theirs goes on keeping the time."""
     kept = await session.get(Hold, (act.clinic.id, hold_id)) if hold_id else None
     return Owner(act.clinic.id, hold_id=kept.id) if kept is not None and kept.created_by == act.by else None
+
+
+async def _hold_on_its_way(session: AsyncSession, act: Act, claim: Claim) -> Owner | None:
+    """A time picked and booked at once: the form was sent before it heard of its own hold, which stands in its way.
+
+    One that keeps a time for longer keeps it for a patient who was offered it.
+    """
+    if act.by is None:
+        return None
+    query = (
+        select(Hold)
+        .join(Tick, and_(Tick.clinic_id == Hold.clinic_id, Tick.hold_id == Hold.id))
+        .where(
+            Hold.clinic_id == act.clinic.id,
+            Hold.created_by == act.by,
+            Hold.visit_type_id == claim.visit_type.id,
+            Hold.starts_at == claim.starts_at,
+            Tick.person_id.in_(claim.practitioner_ids),
+        )
+    )
+    found = (await session.scalars(query.order_by(Hold.created_at.desc()).limit(1))).first()
+    is_forms = found is not None and found.expires_at - found.created_at <= HOLD
+    return Owner(act.clinic.id, hold_id=found.id) if found is not None and is_forms else None
 
 
 async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | None, hold: Owner | None) -> None:

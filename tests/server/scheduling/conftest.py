@@ -46,8 +46,10 @@ class World:
     visit: str
     events: Events
 
-    def act(self, now: datetime = NOW, *, is_staff: bool = True, clinic: ClinicScope | None = None) -> Act:
-        return Act(clinic or self.clinic, self.scheduler, now, self.events, is_staff=is_staff)
+    def act(
+        self, now: datetime = NOW, *, is_staff: bool = True, clinic: ClinicScope | None = None, by: str | None = None
+    ) -> Act:
+        return Act(clinic or self.clinic, by or self.scheduler, now, self.events, is_staff=is_staff)
 
 
 @pytest.fixture

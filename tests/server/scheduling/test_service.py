@@ -321,20 +321,40 @@ async def test_a_walk_in_takes_no_time_and_sends_nothing(world: World) -> None:
     assert (await count(world, Tick), await count(world, Message)) == (0, 0)
 
 
-async def test_a_hold_keeps_others_out_and_becomes_the_booking(world: World) -> None:
-    kept = await in_transaction(
-        world.database, lambda session: service.hold(session, world.act(), world.visit, (world.doctor,), NINE)
+async def kept_by(world: World, person: str, until: timedelta = service.HOLD) -> Hold:
+    return await in_transaction(
+        world.database,
+        lambda session: service.hold(
+            session, world.act(by=person), world.visit, (world.doctor,), NINE, expires_at=NOW + until
+        ),
     )
+
+
+async def test_a_hold_keeps_others_out_and_becomes_the_booking(world: World) -> None:
+    kept = await kept_by(world, world.colleague)
     assert await refusal(world, patient_id=world.boris) is Code.SLOT_TAKEN
-    made = await book(world, hold_id=kept.id)
+    assert await refusal(world, hold_id=kept.id) is Code.SLOT_TAKEN, "another one's hold"
+    async with world.database.writing() as session:
+        await service.release(session, world.act(by=world.colleague), kept.id)
+    mine = await kept_by(world, world.scheduler)
+    made = await book(world, hold_id=mine.id)
     assert made.starts_at == NINE
     assert await ticks_of(world, world.doctor) == 8
 
 
+async def test_a_form_sent_before_it_heard_of_its_own_hold_is_booked(world: World) -> None:
+    await kept_by(world, world.scheduler)
+    await book(world)
+    assert await ticks_of(world, world.doctor) == 8
+
+
+async def test_a_time_kept_for_a_patient_who_was_offered_it_is_nobodys_form(world: World) -> None:
+    await kept_by(world, world.scheduler, until=timedelta(hours=2))
+    assert await refusal(world) is Code.SLOT_TAKEN
+
+
 async def test_an_expired_hold_keeps_nobody_out(world: World) -> None:
-    await in_transaction(
-        world.database, lambda session: service.hold(session, world.act(), world.visit, (world.doctor,), NINE)
-    )
+    await kept_by(world, world.colleague)
     late = NOW + service.HOLD
     assert await refusal(world, now=late - timedelta(seconds=1)) is Code.SLOT_TAKEN
     await book(world, now=late)
