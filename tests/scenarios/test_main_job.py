@@ -379,7 +379,7 @@ def test_6f_anybody_stops_it_and_nothing_later_is_stored(story: Story) -> None:
 def test_6g_who_is_sent_back_or_leaves_is_seen_and_heard_again_when_they_return(story: Story) -> None:
     doctor, anna, guest = story.doctor, story.anna, story.guest
     room.open_panel(doctor, "people")
-    doctor.press(f'#people-inside [data-participant]:has-text("{PATIENT}") [data-act=back]')
+    doctor.press(f'#people-inside li:has-text("{PATIENT}") [data-act=back]')
     room.wait_in_waiting_room(anna)
     room.wait_for(guest, lambda: len(room.tiles(guest)) == 1, "the guest sees the doctor alone")
     room.admit(doctor, PATIENT)
