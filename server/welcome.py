@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +13,7 @@ from server.accounts.links import LinkKind
 from server.accounts.models import Clinic
 from server.config import Settings
 from server.db import Database
+from server.encounters.rules import OPENS_BEFORE
 from server.scheduling.models import Appointment
 from server.seed import add_visit_now
 from signaling.words import Clock, utc_now
@@ -39,20 +40,20 @@ async def _demo_lines(origin: str, database: Database, clock: Clock) -> list[str
 async def _visit_line(session: AsyncSession, origin: str, clock: Clock) -> list[str]:
     """A fresh link to today's visit, which is made when there is none; links sent before go on working."""
     now = clock()
-    visit = await _nearest_visit(session, now) or await add_visit_now(session, now)
+    visit = await _open_visit(session, now) or await add_visit_now(session, now)
     if visit is None:
         return []
     token = await links.new_link(session, clinic_id=visit.clinic_id, kind=LinkKind.VISIT, subject_id=visit.id, now=now)
     return [f"Today's visit, as the patient's link:  {origin}/v/{token}"]
 
 
-async def _nearest_visit(session: AsyncSession, now: datetime) -> Appointment | None:
-    """The demo's visit that is on now or comes next within the day."""
+async def _open_visit(session: AsyncSession, now: datetime) -> Appointment | None:
+    """The demo's visit that is on now or whose door is open."""
     query = (
         select(Appointment)
         .join(Clinic, Clinic.id == Appointment.clinic_id)
         .where(Clinic.is_demo, Appointment.status.in_(("booked", "arrived")))
-        .where(Appointment.ends_at > now, Appointment.starts_at < now + timedelta(hours=24))
+        .where(Appointment.ends_at > now, Appointment.starts_at <= now + OPENS_BEFORE)
         .order_by(Appointment.starts_at)
     )
     return (await session.scalars(query.limit(1))).first()
