@@ -193,7 +193,22 @@ export class Door {
 
   private showWaiting(room: Snapshot): void {
     this.countdown.hidden = true;
-    const { you, doctor_name: doctor } = room;
+    const { you } = room;
+    const isDoctors = you.second_device && you.rights.includes("admit");
+    this.offerWaiting(isDoctors);
+    if (you.second_device) {
+      this.tellSecondDevice(room, isDoctors);
+      return;
+    }
+    const doctor = room.doctor_name;
+    setText(this.title, t("You are in the waiting room"));
+    setNodes(this.lead, tn("{doctor} sees that you are here and lets you in. Please stay on this page.", { doctor }));
+    if (!you.waiting_since) return;
+    const since = t("Waiting since {time}", { time: hourMinute(you.waiting_since) });
+    this.more.append(h("p", { class: "bs-muted", id: "waiting-since" }, since));
+  }
+
+  private offerWaiting(isDoctors: boolean): void {
     const leave = button(
       t("Leave the waiting room"),
       { id: "leave-waiting", on: { click: () => this.acts.leave() } },
@@ -205,11 +220,13 @@ export class Door {
       "secondary",
     );
     const takeOver = button(t("Go on here"), { id: "take-over", on: { click: () => void this.takeOver() } });
-    const isDoctors = you.second_device && you.rights.includes("admit");
     const wanted = `waiting ${this.opened} ${isDoctors}`;
     if (this.actions.dataset.for !== wanted)
       this.actions.replaceChildren(...(isDoctors ? [takeOver] : []), ...(this.opened ? [] : [open]), leave);
     this.actions.dataset.for = wanted;
+  }
+
+  private tellSecondDevice(room: Snapshot, isDoctors: boolean): void {
     if (isDoctors) {
       setText(this.title, t("Go on with the visit here?"));
       setText(
@@ -220,27 +237,13 @@ export class Door {
       );
       return;
     }
-    if (you.second_device) {
-      setText(this.title, t("This visit is already open on another device"));
-      setNodes(
-        this.lead,
-        tn(
-          "To go on here, choose “Move the visit there” on the other device, or wait until {doctor} lets this one in.",
-          { doctor },
-        ),
-      );
-      return;
-    }
-    setText(this.title, t("You are in the waiting room"));
-    setNodes(this.lead, tn("{doctor} sees that you are here and lets you in. Please stay on this page.", { doctor }));
-    if (you.waiting_since)
-      this.more.append(
-        h(
-          "p",
-          { class: "bs-muted", id: "waiting-since" },
-          t("Waiting since {time}", { time: hourMinute(you.waiting_since) }),
-        ),
-      );
+    setText(this.title, t("This visit is already open on another device"));
+    setNodes(
+      this.lead,
+      tn("To go on here, choose “Move the visit there” on the other device, or wait until {doctor} lets this one in.", {
+        doctor: room.doctor_name,
+      }),
+    );
   }
 
   private async takeOver(): Promise<void> {

@@ -6,9 +6,10 @@ import { type Context, may, secondsUntil } from "./context";
 import { Dialog } from "./dialog";
 import { button, h, keyed, setNodes, setText } from "./dom";
 import { Pause } from "./pause";
-import type { AnswerRecording, RecordingView, Snapshot } from "./protocol.gen";
+import type { RecordingView, Snapshot } from "./protocol.gen";
 import { Withdrawn } from "./withdrawn";
 import { t, tn, tp } from "./words";
+import { type Given, radio, YesDetails } from "./yes-details";
 
 const LIVE = new Set(["starting", "running", "paused"]);
 
@@ -83,34 +84,21 @@ export class Recording {
       this.ask.open();
       return;
     }
-    const again = room?.recording.phase === "declined";
-    const choices = this.context.config.purposes.map(({ code, words }, index) =>
-      h(
-        "div",
-        { class: "nhsuk-radios__item" },
-        h("input", {
-          class: "nhsuk-radios__input",
-          type: "radio",
-          name: "purpose",
-          id: `purpose-${index}`,
-          value: code,
-        }),
-        h("label", { class: "nhsuk-label nhsuk-radios__label", for: `purpose-${index}` }, words),
-      ),
-    );
-    if (choices.length === 0) {
-      this.ask.body.replaceChildren(
-        h(
-          "p",
-          {},
-          t("The clinic has no purposes for recordings yet. An administrator can add them; the visit goes on."),
-        ),
+    if (this.context.config.purposes.length === 0) {
+      const none = t(
+        "The clinic has no purposes for recordings yet. An administrator can add them; the visit goes on.",
       );
-      this.ask.open();
-      return;
-    }
+      this.ask.body.replaceChildren(h("p", {}, none));
+    } else this.ask.body.replaceChildren(this.makeAsk(room?.recording.phase === "declined"));
+    this.ask.open();
+  }
+
+  private makeAsk(again: boolean): HTMLFormElement {
+    const choices = this.context.config.purposes.map(({ code, words }, index) =>
+      radio("purpose", `purpose-${index}`, code, words),
+    );
     const problem = h("p", { class: "nhsuk-error-message", role: "alert", hidden: true });
-    const form = h(
+    return h(
       "form",
       { on: { submit: (event) => void this.handleAsk(event, problem) } },
       h("p", {}, t("Everybody in the visit is asked. Recording starts only when all have said yes.")),
@@ -124,8 +112,6 @@ export class Recording {
       problem,
       button(t("Ask everybody"), { type: "submit", id: "ask-everybody" }),
     );
-    this.ask.body.replaceChildren(form);
-    this.ask.open();
   }
 
   private renderBanner(room: Snapshot, recording: RecordingView): void {
@@ -172,11 +158,14 @@ export class Recording {
   private makeQuestion(room: Snapshot, recording: RecordingView): HTMLElement[] {
     const row = (label: string, value: string | null) =>
       h("div", {}, h("dt", {}, label), h("dd", {}, value ?? t("not given")));
-    const details = this.makeDetails(room, recording);
+    const details = new YesDetails(
+      Boolean(room.you.may_speak_for_patient),
+      (given) => void this.answer(recording, given),
+    );
     const choose = h(
       "div",
       { class: "question__answers" },
-      button(t("Yes"), { id: "answer-yes", on: { click: () => this.chooseYes(choose, details) } }, "secondary"),
+      button(t("Yes"), { id: "answer-yes", on: { click: () => this.chooseYes(choose, details.root) } }, "secondary"),
       button(
         t("No"),
         { id: "answer-no", on: { click: () => void this.answer(recording, { answer: "no" }) } },
@@ -200,7 +189,7 @@ export class Recording {
       ),
       recording.consent_text ? h("p", { class: "question__text", dir: "auto" }, recording.consent_text) : h("span", {}),
       choose,
-      details,
+      details.root,
       this.left,
     ];
   }
@@ -212,107 +201,7 @@ export class Recording {
     details.scrollIntoView({ block: "nearest" });
   }
 
-  private makeDetails(room: Snapshot, recording: RecordingView): HTMLFormElement {
-    const others = h("input", {
-      class: "nhsuk-input",
-      id: "others-present",
-      maxlength: 200,
-      autocomplete: "off",
-      on: { input: () => this.askOthers(others, agree) },
-    });
-    const agreeBox = h("input", { class: "nhsuk-checkboxes__input", type: "checkbox", id: "others-agree" });
-    const agree = h(
-      "div",
-      { class: "nhsuk-checkboxes nhsuk-checkboxes--small", hidden: true },
-      h(
-        "div",
-        { class: "nhsuk-checkboxes__item" },
-        agreeBox,
-        h(
-          "label",
-          { class: "nhsuk-label nhsuk-checkboxes__label", for: "others-agree" },
-          t("They agree to the recording"),
-        ),
-      ),
-    );
-    const forWhom = room.you.may_speak_for_patient;
-    const problem = h("p", { class: "nhsuk-error-message", role: "alert", hidden: true });
-    const send = (event: Event) => {
-      event.preventDefault();
-      const present = others.value.trim();
-      const given = form.querySelector<HTMLInputElement>("input[name=given-for]:checked")?.value;
-      const missing =
-        present && !agreeBox.checked
-          ? t("Say that they agree, or answer No.")
-          : forWhom && !given
-            ? t("Say for whom you agree.")
-            : "";
-      setText(problem, missing);
-      problem.hidden = !missing;
-      if (missing) return;
-      void this.answer(recording, {
-        answer: "yes",
-        others_present: present,
-        others_agree: present !== "" && agreeBox.checked,
-        given_for: given === "patient" ? "patient" : "self",
-      });
-    };
-    const form = h(
-      "form",
-      { class: "question__details", hidden: true, on: { submit: send } },
-      h(
-        "label",
-        { class: "nhsuk-label", for: "others-present" },
-        t("Who else is in the room with you? Leave it empty if you are alone."),
-      ),
-      others,
-      agree,
-      forWhom && this.makeForWhom(),
-      problem,
-      h(
-        "div",
-        { class: "question__answers" },
-        button(t("Send my yes"), { type: "submit", id: "send-yes" }, "secondary"),
-        button(
-          t("No, don't record"),
-          { on: { click: () => void this.answer(recording, { answer: "no" }) } },
-          "secondary",
-        ),
-      ),
-    );
-    return form;
-  }
-
-  private makeForWhom(): HTMLElement {
-    const choice = (value: string, words: string) =>
-      h(
-        "div",
-        { class: "nhsuk-radios__item" },
-        h("input", { class: "nhsuk-radios__input", type: "radio", name: "given-for", value, id: `given-${value}` }),
-        h("label", { class: "nhsuk-label nhsuk-radios__label", for: `given-${value}` }, words),
-      );
-    return h(
-      "fieldset",
-      { class: "nhsuk-fieldset" },
-      h("legend", { class: "nhsuk-fieldset__legend nhsuk-fieldset__legend--s" }, t("For whom do you agree?")),
-      h(
-        "div",
-        { class: "nhsuk-radios nhsuk-radios--small" },
-        choice("self", t("For myself")),
-        choice("patient", t("For the patient, whom I help")),
-      ),
-    );
-  }
-
-  private askOthers(others: HTMLInputElement, agree: HTMLElement): void {
-    agree.hidden = others.value.trim() === "";
-    agree.closest("form")?.scrollIntoView({ block: "nearest" });
-  }
-
-  private async answer(
-    recording: RecordingView,
-    given: Pick<AnswerRecording, "answer"> & Partial<AnswerRecording>,
-  ): Promise<void> {
+  private async answer(recording: RecordingView, given: Given): Promise<void> {
     const body = { others_present: "", others_agree: false, given_for: "self" as const, ...given };
     if (!recording.recording_id) return;
     await this.context.send("answer_recording", {
