@@ -7,7 +7,7 @@ off goes on behind the last whole one. What is in it comes from the others; whet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -119,7 +119,7 @@ class FilmWriter:
         self._samples += len(samples)
         self._container.mux(self._audio.encode(frame))
 
-    def _copies(self, parts: Sequence[Part]) -> Iterator[av.Packet[Any]]:
+    def _copies(self, parts: Sequence[Part]) -> Generator[av.Packet[Any], None, None]:
         """In decoding order, numbered by the film's frames; each part as far ahead as the one that needs it most."""
         delay = max(part.delay for part in parts)
         for part in parts:

@@ -6,55 +6,24 @@ Meant for a process of its own. Where logs come from, who may have the keys and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from media.compose.canvas import BLACK, Canvas
 from media.compose.encode import FilmWriter, PartWriter
 from media.compose.layout import Scene, scenes
-from media.compose.pictures import SourcePictures, open_pictures
+from media.compose.pictures import open_pictures
 from media.compose.reader import SegmentLog, Unwrap
-from media.compose.report import CARD_WORDS, CancelledError, FilmOptions, FilmReport, Part, Stretch
-from media.compose.selfcheck import FileFigures, Watch, audio_samples_for, examine
-from media.compose.sound import RATE, Mixer, lost_spans
+from media.compose.render import Render, by_track
+from media.compose.report import CARD_WORDS, FilmOptions, FilmReport, Part
+from media.compose.selfcheck import Watch, audio_samples_for, examine
+from media.compose.sound import Mixer
 from media.compose.timeline import Pause, Span, Timeline, build_timeline
+from media.compose.verdict import report_of
 
-PLACEMENT_WITHIN_S, PLACEMENT_BETWEEN_S = 0.040, 0.100
-ASK_EVERY_FRAMES = 10
 PICTURE_SHARE = 0.9
 """Of the work; the rest is the sound."""
-
-
-@dataclass(slots=True)
-class _Render:
-    """Everything that moves while the film is made."""
-
-    timeline: Timeline
-    scenes: list[Scene]
-    pictures: dict[tuple[str, str], SourcePictures]
-    mixer: Mixer
-    canvas: Canvas
-    watch: Watch
-    options: FilmOptions
-    zone: ZoneInfo
-    progress: Callable[[float], None]
-    cancelled: Callable[[], bool]
-    holes: set[tuple[int, Span]] = field(default_factory=set)
-    """Of pictures, by track: also those that were found before the work was broken off."""
-
-    @property
-    def frames(self) -> int:
-        return max(1, round(self.timeline.length_s * self.options.frame_rate))
-
-    def ask(self, number: int, done: float) -> None:
-        """Says how far it is, every few frames. Raises CancelledError."""
-        if number % ASK_EVERY_FRAMES == 0:
-            if self.cancelled():
-                raise CancelledError
-            self.progress(done)
 
 
 def compose_film(
@@ -99,7 +68,7 @@ def compose_film(
         for path in (whole, *(part.path for part in made)):
             path.unlink(missing_ok=True)
     progress(1.0)
-    return _report(render, figures, problems, removed)
+    return report_of(render, figures, problems, removed)
 
 
 def _prepare(
@@ -108,8 +77,8 @@ def _prepare(
     options: FilmOptions,
     progress: Callable[[float], None],
     cancelled: Callable[[], bool],
-) -> _Render:
-    return _Render(
+) -> Render:
+    return Render(
         timeline=timeline,
         scenes=scenes(timeline, options.width, options.height),
         pictures=open_pictures(timeline.tracks),
@@ -123,7 +92,7 @@ def _prepare(
     )
 
 
-def _usable(render: _Render, parts: Sequence[Part]) -> list[Part]:
+def _usable(render: Render, parts: Sequence[Part]) -> list[Part]:
     """Those that follow each other from the film's beginning, as this film is divided."""
     made: list[Part] = []
     for part in parts:
@@ -134,7 +103,7 @@ def _usable(render: _Render, parts: Sequence[Part]) -> list[Part]:
     return made
 
 
-def _next_part(render: _Render, made: Sequence[Part]) -> tuple[int, int]:
+def _next_part(render: Render, made: Sequence[Part]) -> tuple[int, int]:
     first = made[-1].first + made[-1].frames if made else 0
     return first, min(render.options.part_s * render.options.frame_rate, render.frames - first)
 
@@ -142,7 +111,7 @@ def _next_part(render: _Render, made: Sequence[Part]) -> tuple[int, int]:
 # ---- the picture
 
 
-def _make_parts(render: _Render, output: Path, done: Sequence[Part]) -> Iterator[Part]:
+def _make_parts(render: Render, output: Path, done: Sequence[Part]) -> Iterator[Part]:
     """The parts that are missing behind those that are done."""
     made = _usable(render, done)
     if made:
@@ -164,14 +133,14 @@ def _make_part(stage: _Stage, path: Path, first: int, frames: int) -> Part:
             render.watch.see(number / render.options.frame_rate, render.canvas.mean_luma())
             writer.picture(render.canvas.to_frame())
     _note_holes(render)
-    holes = [[track, hole.start_s, hole.end_s] for track, hole in sorted(render.holes, key=_by_track)]
+    holes = [[track, hole.start_s, hole.end_s] for track, hole in sorted(render.holes, key=by_track)]
     return Part(path, first, frames, writer.delay, {"seen": render.watch.seen(), "holes": holes})
 
 
 class _Stage:
     """Which scene is on, frame by frame; a new one begins with an empty canvas."""
 
-    def __init__(self, render: _Render) -> None:
+    def __init__(self, render: Render) -> None:
         self.render = render
         self._coming = list(render.scenes)
         self._scene: Scene | None = None
@@ -187,14 +156,14 @@ class _Stage:
         return self._scene
 
 
-def _begin(render: _Render, scene: Scene) -> None:
+def _begin(render: Render, scene: Scene) -> None:
     if scene.pause is not None:
         render.canvas.card(_card_lines(render, scene.pause))
     else:
         render.canvas.clear(BLACK)
 
 
-def _paint(render: _Render, scene: Scene, number: int) -> None:
+def _paint(render: Render, scene: Scene, number: int) -> None:
     """A picture shows from the frame nearest to its capture: never further than half a frame from it."""
     rate = render.options.frame_rate
     now_s, before_s = (number + 0.5) / rate, (number - 0.5) / rate
@@ -208,31 +177,27 @@ def _paint(render: _Render, scene: Scene, number: int) -> None:
         render.canvas.write_clock(_clock(render, number / rate).strftime("%Y-%m-%d %H:%M:%S"))
 
 
-def _note_holes(render: _Render) -> None:
+def _note_holes(render: Render) -> None:
     numbers = {id(track): number for number, track in enumerate(render.timeline.tracks)}
     for source in render.pictures.values():
         render.holes |= {(numbers[id(one.track)], hole) for one in source.tracks for hole in one.holes}
 
 
-def _by_track(hole: tuple[int, Span]) -> tuple[int, float]:
-    return hole[0], hole[1].start_s
-
-
-def _card_lines(render: _Render, pause: Pause) -> list[str]:
+def _card_lines(render: Render, pause: Pause) -> list[str]:
     start, end = (_clock(render, at_s) for at_s in (pause.span.start_s, pause.span.end_s))
     words = {**CARD_WORDS, **render.options.words}
     title = words.get(pause.reason) or words[pause.kind]
     return [title, start.strftime("%Y-%m-%d"), f"{start:%H:%M:%S} – {end:%H:%M:%S} {end.tzname() or ''}"]
 
 
-def _clock(render: _Render, at_s: float) -> datetime:
+def _clock(render: Render, at_s: float) -> datetime:
     return datetime.fromtimestamp(render.timeline.started_at_utc_s + at_s, UTC).astimezone(render.zone)
 
 
 # ---- the sound
 
 
-def _join(render: _Render, output: Path, parts: Sequence[Part]) -> None:
+def _join(render: Render, output: Path, parts: Sequence[Part]) -> None:
     """The parts behind each other, and the sound beside them."""
     rate, total = render.options.frame_rate, render.frames
     coming = list(render.scenes)
@@ -261,102 +226,6 @@ def _removal_words(timeline: Timeline, options: FilmOptions) -> dict[str, tuple[
     }
 
 
-# ---- the report
-
-
 def _removed(segment: SegmentLog) -> set[str]:
     marked = {mark.participant_id for mark in segment.marks if mark.kind == "removed" and mark.participant_id}
     return marked | segment.sealed_away
-
-
-def _report(render: _Render, figures: FileFigures, problems: list[str], removed: tuple[str, ...]) -> FilmReport:
-    timeline, watch = render.timeline, render.watch
-    silent, black = watch.end(render.frames / render.options.frame_rate)
-    within_s, between_s = _placement(render, figures)
-    problems = problems + _problems(render, figures, within_s, between_s)
-    return FilmReport(
-        empty=False,
-        passed=not problems,
-        duration_s=round(max(figures.video_s, figures.audio_s), 6),
-        wall_clock_s=round(timeline.length_s, 6),
-        started_at_utc_s=timeline.started_at_utc_s,
-        placement_within_s=round(within_s, 6),
-        placement_between_s=round(between_s, 6),
-        gaps=(*figures.holes, *_gaps(render)),
-        silent=silent,
-        black=black,
-        participants=tuple(who for who, _ in timeline.participants),
-        removed=removed,
-        width=render.options.width,
-        height=render.options.height,
-        bytes=figures.bytes,
-        sha256=figures.sha256,
-        incomplete=timeline.incomplete,
-        problems=tuple(problems),
-        details=_details(render, figures),
-    )
-
-
-def _gaps(render: _Render) -> list[Stretch]:
-    """Where a person's sound or picture was lost on its way; a pause is no loss."""
-    tracks = render.timeline.tracks
-    lost = [(tracks[number], hole, "picture") for number, hole in sorted(render.holes, key=_by_track)]
-    lost += [(one.track, hole, "sound") for one in render.mixer.tracks for hole in lost_spans(one.track)]
-    return [
-        Stretch(round(hole.start_s, 3), round(hole.end_s, 3), kind, track.participant_id)
-        for track, hole, kind in lost
-        if not any(pause.span.overlaps(hole) for pause in render.timeline.pauses)
-    ]
-
-
-def _placement(render: _Render, figures: FileFigures) -> tuple[float, float]:
-    """The largest |written − captured| within a participant, and how well the participants' clocks agree."""
-    by_sound = max((track.largest_error_s for track in render.mixer.tracks), default=0.0)
-    by_picture = render.watch.largest_picture_error_s
-    residual = max((track.residual_s for track in render.timeline.tracks), default=0.0)
-    offset = abs(figures.video_start_s - max(0.0, figures.audio_start_s))
-    within = max(by_sound, by_picture) + offset
-    return within, within + residual
-
-
-def _problems(render: _Render, figures: FileFigures, within_s: float, between_s: float) -> list[str]:
-    frame_s = 1 / render.options.frame_rate
-    audio_tolerance_s = frame_s + 1024 / RATE
-    checks = {
-        "video_length": abs(figures.video_s - render.timeline.length_s) > frame_s + 0.001,
-        "audio_length": abs(figures.audio_s - render.timeline.length_s) > audio_tolerance_s,
-        "placement_within": within_s > PLACEMENT_WITHIN_S,
-        "placement_between": between_s > PLACEMENT_BETWEEN_S,
-        "file_gap": bool(figures.holes),
-        "file_order": figures.decoding_order_broken,
-        "index_last": not figures.index_first,
-        "sound_undecodable": any(track.ended and not track.decoded for track in render.mixer.tracks),
-    }
-    return [code for code, wrong in checks.items() if wrong]
-
-
-def _details(render: _Render, figures: FileFigures) -> dict[str, Any]:
-    """For people who look closer, and for tests: who was where, and what each track was like."""
-    return {
-        "frames": figures.video_frames,
-        "layout": [
-            {
-                "start_s": round(scene.span.start_s, 3),
-                "end_s": round(scene.span.end_s, 3),
-                "pause": scene.pause.kind if scene.pause is not None else None,
-                "tiles": [[one.participant_id, one.source, one.x, one.y, one.width, one.height] for one in scene.tiles],
-            }
-            for scene in render.scenes
-        ],
-        "tracks": [
-            {
-                "participant_id": track.participant_id,
-                "source": track.source,
-                "packets": len(track.index.sequence),
-                "starts_s": round(float(track.times_s.min()), 3),
-                "ends_s": round(float(track.times_s.max()), 3),
-                "by_reports": track.by_reports,
-            }
-            for track in render.timeline.tracks
-        ],
-    }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.service import person_names
@@ -135,7 +135,7 @@ async def _language_of_yes(session: AsyncSession, recording: Recording, person: 
     return (await session.scalars(query.order_by(ConsentAnswer.n.desc()).limit(1))).one()
 
 
-def _own_place(patient_id: str) -> tuple[object, ...]:
+def _own_place(patient_id: str) -> tuple[ColumnElement[bool], ...]:
     return (Encounter.patient_id == patient_id, Participant.role == Role.PATIENT, Participant.is_closed.is_(False))
 
 

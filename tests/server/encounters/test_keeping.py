@@ -14,6 +14,7 @@ from server.audit import Deletion, Incident
 from server.encounters import alarms, filmparts, films, jobs, keeping, rewrapping
 from server.encounters.keeping_models import RecordingDeletion
 from server.encounters.recording_models import Film, Recording, SegmentKey, StoredLog
+from server.jobs import JobFailed
 from tests.server.encounters.recorded import Recorded, context_of
 
 
@@ -59,7 +60,7 @@ async def test_a_film_of_keys_that_went_meanwhile_is_never_kept(recorded: Record
         labels = frozenset(films.label_of(one) for one in await session.scalars(select(SegmentKey)))
     await recorded.withdraw(recorded.patient)
     await recorded.choose(recorded.patient, "delete_mine")
-    with pytest.raises(jobs.JobFailed, match=filmparts.KEYS_CHANGED):
+    with pytest.raises(JobFailed, match=filmparts.KEYS_CHANGED):
         await jobs._finish(context_of(recorded), film.id, labels, state="empty")
 
 
@@ -177,6 +178,10 @@ async def test_the_log_goes_once_the_film_is_good_and_the_note_signed(recorded: 
     await recorded.erase()
     assert (log.exists(), film.exists()) == (False, True)
     assert (await recorded.film()).state == "ready"
+    doctor = await recorded.house.browser_of("doctor")
+    for act in ("tracks", "again"):
+        assert (await doctor.post(await recorded.url(act))).status == 409, "there is nothing to make them of"
+    assert "Copy the originals" not in await (await doctor.get(await recorded.url("state"))).text()
     await recorded.withdraw(recorded.patient)
     assert await recorded.choose(recorded.patient, "delete_mine") == "asked"
     async with cast.database.writing() as session:
@@ -199,6 +204,10 @@ async def test_a_failed_check_alarms_doctor_and_clinic_and_keeps_its_log(recorde
         await alarms.check_failed(session, film, cast.clock())
         owners = {one.owner_person_id for one in await session.scalars(select(Incident))}
     assert owners == {recorded.house.cast.doctor, None}
+    await recorded.withdraw(recorded.doctor)
+    assert await recorded.choose(recorded.doctor, "delete_mine") == "done", "withdrawals apply"
+    assert await recorded.keys() == {recorded.patient}
+    await recorded.with_film(tmp_path, code="check_failed")
     await recorded.sign()
     for days, orders in ((29, 0), (30, 1)):
         async with cast.database.writing() as session:

@@ -17,7 +17,6 @@ from media.vault import participants_of
 from server.config import Settings
 from server.encounters.filmstore import BLOCK_BYTES
 from tests.server.encounters.recorded import Recorded
-from tests.server.encounters.test_keeping import choose, keys_of, stopped, with_film
 
 BUCKET = "recordings"
 
@@ -81,8 +80,8 @@ async def test_a_film_plays_by_ranges_and_a_part_of_it_is_deleted(
     recorded: Recorded, bucket: object, tmp_path: Path
 ) -> None:
     """C48's neighbours for players: the first bytes, a suffix, several ranges in a row, one beyond the end."""
-    await stopped(recorded, tmp_path)
-    await with_film(recorded, tmp_path)
+    await recorded.stopped(tmp_path)
+    await recorded.with_film(tmp_path)
     whole = (tmp_path / "any.mp4").read_bytes()
     doctor = await recorded.house.browser_of("doctor")
     play = await recorded.url("play")
@@ -106,13 +105,13 @@ async def test_a_film_plays_by_ranges_and_a_part_of_it_is_deleted(
     assert len(sealed) < BLOCK_BYTES
 
     await recorded.withdraw(recorded.patient)
-    await choose(recorded, recorded.patient, "delete_mine")
+    await recorded.choose(recorded.patient, "delete_mine")
     await recorded.erase()
     [log] = objects(bucket)
     copy = tmp_path / "copy.bedlog"
     copy.write_bytes(bucket.get_object(Bucket=BUCKET, Key=log)["Body"].read())  # type: ignore[attr-defined]
     assert set(participants_of(copy)) == {recorded.doctor}
-    assert await choose(recorded, recorded.patient, "delete_all") == "done"
+    assert await recorded.choose(recorded.patient, "delete_all") == "done"
     await recorded.erase()
     assert objects(bucket) == []
-    assert await keys_of(recorded) == set()
+    assert await recorded.keys() == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,6 +34,11 @@ async def test_only_the_visits_doctor_and_a_granted_patient_watch(recorded: Reco
     assert (await doctor.post(await recorded.url("grant"))).status == 303
     assert (await (await house.browser_of("patient")).get(play)).status == 200
     assert (await (await house.browser_of("other patient")).get(play)).status == 404
+    home = await (await house.at_page(house.cast.patient)).get(f"/c/north/patients/{house.cast.patient}/home")
+    for page in (await home.text(), await (await doctor.get(await recorded.url("state"))).text()):
+        [player] = re.findall("<video[^>]*>", page)
+        assert 'preload="none"' in player, "no frame of a visit is ever a preview"
+        assert "poster" not in page
     async with house.cast.database.reading() as session:
         actions = [entry.action for entry in await session.scalars(select(AuditEntry))]
     assert actions.count(AuditAction.RECORDING_WATCHED) == 1
