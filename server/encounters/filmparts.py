@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class FilmParts:
     store: ObjectStore
     of: str
     key: bytes
+    began_at: datetime
+    """When this work would have begun, had it gone on without a break: what is left of it is told by that."""
     kept: list[dict[str, Any]] = field(default_factory=list)
 
     async def keep(self, part: Part) -> None:
@@ -59,7 +62,8 @@ class FilmParts:
             film = await films.get_film(session, self.job.clinic_id or "", self.film_id)
             is_wanted = film.parts_key is not None and json.loads(film.parts or "{}").get("of") == self.of
             if is_wanted:
-                film.parts = json.dumps({"of": self.of, "kept": kept})
+                spent_s = (self.job.now() - self.began_at).total_seconds()
+                film.parts = json.dumps({"of": self.of, "spent_s": spent_s, "kept": kept})
         if not is_wanted:
             await obstore.delete_async(self.store, sealed.path)
             raise JobFailed(KEYS_CHANGED)
@@ -75,7 +79,9 @@ class FilmParts:
             except (FilmDamagedError, KeyError):
                 break
             parts.append(Part(target, row["first"], row["frames"], row["delay"], row["watched"]))
-        del self.kept[len(parts) :]
+        if len(parts) < len(self.kept):
+            del self.kept[len(parts) :]
+            self.began_at = self.job.now()
         if parts:
             logs.log_info(Event.FILM_RESUMED, kind=self.job.kind, subject=self.job.subject, count=len(parts))
         return tuple(parts)
@@ -94,15 +100,14 @@ async def open_parts(job: JobContext, film: Film, store: ObjectStore, work: Work
     of = fingerprint(work, paths)
     found = _load(job, film, of)
     if found is not None:
-        key, kept = found
-        return FilmParts(job, film.id, store, of, key, kept)
+        return FilmParts(job, film.id, store, of, *found)
     await delete_others(store, film.id, film.path)
     key = os.urandom(KEY_BYTES)
     async with job.database.writing() as session:
         row = await films.get_film(session, job.clinic_id or "", film.id)
         row.parts = json.dumps({"of": of, "kept": []})
         row.parts_key = job.vault.clinic(film.clinic_id).wrap_key(key_name(film.id), key)
-    return FilmParts(job, film.id, store, of, key)
+    return FilmParts(job, film.id, store, of, key, job.now())
 
 
 def key_name(film_id: str) -> str:
@@ -116,13 +121,14 @@ def fingerprint(work: Work, paths: list[str]) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _load(job: JobContext, film: Film, of: str) -> tuple[bytes, list[dict[str, Any]]] | None:
+def _load(job: JobContext, film: Film, of: str) -> tuple[bytes, datetime, list[dict[str, Any]]] | None:
     if film.parts is None or film.parts_key is None:
         return None
     told = json.loads(film.parts)
     if told.get("of") != of:
         return None
     try:
-        return job.vault.clinic(film.clinic_id).unwrap_key(key_name(film.id), film.parts_key), list(told["kept"])
+        key = job.vault.clinic(film.clinic_id).unwrap_key(key_name(film.id), film.parts_key)
     except VaultError:
         return None
+    return key, job.now() - timedelta(seconds=told.get("spent_s", 0.0)), list(told["kept"])

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,13 @@ async def make_film(job: JobContext) -> None:
 
 
 async def _make(job: JobContext, recording: Recording, film: Film, paths: list[str], folder: Path) -> None:
-    await _mark_composing(job, film.id)
+    await _mark_composing(job, film.id, job.now())
     store = open_recordings(job.settings)
     work = await _prepare(job, recording, store, paths, folder)
     try:
         parts = await filmparts.open_parts(job, film, store, work, paths)
         work = replace(work, parts=await parts.fetch(folder))
+        await _mark_composing(job, film.id, parts.began_at)
     except obstore.exceptions.BaseError:
         raise JobFailed("store_unreachable") from None
     report = await compose(job, work, parts.keep)
@@ -207,11 +209,11 @@ async def _refuse_lost_keys(session: AsyncSession, film: Film, labels: frozenset
         raise JobFailed(filmparts.KEYS_CHANGED)
 
 
-async def _mark_composing(job: JobContext, film_id: str) -> None:
+async def _mark_composing(job: JobContext, film_id: str, since: datetime) -> None:
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
         if film.state != "ready":
-            film.state, film.progress, film.composing_since = "composing", 0.0, job.now()
+            film.state, film.progress, film.composing_since = "composing", 0.0, since
 
 
 async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **values: Any) -> None:

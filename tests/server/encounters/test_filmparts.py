@@ -44,6 +44,7 @@ async def contents(recorded: Recorded, tmp_path: Path) -> list[bytes]:
     parts = await opened(recorded)
     assert await parts.fetch(tmp_path) == ()
     for number, content in enumerate(made):
+        recorded.house.cast.clock.forward(seconds=20)
         await parts.keep(part(tmp_path, number * 750, content))
     return made
 
@@ -52,7 +53,11 @@ async def test_another_process_goes_on_with_the_very_same_parts(
     recorded: Recorded, contents: list[bytes], tmp_path: Path
 ) -> None:
     assert all(b"picture" not in one.read_bytes() for one in objects(recorded)), "sealed"
-    fetched = await (await opened(recorded)).fetch(tmp_path)
+    recorded.house.cast.clock.forward(hours=3)
+    again = await opened(recorded)
+    fetched = await again.fetch(tmp_path)
+    spent = recorded.house.cast.clock() - again.began_at
+    assert spent.total_seconds() == 40, "the break between them is no work: what is left is told by this"
     assert [one.path.read_bytes() for one in fetched] == contents
     before = [part(tmp_path, 0, b""), part(tmp_path, 750, b"")]
     assert [replace(one, path=two.path) for one, two in zip(fetched, before, strict=True)] == before
