@@ -10,7 +10,7 @@ UV := uv==0.13.9
 WEB_SOURCES := $(shell find web/client web/styles web/assets web/words -type f 2>/dev/null) web/build.mjs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-relay fuzz bench-compose soak-recording drill soak messages clean lock web webtest
+.PHONY: help run test lint bench bench-records bench-relay fuzz bench-compose soak-recording drill soak messages clean lock web webtest
 
 help: ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -50,6 +50,9 @@ drill: $(VENV)/.installed web/dist/manifest.json ## back up, wipe, restore and v
 
 bench-schedule: $(VENV)/.installed ## free times listed, a rush of bookings on both databases, bookings beside Core
 	@$(BIN)/python -m tests.bench.bench_schedule
+
+bench-records: $(VENV)/.installed web/dist/manifest.json ## drafts of fifty doctors at once, a record of 500 visits, both databases
+	@$(BIN)/python -m tests.bench.bench_records
 
 fuzz: $(VENV)/.installed ## a million inputs for each of the relay's entry points; FUZZ_ARGS="--only rtp --inputs 100000"
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)

@@ -130,6 +130,8 @@ async def _note_config(
         "draft_url": f"{base}/note/draft",
         "sign_url": f"{base}/note/sign",
         "start_url": f"{base}/note/start",
+        "attached_url": f"{base}/note/attachments",
+        "attached": await attach_views.load_values(session, writing, visit),
         "revision": note.revision if note else 0,
         "text": note.draft if note else "",
         "template": await _template(session, request, visit),

@@ -52,6 +52,8 @@ FOR_PATIENTS = (
     "web/templates/desk/whose.html",
     "web/templates/encounters/",
     "web/templates/errors/",
+    "server/records/export_sheets.py",
+    "web/templates/records/copy",
     "web/templates/macros/",
     "web/templates/mail/",
     "web/templates/visit/",
@@ -61,7 +63,7 @@ FOR_STAFF = (
     "web/templates/encounters/film_check",
     "web/templates/encounters/keeping",
     "server/encounters/keeping",
-    *(f"web/client/{name}.ts" for name in ("arrivals", "clinic", "note", "release", "urgent")),
+    *(f"web/client/{name}.ts" for name in ("arrivals", "attached", "clinic", "note", "release", "urgent")),
 )
 OF_STAFF_FORMS = {"their name", "the relation", "the reason"}
 OF_PATIENTS_FORMS = {"the date of birth", "the code"}

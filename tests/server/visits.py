@@ -104,10 +104,12 @@ class VisitCast(Cast):
                 now=self.clock(),
             )
 
-    async def another_visit(self, patient_id: str) -> str:
-        """A further appointment with the doctor an hour later; answers its encounter."""
+    async def another_visit(
+        self, patient_id: str, *, doctor: str | None = None, starts_at: datetime = START + timedelta(hours=1)
+    ) -> str:
+        """A further appointment, with the doctor an hour later when nothing else is said; answers its encounter."""
         async with self.database.writing() as session:
-            booked = _Booked(self.clinic, patient_id, self.doctor, self.visit_type_id, START + timedelta(hours=1))
+            booked = _Booked(self.clinic, patient_id, doctor or self.doctor, self.visit_type_id, starts_at)
             return (await _book(session, booked)).id
 
 

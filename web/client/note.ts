@@ -1,6 +1,7 @@
 // The doctor's note beside the picture. What is typed stays in this browser until the server has acknowledged it, so a
 // killed server, a closed tab or a lost network costs no word. Two writers are shown both texts.
 // Leaves signing to the server's page.
+import { Attached } from "./attached";
 import { button, h, setText } from "./dom";
 import { releaseFields } from "./release";
 import type { NoteConfig } from "./wire";
@@ -78,6 +79,7 @@ export class Note {
       ),
       this.status,
       this.conflict,
+      new Attached(config.attached_url, config.attached).root,
       this.sign,
     );
     this.recover();

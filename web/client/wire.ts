@@ -28,9 +28,16 @@ export interface NoteConfig {
   text: string;
   sign_url: string;
   start_url: string;
+  attached_url: string;
+  attached: AttachedFile[];
   /** The headings a note of this kind of visit begins with. */
   template: string;
   release: ReleaseConfig;
+}
+
+export interface AttachedFile {
+  id: string;
+  name: string;
 }
 
 /** What stands beside Sign: who will read the note, and the reasons why somebody may not yet. */

@@ -9,11 +9,14 @@ from sqlalchemy import select
 
 from server.accounts import secondfactor
 from server.audit import AuditAction, AuditEntry, Incident
+from server.encounters import chat
+from server.encounters.models import Encounter, Participant
 from server.events import Events
 from server.permissions import Actor, StaffRole
 from server.records import corrections, reading, service, withdrawing
 from server.records.models import Note, NoteHold
 from server.records.service import Writing
+from signaling.words import Role
 from tests.server.cast import Browser
 from tests.server.visits import House
 
@@ -283,3 +286,32 @@ async def test_unsigned_text_leaves_by_no_door(house: House) -> None:
     assert own.status == 404, "not even its writer prints what isn't signed"
     async with house.cast.database.reading() as session:
         assert not any(TEXT in entry.detail for entry in await session.scalars(select(AuditEntry)))
+
+
+async def test_lines_of_the_chat_are_taken_over_as_a_file_of_the_note(house: House) -> None:
+    cast, browser = house.cast, await written(house)
+    doctor, visit = await cast.place(Role.DOCTOR), await cast.visit()
+    async with cast.database.writing() as session:
+        for n, text in enumerate(["Drink enough.", "Ring on Monday.", "Bye."]):
+            person = await session.get_one(Participant, (cast.clinic.id, doctor))
+            encounter = await session.get_one(Encounter, (cast.clinic.id, visit.encounter.id))
+            said = {"event_id": f"e{n}", "text": text, "vault": cast.sealer, "now": house.clock()}
+            await chat.store(session, encounter, person, **said)  # type: ignore[arg-type]
+    url = house.visit_url("/note/attachments/chat")
+    json = {"Accept": "application/json"}
+    told = (await (await browser.get(url, headers=json)).json())["lines"]
+    assert [one["text"] for one in told] == ["Drink enough.", "Ring on Monday.", "Bye."]
+    for bad in ({}, {"line": "x"}, {"line": "99"}):
+        assert (await browser.post(url, bad)).status in (400, 404, 422)
+    answer = await browser.request("POST", url, data=[("line", "2"), ("line", "1")], headers=json)
+    (attached,) = (await answer.json())["attached"]
+    content = await (await browser.get(house.visit_url(f"/note/attachments/{attached['id']}"))).text()
+    assert content.index("Dr Ida Weiss: Drink enough.") < content.index("Ring on Monday.")
+    assert "Bye." not in content
+    await browser.post(house.visit_url("/note/sign"), {"revision": "1"})
+    assert (await browser.post(url, {"line": "1"})).status == 409
+    status, page = await home(house)
+    assert (status, attached["name"] in page) == (200, True)
+    note = await the_note(house)
+    assert (await home(house, f"/notes/{note.id}/attachments/{attached['id']}"))[1] == content
+    assert (await home(house, f"/notes/{note.id}/attachments/{attached['id']}", "other patient"))[0] == 404
