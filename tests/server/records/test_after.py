@@ -8,7 +8,7 @@ from aiohttp import FormData
 from sqlalchemy import select
 
 from server.accounts import secondfactor
-from server.audit import AuditAction, AuditEntry, Incident
+from server.audit import AuditAction, Incident
 from server.encounters import chat
 from server.encounters.models import Encounter, Participant
 from server.events import Events
@@ -269,23 +269,6 @@ async def test_the_start_line_says_what_is_known_and_not_asked_for_the_rest(hous
     line = (await (await browser.get(house.visit_url("/note/start"))).json())["text"]
     assert "Identity: confirmed by the patient at the door" in line
     assert "12 Mill Lane" in line
-
-
-async def test_unsigned_text_leaves_by_no_door(house: House) -> None:
-    """Every page and file of the patient's, every page of the rest of the staff; the audit holds none of it."""
-    await written(house)
-    note = await the_note(house)
-    for rest in ("", f"/notes/{note.id}/versions/1/file", "/access"):
-        assert TEXT not in (await home(house, rest))[1]
-    slug = house.cast.clinic.slug
-    for who in ("scheduler", "colleague", "administrator"):
-        browser = await house.browser_of(who)
-        for path in (house.visit_url("/summary"), house.visit_url("/note/versions/1/file"), f"/c/{slug}/notes"):
-            assert TEXT not in await (await browser.get(path)).text(), (who, path)
-    own = await (await house.browser_of("doctor")).get(house.visit_url("/note/versions/1/file"))
-    assert own.status == 404, "not even its writer prints what isn't signed"
-    async with house.cast.database.reading() as session:
-        assert not any(TEXT in entry.detail for entry in await session.scalars(select(AuditEntry)))
 
 
 async def test_lines_of_the_chat_are_taken_over_as_a_file_of_the_note(house: House) -> None:
