@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
-from server.accounts.models import Clinic, Patient, Person
+from server.accounts.models import Clinic, Membership, Patient, Person
 from server.accounts.sessions import Opened
 from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
 from server.errors import not_found
 from server.names import search_key
+from server.permissions import StaffRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,50 @@ async def create_patient(
         now=now,
     )
     return patient
+
+
+async def change_patient(
+    session: AsyncSession, patient: Patient, changes: Mapping[str, Any], *, by_person_id: str | None, now: datetime
+) -> None:
+    """Stores what differs; the entry names the fields, not what they say."""
+    changed = [name for name, value in changes.items() if getattr(patient, name) != value]
+    if not changed:
+        return
+    for name in changed:
+        setattr(patient, name, changes[name])
+    await session.flush()
+    await audit.enter(
+        session,
+        clinic_id=patient.clinic_id,
+        actor_person_id=by_person_id,
+        action=AuditAction.PATIENT_CHANGED,
+        subject=("patient", patient.id),
+        detail={"changed": " ".join(changed)},
+        now=now,
+    )
+
+
+async def load_always_relay(session: AsyncSession, scope: ClinicScope, person_id: str) -> bool:
+    membership = await session.get(Membership, (scope.id, person_id, StaffRole.DOCTOR.value))
+    return membership is not None and membership.always_relay
+
+
+async def set_always_relay(
+    session: AsyncSession, scope: ClinicScope, person_id: str, wanted: bool, now: datetime
+) -> None:
+    """A doctor's wish for all their visits in this clinic. Raises not_found for who is no doctor here."""
+    membership = await session.get(Membership, (scope.id, person_id, StaffRole.DOCTOR.value))
+    if membership is None:
+        raise not_found()
+    membership.always_relay = wanted
+    await audit.enter(
+        session,
+        clinic_id=scope.id,
+        actor_person_id=person_id,
+        action=AuditAction.SETTINGS_CHANGED,
+        subject=("doctor", person_id),
+        now=now,
+    )
 
 
 async def note_sign_in(session: AsyncSession, clinic_id: str, person_id: str, opened: Opened, now: datetime) -> None:

@@ -21,7 +21,7 @@ from server.desk.rules import Standing
 from server.encounters.visits import load_live_encounter
 from server.errors import DomainError, FormError, not_found, status_of
 from server.forms import parse_form
-from server.pages import render
+from server.pages import render, translate
 from server.permissions import is_doctor, is_scheduler, may_book
 from server.routing import Route, see_other
 from server.scheduling import finding, messages, patients, picker, rules, service, spoken
@@ -71,6 +71,7 @@ MESSAGE_WORDS = {
     "offer": N_("An earlier time"),
     "cover": N_("Another doctor"),
 }
+CHANNEL_WORDS = {"mail": N_("E-mail"), "sms": N_("Text message")}
 STATE_WORDS = {
     "waiting": N_("waits"),
     "sending": N_("being sent"),
@@ -184,6 +185,8 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
                 .order_by(Message.created_at, Message.due_at)
             )
         )
+        sharing = await patients.sharing_contact(session, line.patient)
+        refused = await messages.load_refused(session, line.patient)
         names = await person_names(session, {row.by_person_id for row in history if row.by_person_id})
         subjects = await proxies.load_page_subjects(session, line.patient)
         is_locked = bool(await links.load_locked(session, clinic.id, subjects))
@@ -191,6 +194,8 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
     state = Status(line.appointment.status)
     values = {
         "line": line,
+        "sharing": sharing,
+        "refused": ", ".join(translate(request, CHANNEL_WORDS[channel]) for channel in sorted(refused)),
         "spoken_in": spoken.name_of(line.appointment.language, clinic.language) if line.appointment.language else "",
         "history": [_history_words(request, row, names) for row in history],
         "messages": [_message_words(request, row) for row in told],
@@ -280,7 +285,7 @@ def _message_words(request: web.Request, row: Message) -> dict[str, str]:
     at = when(row.sent_at or row.due_at, clinic.zone, clinic.language)
     return {
         "kind": MESSAGE_WORDS.get(row.kind, row.kind),
-        "channel": N_("E-mail") if row.channel == "mail" else N_("Text message"),
+        "channel": CHANNEL_WORDS[row.channel],
         "state": STATE_WORDS[row.state],
         "at": f"{at['date']}, {at['clock']}",
         "tone": {"sent": "green", "failed": "red", "waiting": "blue", "sending": "blue"}.get(row.state, "grey"),

@@ -27,7 +27,7 @@ from server.records import attachments, corrections
 from server.records import reading as records
 from server.records.rules import Kind
 from server.routing import Route, see_other
-from server.scheduling import finding, service, waiting
+from server.scheduling import finding, messages, service, waiting
 from server.scheduling.wording import when
 from signaling.words import N_, Code
 
@@ -40,6 +40,7 @@ KIND_WORDS = {
 DONE = {
     "moved": N_("Your appointment has a new time. The link stays the same."),
     "cancelled": N_("Your appointment is cancelled."),
+    "channels": N_("Saved. That is how we write to you from now on."),
     "waits": N_("We write to you when an earlier time is free. What you have stays yours until you say yes."),
     "waits_not": N_("You are not asked any more. What you have stays as it is."),
     "asked": N_("Your doctor reads what you wrote, and you find the answer here."),
@@ -86,6 +87,7 @@ async def show_home(request: web.Request) -> web.Response:
                 now=now,
             )
         kinds = {kind.id: kind for kind in await finding.load_visit_types(session, clinic)}
+        refused = await messages.load_refused(session, patient)
         waits = await waiting.load_entries(session, clinic.id, patient_id)
     values = {
         "patient": patient,
@@ -98,6 +100,7 @@ async def show_home(request: web.Request) -> web.Response:
             and service.may_change(line.appointment, kind, now)
         },
         "waits": waits,
+        "allowed": [channel for channel in ("mail", "sms") if channel not in refused],
         "upcoming": [line for line in lines if _is_upcoming(line, now)],
         "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from server import context
+from server.accounts import service as accounts
 from server.desk import (
     acts,
     clinic_acts,
@@ -22,6 +23,7 @@ from server.desk import (
     mine_acts,
     mine_offers,
     mynotes,
+    patientfile,
     reaching,
     sheets,
     waitlist,
@@ -40,6 +42,7 @@ from signaling.words import N_
 
 UNTAKEN_TOO_LONG = timedelta(minutes=10)
 DONE = {
+    "relay": N_("Saved. It holds from your next visit on."),
     "late": N_("Everybody who isn’t in their visit yet is told."),
     "late_nobody": N_("Nobody is waiting for a visit with you today, so nobody was told."),
     "late_how": N_("Nobody was told. Say how late you run: 5 to 240 minutes, or a few words."),
@@ -110,6 +113,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
         walk_ins = await day.load_walk_ins(session, clinic, now)
         unsigned = await day.load_unsigned(session, clinic, actor.person_id or "", now)
         in_visit = await day.load_open_visit(session, clinic, actor.person_id)
+        always_relay = await accounts.load_always_relay(session, clinic, actor.person_id or "")
     waiting = sorted(
         (line for line in lines if line.waiting_since is not None),
         key=lambda line: (line.appointment.starts_at, line.waiting_since),
@@ -120,6 +124,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
         "next": waiting[0] if waiting else None,
         "walk_ins": walk_ins,
         "own_id": actor.person_id,
+        "always_relay": always_relay,
         "late_by": day.late_by(lines, now),
         "done": DONE.get(request.query.get("done", "")),
         "unsigned": unsigned,
@@ -145,6 +150,7 @@ ROUTES = [
     *mine_offers.ROUTES,
     *waitlist.ROUTES,
     *coverviews.ROUTES,
+    *patientfile.ROUTES,
 ]
 
 

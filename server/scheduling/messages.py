@@ -195,24 +195,33 @@ async def load_refused(session: AsyncSession, patient: Patient) -> set[str]:
 
 
 async def refuse(session: AsyncSession, patient: Patient, channels: Collection[str], now: datetime) -> None:
-    """From now on exactly these channels are refused; what waits in one of them is dropped."""
+    """From now on exactly these channels are refused; what waits in one of them goes by the other, or not at all."""
     mine = (ChannelRefusal.clinic_id == patient.clinic_id, ChannelRefusal.patient_id == patient.id)
     await session.execute(delete(ChannelRefusal).where(*mine).execution_options(synchronize_session=False))
     for channel in sorted(set(channels)):
         row = ChannelRefusal(clinic_id=patient.clinic_id, patient_id=patient.id, channel=channel, created_at=now)
         session.add(row)
     await session.flush()
-    await session.execute(
-        update(Message)
-        .where(
-            Message.clinic_id == patient.clinic_id,
-            Message.patient_id == patient.id,
-            Message.channel.in_(channels),
-            Message.state == "waiting",
-        )
-        .values(state="dropped")
-        .execution_options(synchronize_session=False)
+    await follow_contact(session, patient)
+
+
+async def follow_contact(session: AsyncSession, patient: Patient) -> None:
+    """What waits goes to the address that is on file now, by a way that isn't refused; else not at all."""
+    refused = await load_refused(session, patient)
+    on_file = {"mail": patient.email, "sms": patient.phone}
+    ways = [(channel, address) for channel, address in on_file.items() if address and channel not in refused]
+    query = select(Message).where(
+        Message.clinic_id == patient.clinic_id,
+        Message.patient_id == patient.id,
+        Message.state == "waiting",
+        Message.kind != "code",
     )
+    for message in await session.scalars(query):
+        if not ways:
+            message.state = "dropped"
+        else:
+            message.channel, message.recipient = ways[0]
+    await session.flush()
 
 
 async def drop_waiting(session: AsyncSession, appointment: Appointment, *, kind: str | None = None) -> None:

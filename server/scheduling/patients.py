@@ -59,6 +59,19 @@ async def resembling(
     ]
 
 
+async def sharing_contact(session: AsyncSession, patient: Patient) -> Sequence[Patient]:
+    """Others with the same phone number or e-mail address: a family's, a carer's, or a slip."""
+    same = []
+    if patient.phone:
+        same.append(Patient.phone == patient.phone)
+    if patient.email:
+        same.append(func.lower(Patient.email) == patient.email.lower())
+    if not same:
+        return []
+    query = select(Patient).where(Patient.clinic_id == patient.clinic_id, Patient.id != patient.id, or_(*same))
+    return (await session.scalars(query.order_by(Patient.name, Patient.id).limit(FOUND_MAX))).all()
+
+
 def read_date(text: str) -> date | None:
     """A date as people write it, day first; None when it is none."""
     for pattern in _DATES:

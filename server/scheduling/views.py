@@ -198,6 +198,7 @@ async def _pick(
         if held is not None and not choice.day:
             day = held.starts_at.astimezone(_zone(request)).date().isoformat()
             choice = replace(choice, visit_type_id=held.visit_type.id, day=day)
+        sharing = await patients.sharing_contact(session, patient)
         is_new = await kinds.is_new_here(session, clinic, patient.id)
         shown = await picker.load_picker(session, clinic, replace(choice, is_new=is_new), now)
         nearest = []
@@ -209,6 +210,7 @@ async def _pick(
         "picker": shown,
         "key": key or new_id(),
         "held": freeviews.held_values(request, held),
+        "sharing": sharing,
         "languages": spoken.names(clinic.language),
         "audiences": hoursviews.AUDIENCES,
         "gone": gone[0].message if gone else None,

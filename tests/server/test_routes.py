@@ -59,7 +59,8 @@ WHO_MAY = {
     "note_start note_release note_withdrawal note_withdraw note_offer note_correction note_file "
     "note_request note_chat note_chat_take note_attach note_attachment note_attachment_delete note_attachment_remove",
     DESK: "page_link.read_out page_link.unlock board.print board.csv",
-    BOOKS: "free free.keep hold cover cover.give cover.done cover.undo waitlist waitlist.add waitlist.remove appointment.wait "
+    BOOKS: "patient.file patient.file_save free free.keep hold cover cover.give cover.done cover.undo "
+    "waitlist waitlist.add waitlist.remove appointment.wait "
     "proxies proxies.add proxies.stop proxies.read_out "
     "door_denied_seen "
     "book.search "
@@ -67,7 +68,7 @@ WHO_MAY = {
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
     DOCTOR: "record.search visit_hand_over "
-    "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.take",
+    "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.relay clinic.take",
     OFFICER: "erasures erasure erasure.erase erasure.refuse record.hold record.lift "
     "notes_withdrawn note_original audit audit.export looks.hide",
     REVIEWS: "looks looks.review",
@@ -86,7 +87,7 @@ WHO_MAY = {
     "mine.account mine.account_make mine.account_password mine.account_close mine.end_session "
     "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
     "mine.recordings mine.wish mine.access mine.home mine.open_visit "
-    "mine.wait mine.wait_not mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
+    "mine.channels mine.wait mine.wait_not mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}
 

@@ -66,6 +66,7 @@ ELSEWHERE = {
     *("proxy.show_move", "proxy.move", "proxy.cancel", "proxy.show_book", "proxy.book"),
     *("hours", "hours.doctor", "hours.add", "hours.change", "hours.except", "hours.except_not", "kind", "kind.save"),
     *("waitlist", "waitlist.add", "waitlist.remove", "appointment.wait", "mine.wait", "mine.wait_not"),
+    *("patient.file", "patient.file_save", "mine.channels", "clinic.relay"),
     *("offer.show", "offer.answer", "cover", "cover.give", "cover.done", "cover.undo", "free", "free.keep", "hold"),
 }
 """They need more than the desk holds: the matrix of everybody asks them."""

@@ -53,11 +53,12 @@ def test_a_code_that_somebody_waits_for_comes_at_night_too() -> None:
     assert rings_at("sms", "2026-03-16T23:30:00+01:00", None, kind="code") == "now"
 
 
-async def test_a_refused_way_is_never_used_and_what_waits_there_is_dropped(world: World) -> None:
+async def test_a_refused_way_is_never_used_and_what_waits_there_goes_by_another_or_not_at_all(world: World) -> None:
     async with world.database.writing() as session:
         patient = await service.get_patient(session, world.clinic, world.anna)
         assert await _way(session, world, patient) == "mail"
         await messages.refuse(session, patient, {"mail"}, NOW)
+        assert list((await session.scalars(select(Message.recipient))).all()) == [patient.phone]
         assert await _way(session, world, patient) == "sms"
         await messages.refuse(session, patient, {"mail", "sms"}, NOW)
         assert await _way(session, world, patient) is None
