@@ -21,6 +21,7 @@ from signaling.ports import (
     Seat,
     StaffSeat,
     StoredChat,
+    Wording,
 )
 from signaling.words import (
     ClinicId,
@@ -45,6 +46,9 @@ GUEST_RIGHTS = frozenset({Right.TAKE_PART})
 COOKIE = "__Host-visits"
 PHONES = PatientPhones("+44 20 7946 0000", "+44 20 7946 0001")
 STAFF_COOKIE = "__Host-staff"
+
+GERMAN = Wording("Um zu fragen", "Sie und Ihre Ärztin", "Acht Jahre lang", "Ein Nein ändert nichts.", "de")
+"""In which the patient is asked; everybody else reads the clinic's words."""
 
 
 @dataclass
@@ -265,6 +269,7 @@ class MemoryClinic:
                 asked_by=by,
                 answer_by=answer_by,
                 segment=1,
+                wordings={ParticipantId("patient"): GERMAN},
             )
         self._set_recording(room_id, facts)
         return facts

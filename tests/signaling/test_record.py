@@ -8,6 +8,7 @@ import pytest
 
 from media.api import CapturePhase, NodeEventKind
 from signaling.words import ParticipantId, RoomId
+from tests.signaling.clinic import GERMAN
 from tests.signaling.house import House, Page
 from tests.signaling.test_visit import met
 
@@ -63,7 +64,8 @@ async def test_capture_starts_only_after_the_last_yes_and_when_everybody_shows_t
     await connected(doctor, patient)
     await asked(doctor, patient)
     question = patient.snapshot["recording"]
-    assert question["consent_text"]
+    assert question["consent_text"] == GERMAN.consent_text
+    assert doctor.snapshot["recording"]["consent_text"] != GERMAN.consent_text
     assert question["answers"] == {"doctor": "asked", "patient": "asked"}
     await agree(doctor)
     await patient.sees(lambda s: s["recording"]["answers"]["doctor"] == "yes")
@@ -76,6 +78,7 @@ async def test_capture_starts_only_after_the_last_yes_and_when_everybody_shows_t
     await switched(doctor)
     await patient.sees(lambda s: s["recording"]["phase"] == "running")
     assert patient.snapshot["mode"] == "relay"
+    assert [one.language for one in house.clinic.rooms[ROOM].consents] == ["", "de"], "of what they were shown"
     grant = house.node.grants[ROOM]
     assert set(grant.keys) == {"doctor", "patient"}
     assert house.clinic.rooms[ROOM].facts.recording.phase == "running"  # type: ignore[union-attr]
@@ -114,7 +117,8 @@ async def test_anybody_stops_it_at_the_node_before_anything_is_stored(house: Hou
     assert snapshot["recording"]["answers"]["patient"] == "no"
     assert snapshot["mode"] == "relay"
     assert house.node.capture(ROOM).phase == CapturePhase.STOPPED
-    assert house.clinic.rooms[ROOM].consents[-1].yes is False
+    taken_back = house.clinic.rooms[ROOM].consents[-1]
+    assert (taken_back.yes, taken_back.language) == (False, "de")
 
 
 async def test_a_pause_stops_capture_at_the_node_and_only_a_person_resumes_it(house: House) -> None:
