@@ -88,6 +88,13 @@ async def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(desk: Desk
                 f"{book}/{cast.patient}",
                 one,
                 f"{one}/move",
+                f"{desk.root}/free",
+                f"{desk.root}/hours",
+                f"{desk.root}/hours/{cast.doctor}",
+                f"{desk.root}/kinds/new",
+                f"{desk.root}/waitlist",
+                f"{desk.root}/cover?doctor={cast.doctor}",
+                f"{desk.root}/patients/{cast.patient}/file",
             ],
         )
         await scheduler.goto(url(desk, f"{book}/{cast.patient}"))

@@ -19,6 +19,7 @@ from server.scheduling.ticks import in_transaction
 from server.scheduling.waiting_models import WaitlistEntry, WaitlistOffer
 from tests.server.cast import Browser, add_patient
 from tests.server.desk.conftest import TEN, Desk
+from tests.server.desk.test_browser import chromium
 
 TOMORROW = TEN + timedelta(days=1)
 NEXT_WEEK = TEN + timedelta(days=7)
@@ -217,3 +218,31 @@ async def test_bad_wishes_put_nobody_on_the_list(desk: Desk) -> None:
         assert (await desk.site.browser().post(f"/o/{token}", {"answer": "yes"})).status == 404
     async with desk.site.database.reading() as session:
         assert list(await session.scalars(select(WaitlistEntry))) == []
+
+
+@pytest.mark.browser
+async def test_a_scanner_that_runs_script_opens_every_link_three_times_and_the_patient_still_succeeds(
+    desk: Desk,
+) -> None:
+    """The confirmation's link and the offer's: looked at by a real browser, nothing is confirmed, taken or used up."""
+    cast = desk.site.cast
+    await waiting_two(desk)
+    await cancel(desk, await desk.book(cast.patient, cast.doctor, TOMORROW))
+    async with desk.site.database.reading() as session:
+        sent = await session.scalars(select(Message.text).where(Message.state == "sent"))
+        links = {found for text in sent for found in re.findall(r"https?://[^/]+(/[vop]/\S+)", text or "")}
+    assert {link[:3] for link in links} == {"/v/", "/o/"}
+    before = [(one.id, one.status, one.starts_at, one.sequence) for one in await desk.appointments()]
+    async with chromium() as browser:
+        for _ in range(3):
+            scanner = await (await browser.new_context()).new_page()
+            for link in sorted(links):
+                await scanner.goto(str(desk.site.client.make_url(link)), wait_until="load")
+            await scanner.context.close()
+        assert [(one.id, one.status, one.starts_at, one.sequence) for one in await desk.appointments()] == before
+        assert await all_offers(desk) == [(cast.other_patient, "open")]
+        patient = await (await browser.new_context()).new_page()
+        await patient.goto(str(desk.site.client.make_url(await offer_link(desk, cast.other_patient))))
+        await patient.get_by_role("button", name="Yes, I take it").click()
+        await patient.get_by_text("The earlier appointment is yours.").wait_for()
+    assert await all_offers(desk) == [(cast.other_patient, "accepted")]
