@@ -106,9 +106,16 @@ def late_by(lines: Sequence[Line], now: datetime) -> int:
     return max((minutes_between(starts_at, now) for starts_at in waiting), default=0)
 
 
-async def load_of_patient(session: AsyncSession, clinic: ClinicScope, patient_id: str, now: datetime) -> list[Line]:
-    """A patient's appointments, oldest first."""
-    return await _load(session, clinic, Appointment.patient_id == patient_id, now)
+async def load_of_patient(
+    session: AsyncSession, clinic: ClinicScope, patient_id: str, now: datetime, *, newest: int | None = None
+) -> list[Line]:
+    """A patient's appointments, oldest first; the `newest` of a long record, or all."""
+    mine = Appointment.patient_id == patient_id
+    if newest is None:
+        return await _load(session, clinic, mine, now)
+    ids = select(Appointment.id).where(Appointment.clinic_id == clinic.id, mine)
+    ids = ids.order_by(Appointment.starts_at.desc()).limit(newest)
+    return await _load(session, clinic, Appointment.id.in_(ids.scalar_subquery()), now)
 
 
 async def load_one(session: AsyncSession, clinic: ClinicScope, appointment_id: str, now: datetime) -> Line | None:

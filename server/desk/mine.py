@@ -47,6 +47,8 @@ DONE = {
     "booked": N_("Your appointment is booked. You get a message with the link."),
 }
 STILL_TODAY = timedelta(hours=12)
+APPOINTMENTS = 40
+"""So many of the newest are on the page; the rest of a long record is a link away."""
 CLOSED = (Standing.OVER, Standing.NO_SHOW, Standing.CANCELLED)
 
 
@@ -69,7 +71,9 @@ async def show_home(request: web.Request) -> web.Response:
         patient = await service.get_patient(session, clinic, patient_id)
         request[context.LANGUAGE_ON_FILE] = patient.language
         language = language_of(request)
-        lines = await day.load_of_patient(session, replace(clinic, language=language), patient_id, now)
+        scope = replace(clinic, language=language)
+        newest = None if "all" in request.query else APPOINTMENTS + 1
+        lines = await day.load_of_patient(session, scope, patient_id, now, newest=newest)
         vault = context.vault(request).clinic(clinic.id)
         notes = await records.load_released_notes(
             session, vault, clinic, patient_id, before=_before(request), limit=records.PAGE
@@ -101,6 +105,7 @@ async def show_home(request: web.Request) -> web.Response:
         },
         "waits": waits,
         "allowed": [channel for channel in ("mail", "sms") if channel not in refused],
+        "has_more": newest is not None and len(lines) == newest,
         "upcoming": [line for line in lines if _is_upcoming(line, now)],
         "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
