@@ -79,7 +79,7 @@ async def offer_link(desk: Desk, patient: str) -> str:
     async with desk.site.database.reading() as session:
         query = select(Message).where(Message.kind == "offer", Message.patient_id == patient, Message.state == "sent")
         message = (await session.scalars(query.order_by(Message.created_at.desc()).limit(1))).one()
-    return re.findall(r"https?://[^/]+(/o/\S+)", message.text or "")[0]
+    return str(re.findall(r"https?://[^/]+(/o/\S+)", message.text or "")[0])
 
 
 async def waiting_two(desk: Desk) -> tuple[str, str]:

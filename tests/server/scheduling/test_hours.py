@@ -73,7 +73,7 @@ WEEKLY = {
     "zone": "Europe/Berlin",
 }
 DIFFERENT = {"kind": "extra", "on_date": "2026-03-21", "opens": "14:00", "closes": "16:00"}
-BAD_BLOCKS = [
+BAD_BLOCKS: list[tuple[dict[str, object], str]] = [
     ({"closes": "08:00"}, "The hours end before they start."),
     ({"closes": "09:00"}, "The hours end before they start."),
     ({"closes": "10:00", "next_day": "yes"}, "more than 24 hours"),
@@ -90,7 +90,7 @@ BAD_BLOCKS = [
     ({"weeks": "0"}, "How many weeks apart must be 1 or more"),
     ({"days": ["MO"], "opens": "16:00", "closes": "18:00"}, "The doctor has hours then already"),
 ]
-BAD_EXCEPTIONS = [
+BAD_EXCEPTIONS: list[tuple[dict[str, object], str]] = [
     ({"closes": "13:00"}, "The hours end before they start."),
     ({"on_date": ""}, "Enter the day"),
     ({"kind": "odd"}, "Choose one of the answers"),
@@ -172,7 +172,7 @@ async def test_a_closed_day_offers_nothing_and_says_what_is_booked_then(desk: De
 
 
 KIND = {"name": "Long talk", "length_min": "60", "audience": "new", "is_active": "yes"}
-BAD_KINDS = [
+BAD_KINDS: list[tuple[dict[str, object], str]] = [
     ({"name": ""}, "Enter the name"),
     ({"name": "x" * 201}, "too long"),
     ({"length_min": "0"}, "must be 5 or more"),
