@@ -28,6 +28,9 @@ CONVENTION = {
     "pk": "pk_%(table_name)s",
 }
 
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON", "secure_delete=ON")
+"""Deleted rows are overwritten: a destroyed key is not to be found in the file's free pages."""
+
 Id = String(36)
 """An opaque UUIDv4 in its text form; order by time columns, never by id."""
 
@@ -118,7 +121,7 @@ def _sqlite_engine(url: str) -> AsyncEngine:
     def prepare(connection: Any, record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from dataclasses import astuple
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -10,7 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.service import get_clinic
+from server.db import Database
 from server.errors import DomainError
+from server.migrations import migrate
 from server.permissions import Actor, StaffRole
 from server.records import reading, rules, sealing, service
 from server.records.events import NoteReleased
@@ -18,6 +24,7 @@ from server.records.models import Note, NoteKey, NoteText, NoteVersion
 from server.records.rules import Kind
 from server.records.sealing import Content
 from server.records.service import Writing
+from server.vault import Vault
 from tests.server.records.test_note import stored
 from tests.server.visits import VisitCast
 
@@ -172,3 +179,29 @@ async def test_two_signatures_at_the_same_moment_make_one_version(cast: VisitCas
 
     assert sorted(await asyncio.gather(*(sign_one() for _ in range(5)))) == ["note_signed"] * 4 + ["signed"]
     assert await first_broken(cast) is None
+
+
+async def test_what_was_signed_before_notes_were_sealed_is_sealed_by_the_migration(
+    tmp_path: Path, vault: Vault
+) -> None:
+    """From the schema in which it lay in the clear: it reads the same, its chain holds, no word is left."""
+    path = tmp_path / "before.db"
+    database = Database(f"sqlite+aiosqlite:///{path}")
+    await migrate(database, "0010")
+    key, at = bytes(range(32)), datetime(2031, 5, 27, 8, tzinfo=UTC)
+    link = rules.Link("c", "n", 1, "signed", 1, "p", "Dr A", at, rules.commitment(key, "Cough", None), rules.FIRST)
+    version = (*astuple(link)[:7], "2031-05-27 08:00:00.000000", link.commitment, link.previous, rules.link_hash(link))
+    before = sqlite3.connect(path)
+    before.execute(f"INSERT INTO note_version VALUES ({','.join('?' * len(version))})", version)
+    before.execute(
+        "INSERT INTO note_content (clinic_id, note_id, n, text, key) VALUES ('c', 'n', 1, 'Cough', ?)", (key,)
+    )
+    before.commit()
+    before.close()
+    await migrate(database)
+    note, sealer = Note(clinic_id="c", id="n"), vault.clinic("c")
+    async with database.writing() as session:
+        assert [one.text for one in await reading.load_versions(session, sealer, note)] == ["Cough"]
+        assert await service.first_broken(session, sealer, note) is None
+    await database.close()
+    assert b"Cough" not in path.read_bytes()
