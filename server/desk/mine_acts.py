@@ -29,6 +29,7 @@ from server.pages import language_of, render
 from server.permissions import ProxyScope, acts_for, is_patient, is_proxy
 from server.routing import Route, see_other
 from server.scheduling import finding, outbox, picker, service
+from server.scheduling import kinds as offering
 from server.scheduling.calendar import Entry, calendar_file
 from server.scheduling.finding import Search
 from server.scheduling.models import Appointment, AppointmentPractitioner
@@ -164,7 +165,8 @@ async def _move(session: AsyncSession, act: Act, asked: Move) -> None:
 
 async def _book(session: AsyncSession, act: Act, asked: Booking) -> None:
     visit_type = await finding.get_visit_type(session, act.clinic, asked.visit_type_id)
-    if not visit_type.for_patients:
+    meant = await offering.load_for_patient(session, act.clinic, asked.patient_id)
+    if visit_type.id not in {kind.id for kind in meant}:
         raise not_found()
     await service.book(session, act, asked)
 
@@ -220,7 +222,7 @@ async def _times(
     clinic, now = context.clinic(request), context.now(request)
     request[context.LANGUAGE_ON_FILE] = patient.language
     async with context.database(request).reading() as session:
-        kinds = [kind for kind in await finding.load_visit_types(session, clinic) if kind.for_patients]
+        kinds = await offering.load_for_patient(session, clinic, patient.id)
         kind = kinds[0] if kinds else None
         doctors = await _doctors_of(session, clinic, patient, moving)
         if moving is not None:

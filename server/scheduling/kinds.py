@@ -90,6 +90,13 @@ async def is_new_here(session: AsyncSession, clinic: ClinicScope, patient_id: st
     return not await session.scalar(select(seen))
 
 
+async def load_for_patient(session: AsyncSession, clinic: ClinicScope, patient_id: str) -> Sequence[VisitType]:
+    """The kinds that this patient may book on their own page."""
+    is_new = await is_new_here(session, clinic, patient_id)
+    every = await finding.load_visit_types(session, clinic)
+    return [kind for kind in every if kind.for_patients and is_for(kind, is_new=is_new)]
+
+
 def is_for(kind: VisitType, *, is_new: bool) -> bool:
     """Whether the kind is meant for somebody new, or for somebody seen before."""
     return kind.audience == "any" or (kind.audience == "new") == is_new

@@ -211,3 +211,17 @@ async def test_only_who_offers_a_kind_is_offered_and_booked(desk: Desk) -> None:
     assert await rows(desk, VisitTypeOffer) == []
     assert (await administrator.post(f"{desk.root}/kinds/{kind}", {**KIND, "is_active": ""})).status == 303
     assert "Long talk" not in await (await scheduler.get(book)).text()
+
+
+async def test_a_patient_books_only_kinds_that_are_meant_for_them(desk: Desk) -> None:
+    cast = desk.site.cast
+    administrator, patient = await desk.site.browser_of("administrator"), await desk.site.browser_of("patient")
+    for name, audience in (("For new ones", "new"), ("For known ones", "follow_up")):
+        form = {**KIND, "name": name, "audience": audience, "for_patients": "yes"}
+        assert (await administrator.post(f"{desk.root}/kinds/new", form)).status == 303
+    ids = {row.name: row.id for row in await rows(desk, VisitType) if isinstance(row, VisitType)}
+    here = f"{desk.root}/patients/{cast.patient}/home/book"
+    form = {"key": "k", "slot": f"{cast.doctor}|2026-03-17T08:00:00Z"}
+    for name, status in (("For known ones", 404), ("Follow-up", 404), ("For new ones", 303)):
+        assert (await patient.post(here, {**form, "visit_type": ids[name]})).status == status, name
+    assert ids["For known ones"] not in await (await patient.get(here)).text()
