@@ -27,6 +27,7 @@ from server.backup import CannotDo, back_up
 from server.config import Settings, load_settings
 from server.db import Database, new_id
 from server.encounters import rewrapping
+from server.records import sealing
 from server.files import written_once
 from server.permissions import StaffRole
 from server.restore import restore
@@ -228,6 +229,7 @@ async def _rotate(database: Database, settings: Settings) -> int:
     async with database.writing() as session:
         for clinic_id in (await session.scalars(select(Clinic.id).order_by(Clinic.id))).all():
             await rewrapping.rewrap(session, clinic_id, vault.clinic(clinic_id))
+            await sealing.rewrap_all(session, clinic_id, vault.clinic(clinic_id))
             await audit.enter(
                 session,
                 clinic_id=clinic_id,

@@ -22,7 +22,7 @@ from server.records.models import Note, NoteHold, NoteKey, NoteText, NoteVersion
 from server.records.rules import Kind
 from server.records.sealing import Content
 from server.scheduling.models import Appointment
-from server.vault import ClinicVault
+from server.vault import ClinicVault, VaultError
 from signaling.words import Role
 
 PAGE = 20
@@ -41,6 +41,8 @@ class Version:
     reason: str | None
     summary: str | None
     hash: bytes
+    is_altered: bool = False
+    """It no longer opens: somebody changed what lies in the database, so nothing of it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +179,11 @@ async def _versions(
     )
     found: dict[str, list[Version]] = defaultdict(list)
     for row, text, key in await session.execute(query):
-        content = sealing.unseal(vault, text, key) if text is not None and key is not None else None
-        found[row.note_id].append(_version(row, content))
+        try:
+            content = sealing.unseal(vault, text, key) if text is not None and key is not None else None
+            found[row.note_id].append(_version(row, content))
+        except VaultError:
+            found[row.note_id].append(_version(row, None, is_altered=True))
     return found
 
 
@@ -205,7 +210,7 @@ async def _doctors(session: AsyncSession, clinic_id: str, encounter_ids: Sequenc
     return {encounter_id: ", ".join(found) for encounter_id, found in names.items()}
 
 
-def _version(version: NoteVersion, content: Content | None) -> Version:
+def _version(version: NoteVersion, content: Content | None, *, is_altered: bool = False) -> Version:
     return Version(
         n=version.n,
         kind=Kind(version.kind),
@@ -215,4 +220,5 @@ def _version(version: NoteVersion, content: Content | None) -> Version:
         reason=content.reason if content else None,
         summary=content.summary if content else None,
         hash=version.hash,
+        is_altered=is_altered,
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.records.models import NoteKey, NoteText, NoteVersion
 from server.vault import KEY_BYTES, ClinicVault, VaultError
@@ -62,6 +64,12 @@ def rewrap(vault: ClinicVault, key: NoteKey) -> None:
     wrap_bare(vault, key)
     name = _name(key.note_id, key.n)
     key.wrapped = vault.wrap_key(name, vault.unwrap_key(name, key.wrapped))
+
+
+async def rewrap_all(session: AsyncSession, clinic_id: str, vault: ClinicVault) -> None:
+    """After the clinic's keyset was rotated."""
+    for key in await session.scalars(select(NoteKey).where(NoteKey.clinic_id == clinic_id)):
+        rewrap(vault, key)
 
 
 def is_bare(key: NoteKey) -> bool:

@@ -82,6 +82,7 @@ async def _note(
     attached = await uploads.load_of(session, clinic_id, (service.ATTACHED_TO, visit.encounter.id))
     return {
         "note": note,
+        "broken": await service.first_broken(session, vault, note) if note is not None and is_signed else None,
         "is_signed": is_signed,
         "versions": [{"version": version, "at": times(version.signed_at)} for version in versions],
         "hold": await release.load_hold(session, clinic_id, note.id) if note is not None else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyotp
 import pytest
 from aiohttp import FormData
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.accounts import secondfactor
 from server.audit import AuditAction, Incident
@@ -14,7 +14,7 @@ from server.encounters.models import Encounter, Participant
 from server.events import Events
 from server.permissions import Actor, StaffRole
 from server.records import corrections, reading, service, withdrawing
-from server.records.models import Note, NoteHold
+from server.records.models import Note, NoteHold, NoteText
 from server.records.service import Writing
 from signaling.words import Role
 from tests.server.cast import Browser
@@ -298,3 +298,18 @@ async def test_lines_of_the_chat_are_taken_over_as_a_file_of_the_note(house: Hou
     note = await the_note(house)
     assert (await home(house, f"/notes/{note.id}/attachments/{attached['id']}"))[1] == content
     assert (await home(house, f"/notes/{note.id}/attachments/{attached['id']}", "other patient"))[0] == 404
+
+
+async def test_a_note_that_does_not_verify_says_so_and_shows_nothing_that_was_altered(house: House) -> None:
+    browser, cast = await signed(house), house.cast
+    async with cast.database.writing() as session:
+        await (await session.connection()).exec_driver_sql("DROP TRIGGER note_text_no_update")
+        await session.execute(update(NoteText).values(sealed=b"something else"))
+    page = await browser.get(house.visit_url("/summary"))
+    words = await page.text()
+    assert page.status == 200
+    assert "This note does not verify" in words
+    assert "was altered and is not shown" in words
+    assert (await browser.get(house.visit_url("/note/versions/1/file"))).status == 404
+    status, mine = await home(house)
+    assert (status, "Please ring the clinic" in mine) == (200, True)
