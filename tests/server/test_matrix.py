@@ -248,7 +248,9 @@ TABLE: dict[str, Row] = {
     "settings.save": Row("administrator", C + "/settings", {"name": "North"}, ok=(422,)),
     "settings.text": Row("administrator", C + "/settings/texts", {"kind": "video_consent", "text": "Yes?"}),
     "settings.purpose": Row(
-        "administrator", C + "/settings/purposes", {"words": "a", "who_may_watch": "b", "kept_days": "3", "kind": "other"}
+        "administrator",
+        C + "/settings/purposes",
+        {"words": "a", "who_may_watch": "b", "kept_days": "3", "kind": "other"},
     ),
     "settings.switch_purpose": Row("administrator", C + "/settings/purposes/teaching", {"is_active": "no"}),
     # The audit: the privacy officer; of their own record, the patient.

@@ -206,7 +206,10 @@ def _requests() -> None:
         sa.ForeignKeyConstraint(["decided_by"], ["person.id"], name="fk_record_request_decided_by"),
         sa.PrimaryKeyConstraint("clinic_id", "id", name="pk_record_request"),
         sa.UniqueConstraint(
-            *"clinic_id kind subject_kind subject_id".split(),
+            "clinic_id",
+            "kind",
+            "subject_kind",
+            "subject_id",
             name="uq_record_request_clinic_id_kind_subject_kind_subject_id",
         ),
     )
