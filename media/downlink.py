@@ -42,6 +42,8 @@ class Downlink:
         # Pictures' packets usually sent in the time over which missing ones are counted.
         self._video_packets = 0
         self._asked = (0, 0, 0)
+        # By the receiver's own estimate when the probe at hand began.
+        self._told_bps = 0
         # Packets sent to each forward's SSRC when its last report came.
         self._reported: dict[int, int] = {}
 
@@ -52,13 +54,15 @@ class Downlink:
         if self.estimate.told(remb_bps, self._sent_bps, now_ns, probed_bps=self._probe.rate_bps):
             self._fell(now_ns)
 
-    def lost(self, losses: Sequence[tuple[Forward, int]], now_ns: int) -> None:
-        """Shares of 256 that it lost of each stream. Sound is left out: its gaps may have come from the publisher."""
+    def lost(self, losses: Sequence[tuple[Forward, int, int]], now_ns: int) -> None:
+        """Shares of 256 that it lost by forward and SSRC, repairs included. Sound is left out: its gaps may have come
+        from the publisher."""
         lost = packets = 0
-        for forward, fraction in losses:
+        for forward, ssrc, fraction in losses:
             if forward.track.is_video:
-                count = forward.packets - self._reported.get(forward.ssrc, 0)
-                self._reported[forward.ssrc] = forward.packets
+                sent = forward.packets if ssrc == forward.ssrc else forward.repaired
+                count = sent - self._reported.get(ssrc, 0)
+                self._reported[ssrc] = sent
                 packets += count
                 lost += fraction * count
         if packets and self.estimate.lost(lost / 256 / packets, self._sent_bps, now_ns):
@@ -108,6 +112,7 @@ class Downlink:
             if is_far and forward.track.is_video and not forward.is_held:
                 forward.hold()
                 self._held_ns = now_ns
+                self.estimate.note_held(now_ns)
 
     def _let_go(self) -> None:
         self._held_ns = 0
@@ -129,10 +134,15 @@ class Downlink:
         if estimate.bps is None:
             return
         if wish and (self._choice.wants_step or estimate.is_past_limit):
-            self._probe.want(estimate.bps + wish, estimate.bps, self._sent_bytes(), now_ns)
+            self._want(estimate.bps, wish, now_ns)
         estimate.rest(not wish and self._choice.is_content, now_ns)
         if estimate.bps is None:
             self._probe.rest()
+
+    def _want(self, known_bps: int, more_bps: int, now_ns: int) -> None:
+        if not self._probe.rate_bps:
+            self._told_bps = self.estimate.told_bps or 0
+            self._probe.want(known_bps + more_bps, known_bps, self._sent_bytes(), now_ns)
 
     def _go_on_probing(self, now_ns: int) -> None:
         due = self._probe.due(self._sent_bytes(), now_ns)
@@ -145,9 +155,11 @@ class Downlink:
             self._extra_bytes += sent
             due -= sent
         shown = self._probe.verdict(now_ns)
-        if shown:
+        if shown and self.estimate.has_grown(self._told_bps):
             self.estimate.proved(shown)
             self._choose_ns = 0
+        elif shown:
+            self._probe.fell(now_ns)
 
     def _sent_bytes(self) -> int:
         """Payloads only, as receivers count."""

@@ -14,7 +14,9 @@ FALLS_TO = 0.85
 PAST = 1.1
 LEAST_BPS = 200_000
 # After a fall so much is believed without proof; a receiver whose pictures were just held back shows too little.
-UNPROVED_BPS = 500_000
+UNPROVED_BPS = 450_000
+# What was sent before a probe failed, with its ups and downs.
+WENT_WELL = 1.2
 GROWTH = 1.01
 STALLED_AFTER_NS = 3_000 * MS
 # An estimate that lags far behind what is sent tells that there is a limit, not where: then this share of it is tried.
@@ -40,6 +42,7 @@ class Estimate:
 
     __slots__ = (
         "_content_ns",
+        "_drained_ns",
         "_fell_ns",
         "_grew_ns",
         "_grown_from",
@@ -56,6 +59,7 @@ class Estimate:
         self._remb = self._grown_from = 0
         self._grew_ns = self._fell_ns = self._lost_ns = self._content_ns = self._limit_bps = 0
         self._is_fresh = self._lags = False
+        self._drained_ns = -DRAIN_NS
 
     @property
     def told_bps(self) -> int | None:
@@ -73,10 +77,14 @@ class Estimate:
         has_fallen = before and remb_bps < before * FALL and remb_bps < max(sent_bps, probed_bps) * 1.1
         if has_fallen or now_ns - self._grew_ns > STALLED_AFTER_NS:
             self._grew_ns = now_ns
-            return self._limit(self._shown(before, remb_bps, sent_bps, probed_bps), now_ns)
+            return self._limit(self._shown(before, remb_bps, (sent_bps, probed_bps), now_ns), now_ns)
         if self.bps is not None and remb_bps > self.bps and now_ns - self._lost_ns > LOSS_HOLD_NS:
             self.bps = max(self.bps, min(remb_bps, max(LEAST_BPS, sent_bps * 3 // 2)))
         return False
+
+    def note_held(self, now_ns: int) -> None:
+        """Pictures are held back from now on, for a moment."""
+        self._drained_ns = now_ns
 
     @property
     def is_past_limit(self) -> bool:
@@ -109,6 +117,10 @@ class Estimate:
             return False
         return self._limit(reduced, now_ns)
 
+    def has_grown(self, before_bps: int) -> bool:
+        """Whether the receiver's own figure rose since: where a probe filled the link it stands still."""
+        return self._remb > before_bps * GROWTH
+
     def proved(self, bps: int) -> None:
         """A probe of this rate has passed without a sign of a limit."""
         if self.bps is not None:
@@ -123,11 +135,14 @@ class Estimate:
         elif now_ns - self._content_ns > CLEAR_AFTER_NS:
             self.bps, self._content_ns = None, 0
 
-    def _shown(self, before: int, remb_bps: int, sent_bps: int, probed_bps: int) -> int:
-        """Where a limit that has just shown lies."""
+    def _shown(self, before: int, remb_bps: int, rates: tuple[int, int], now_ns: int) -> int:
+        """Where a limit that has just shown lies, `rates` being what was sent and what a probe made of it."""
+        sent_bps, probed_bps = rates
         if probed_bps:  # what went well before the probe goes on
-            shown = max(remb_bps, sent_bps)
+            shown = max(remb_bps, int(sent_bps * WENT_WELL))
             return shown if self.bps is None else min(shown, self.bps)
+        if now_ns - self._drained_ns < DRAIN_NS:  # pictures were held back, so that little came: it tells no level
+            return max(remb_bps, min(self.bps or remb_bps, UNPROVED_BPS))
         if not self._is_fresh:
             self._lags = before < sent_bps * LAGS_BELOW
         return max(remb_bps, int(sent_bps * LAGGING_SHARE)) if self._lags else remb_bps

@@ -72,7 +72,7 @@ class Forward:
         self._picture_offset = self._base_offset = 0
         self._last_payload = b""
         self._last_timestamp = self._last_ns = 0
-        self._repair_number = secrets.randbelow(FIRST_NUMBER_BELOW)
+        self._repair_number = self._first_repair = secrets.randbelow(FIRST_NUMBER_BELOW)
         self._repairs = bytearray(_MASK + 1)
         self._fills = 0
         self._ciphertexts: dict[int, bytes] = {}
@@ -108,6 +108,11 @@ class Forward:
         self.is_waiting = True
         if self.wants_picture:
             self.track.want_key_frame(self.target)
+
+    @property
+    def repaired(self) -> int:
+        """Packets sent on the repair stream."""
+        return self._repair_number - self._first_repair
 
     @property
     def wants_picture(self) -> bool:

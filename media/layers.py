@@ -18,10 +18,11 @@ SWITCH_APART_NS = 2_000 * MS
 SHORT_FOR_NS = 1_000 * MS
 PAUSED_FOR_NS = 5_000 * MS
 # A picture that comes back in vain stays away for longer.
-PAUSED_MAX_NS = 40_000 * MS
+PAUSED_MAX_NS = 15_000 * MS
 IN_VAIN_WITHIN_NS = 15_000 * MS
-# Shares of the budget: held on to a little above it, raised only well below, brought back only far below.
-HOLD, RAISE, RESUME = 1.05, 0.9, 0.7
+# Shares of the budget, which after a fall lies 15 % under what came through: held on to above it, raised only below,
+# brought back only far below.
+HOLD, RAISE, RESUME = 1.15, 0.9, 0.75
 # A wish is for a little more, or what it brings would stand on the edge.
 WISH_MORE = 1.05
 # Less than this makes no picture worth looking at.

@@ -235,14 +235,14 @@ class Subscriber:
     # ---- inside: reports
 
     def _take_blocks(self, blocks: list[tuple[int, int, int, int]], now_ns: int) -> None:
-        losses: list[tuple[Forward, int]] = []
+        losses: list[tuple[Forward, int, int]] = []
         for ssrc, fraction, lsr, dlsr in blocks:
             forward = self._by_ssrc.get(ssrc)
             if forward is None:
                 continue
             if ssrc == forward.ssrc:
                 forward.told(fraction, now_ns)
-                losses.append((forward, fraction))
+            losses.append((forward, ssrc, fraction))
             self.loss = fraction / 256
             round_trip = self._sent_reports.round_trip_ns(lsr, dlsr, now_ns) if lsr else None
             if round_trip is not None:

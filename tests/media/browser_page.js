@@ -35,6 +35,45 @@ window.participant = {
     this.sound = sound;
   },
 
+  /** A voice in place of the tone: a buzz through two formants, in syllables, since codecs treat speech as such. */
+  speak() {
+    const { sound } = this;
+    const buzz = new OscillatorNode(sound, { type: "sawtooth", frequency: 130 });
+    const mouth = [600, 1700].map((frequency) => new BiquadFilterNode(sound, { type: "bandpass", frequency, Q: 4 }));
+    const syllables = new OscillatorNode(sound, { frequency: 3 });
+    const level = new GainNode(sound, { gain: 0.5 });
+    const depth = new GainNode(sound, { gain: 0.45 });
+    const out = sound.createMediaStreamDestination();
+    for (const filter of mouth) buzz.connect(filter).connect(level);
+    syllables.connect(depth).connect(level.gain);
+    level.connect(out);
+    buzz.start();
+    syllables.start();
+    this.audio = out.stream.getAudioTracks()[0];
+  },
+
+  /** When each frame at `mid` was shown, and when this page's own clock was late, in seconds since the epoch. */
+  watch(mid) {
+    const shown = (this.shown = []);
+    const late = (this.late = []);
+    const element = this.videos[mid];
+    const note = (now) => {
+      shown.push((performance.timeOrigin + now) / 1000);
+      element.requestVideoFrameCallback(note);
+    };
+    element.requestVideoFrameCallback(note);
+    let due = performance.now();
+    setInterval(() => {
+      const now = performance.now();
+      if (now - due > 60) late.push([(performance.timeOrigin + due) / 1000, (performance.timeOrigin + now) / 1000]);
+      due = now + 20;
+    }, 20);
+  },
+
+  watched() {
+    return { shown: this.shown, late: this.late };
+  },
+
   connection() {
     return new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
   },

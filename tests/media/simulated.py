@@ -240,4 +240,5 @@ class Downstairs:
         lost, arrived = self.line.lost[False] - self._lost, self.line.arrived[False] - self._seen
         self._lost, self._seen = self.line.lost[False], self.line.arrived[False]
         share = round(256 * lost / max(1, lost + arrived))
-        self.downlink.lost([(person.forwards[0], share) for person in self.people.values()], self.now_ns)
+        firsts = [person.forwards[0] for person in self.people.values()]
+        self.downlink.lost([(forward, forward.ssrc, share) for forward in firsts], self.now_ns)

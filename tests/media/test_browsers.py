@@ -98,6 +98,8 @@ class Person:
         self.up_id, self.down_id = secrets.token_hex(6), secrets.token_hex(6)
         self.revision = 0
         self.tcp_only = False
+        # What a test changes in the node's descriptions, by the connection they are for.
+        self.changes: dict[str, Callable[[str], str]] = {}
         self.size = [640, 360]
         self.picture_first = False
         self.mids: dict[tuple[str, Source], str] = {}
@@ -127,10 +129,8 @@ class Person:
             ),
         )
         self.revision += 1
-        if self.tcp_only:
-            answer = answer.model_copy(update={"sdp": without_udp(answer.sdp)})
         assert all(section.accepted for section in answer.sections)
-        await self.call("answered", answer.sdp)
+        await self.call("answered", self.changed("up", answer.sdp))
 
     async def take(self, offer: DownOffer) -> None:
         self.mids = {
@@ -138,9 +138,13 @@ class Person:
             for section in offer.sections
             if section.participant_id and section.source
         }
-        sdp = await self.call("answer", without_udp(offer.sdp) if self.tcp_only else offer.sdp)
+        sdp = await self.call("answer", self.changed("down", offer.sdp))
         answer = DownAnswer(connection_id=offer.connection_id, revision=offer.revision, sdp=sdp)
         await self.node.client.down_answer(self.room_id, self.participant_id, answer)
+
+    def changed(self, leg: str, sdp: str) -> str:
+        change = self.changes.get(leg)
+        return without_udp(sdp) if self.tcp_only else change(sdp) if change else sdp
 
     async def follow(self) -> None:
         async for event in self.node.client.events(0):
