@@ -27,9 +27,9 @@ from server.backup import CannotDo, back_up
 from server.config import Settings, load_settings
 from server.db import Database, new_id
 from server.encounters import rewrapping
-from server.records import sealing
 from server.files import written_once
 from server.permissions import StaffRole
+from server.records import sealing
 from server.restore import restore
 from server.supervisor import EXIT_CANNOT_START
 from server.vault import Vault, new_keyset
