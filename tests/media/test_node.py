@@ -149,6 +149,11 @@ async def test_it_ends_with_its_rooms_when_told_so(
                 seen.append(event.kind)
 
         following = asyncio.create_task(follow())
+        await client.create_room("heard")
+        await client.close_room("heard")
+        while not seen:  # whoever listens from now on hears what comes
+            await asyncio.sleep(0.02)
+        seen.clear()
         began = time.monotonic()
         for number in signals:
             process.send(number)
