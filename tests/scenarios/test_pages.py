@@ -5,15 +5,18 @@ The rows below cover the router: a new GET route without a row fails. Who else m
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from playwright.sync_api import Page
 
 from server import assets, health
+from server.accounts.seed import PATIENTS
+from server.accounts.service import NewPatient
 from server.app import area_modules, area_routes
 from server.db import new_id
 from server.routing import Route
@@ -27,6 +30,8 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.browser]
 HERE = clinic.CLINIC
 PATIENT = "Anna Lindqvist"
 LONG_NAME = "Wolfeschlegelsteinhausenbergerdorff"
+OUTSIDE = ("stranger", "visitor", "patient")
+"""Who sees nobody but Anna."""
 ROLES = {
     "doctor": [DOCTOR],
     "scheduler": ["Mina Park"],
@@ -35,6 +40,15 @@ ROLES = {
     "patient": [PATIENT],
 }
 TALL = 1000
+WRITTEN = ("12 Mill Lane", "+44 113 496 0000", "Grace Guest", "ring us on Monday", "Nora Neu", "nora.")
+"""What is typed on the way, beside who is in the demo."""
+
+
+def marks_of(patient: NewPatient) -> set[str]:
+    """What tells of this person."""
+    return {patient.name, str(patient.phone), str(patient.email), patient.birth_date.isoformat()}
+
+
 OVERFLOW = """() => {
   const wide = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= wide) return [];
@@ -53,6 +67,8 @@ class World:
     first: Person
     roles: dict[str, Person] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    addresses: set[str] = field(default_factory=set)
+    """Everything that was asked for, as it would stand in a log of somebody else's."""
 
     @property
     def people(self) -> list[Person]:
@@ -62,6 +78,7 @@ class World:
         """This role's context, signed in at the demo where it has an account or a page of its own."""
         if role not in self.roles:
             person = replace(self.first, name=role, troubles=[], foreign=[], flashes=[], received=[])
+            person.context.on("request", lambda request: self.addresses.add(unquote(request.url)))
             for name in ROLES.get(role, ()):
                 clinic.sign_in(person, name)
             self.roles[role] = person
@@ -328,8 +345,27 @@ def test_a_page_is_sound(world: World, name: str) -> None:
     assert page.locator("h1").locator("visible=true").count() == 1
     assert page.title().endswith("Bedside")
     person.assert_untroubled(allowed=["Failed to load resource"] if row.status >= 400 else [])
+    if row.role in OUTSIDE and not name.startswith("demo."):
+        others = {mark for one in PATIENTS if one.name != PATIENT for mark in marks_of(one)}
+        assert [mark for mark in others if mark in page.content()] == [], "of somebody else"
     for button in page.locator("button[href]").all():
         pytest.fail(f"a button that should be a link: {button.inner_text()}")
+
+
+def test_nothing_of_a_person_is_in_a_log_or_an_address(world: World) -> None:
+    """After everything above, in as many browsers; the start's own words, which print the demo's links, are no log."""
+    # Whoever typed a name looked it up, and the links that were made are known: both must be found where they belong.
+    world.search("scheduler", f"{HERE}/book", LONG_NAME)
+    assert LONG_NAME in world.person("scheduler").page.content()
+    log = "\n".join(line for line in world.bedside.log().splitlines() if line.startswith("{"))
+    assert log.count('"request"') > 20, "the log was written"
+    assert len(world.addresses) > 20
+    marks = {mark for one in PATIENTS for mark in marks_of(one)} | {LONG_NAME, "Lindqvist", *WRITTEN}
+    tokens = {found for one in world.addresses for found in re.findall(r"/[vpk]/([\w-]{20,})", one)}
+    assert tokens, "somebody came by a link"
+    assert sorted(mark for mark in marks | tokens if mark in log or json.dumps(mark)[1:-1] in log) == []
+    said = "\n".join(world.addresses)
+    assert sorted(mark for mark in marks if mark in said) == []
 
 
 def look_at(page: Page, name: str) -> list[str]:
