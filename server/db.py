@@ -7,18 +7,21 @@ and commits when its block ends. No network or file I/O belongs inside `writing(
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import DateTime, Dialect, MetaData, String, TypeDecorator, event
+from sqlalchemy import DateTime, Dialect, MetaData, String, Table, TypeDecorator, event, inspect
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, make_transient_to_detached
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -58,9 +61,30 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+Mapped = TypeVar("Mapped", bound="Base")
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=CONVENTION)
     type_annotation_map = {datetime: UtcDateTime()}  # noqa: RUF012 (SQLAlchemy's own hook)
+
+
+def table_of(model: type[Base]) -> Table:
+    """The plain table of a model, for the statements that are said so often that mapping rows would be felt."""
+    return cast("Table", model.__table__)
+
+
+def as_loaded(session: AsyncSession, row: Mapped) -> Mapped:
+    """An object whose row a plain statement has just inserted, with every column set, as if the session had read it."""
+    if missing := inspect(row).unloaded:
+        raise TypeError(f"not set: {', '.join(sorted(missing))}")
+    make_transient_to_detached(row)
+    session.add(row)
+    return row
+
+
+PING_AFTER_S = 1.0
+"""A pooled connection that rested longer is asked whether it still lives before it is used."""
 
 
 class Database:
@@ -74,6 +98,8 @@ class Database:
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url, pool_size)
         reads = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._readers = async_sessionmaker(self.engine.execution_options(**reads), expire_on_commit=False)
+        looks = {"bedside_bare": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._looking = self.engine.execution_options(**looks)
         self._writers = async_sessionmaker(self.engine.execution_options(bedside_write=True), expire_on_commit=False)
 
     @asynccontextmanager
@@ -81,6 +107,12 @@ class Database:
         """A session that only reads, over one snapshot."""
         async with self._readers() as session:
             yield session
+
+    @asynccontextmanager
+    async def glancing(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for one statement that reads, with no transaction around it: the cheapest look there is."""
+        async with self._looking.connect() as connection:
+            yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
@@ -111,7 +143,25 @@ class Database:
 
 
 def _postgresql_engine(url: str, pool_size: int) -> AsyncEngine:
-    return create_async_engine(url, pool_size=pool_size, pool_pre_ping=True, hide_parameters=True)
+    engine = create_async_engine(url, pool_size=pool_size, hide_parameters=True)
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def note(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def look_after(connection: Any, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        """A ping is three round trips: only one that rested is asked; of a busy one the driver knows when it went."""
+        idle_s = time.monotonic() - record.info.get("idle_since", math.inf)
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError
+        if idle_s > PING_AFTER_S:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError from error
+
+    return engine
 
 
 def _sqlite_engine(url: str) -> AsyncEngine:
@@ -127,7 +177,8 @@ def _sqlite_engine(url: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("bedside_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get("bedside_bare", False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("bedside_write", False) else "BEGIN")
 
     return engine

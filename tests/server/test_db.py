@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import OperationalError
 
+from server import db
 from server.accounts.models import Person
-from server.db import Database, UtcDateTime, new_id
+from server.db import Database, UtcDateTime, as_loaded, new_id, table_of
+from tests.support.postgres import PostgresCluster
 
 NOON = datetime(2026, 3, 16, 12, 0, tzinfo=UTC)
 
@@ -90,4 +93,47 @@ async def test_a_second_writer_waits_and_is_told_when_it_takes_too_long(sqlite_d
             impatient = await connection.execution_options(bedside_write=True)
             with pytest.raises(OperationalError, match="locked"):
                 await impatient.execute(text("SELECT 1"))
+    await other.close()
+
+
+async def test_a_glance_reads_what_is_committed_and_holds_nothing_open(database: Database) -> None:
+    async with database.writing() as session:
+        session.add(person("x"))
+    async with database.glancing() as connection:
+        assert (await connection.execute(select(Person.name))).all() == [("x",)]
+        async with database.writing() as session:
+            session.add(person("y"))
+        assert len((await connection.execute(select(Person.name))).all()) == 2, "no snapshot is held"
+
+
+async def test_an_object_from_a_plain_insert_is_as_one_that_was_read(database: Database) -> None:
+    row = {"id": "p", "name": "x", "email": None, "password_hash": None, "is_seeded": False, "created_at": NOON}
+    async with database.writing() as session:
+        await session.execute(insert(table_of(Person)), row)
+        kept = as_loaded(session, Person(**row))
+        kept.name = "y"
+    async with database.reading() as session:
+        assert (await session.get_one(Person, "p")).name == "y"
+    with pytest.raises(TypeError, match="password_hash"):
+        as_loaded(session, Person(id="q", name="x", email=None, is_seeded=False, created_at=NOON))
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("ping_after_s", [db.PING_AFTER_S, -1.0], ids=["busy", "rested"])
+async def test_a_connection_that_the_server_ended_is_not_handed_out(
+    cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch, ping_after_s: float
+) -> None:
+    monkeypatch.setattr(db, "PING_AFTER_S", ping_after_s)
+    url = cluster.create(f"t_{new_id().replace('-', '')}")
+    database, other = Database(url, pool_size=1), Database(url, pool_size=1)
+    async with database.glancing() as connection:
+        pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+    async with other.glancing() as connection:
+        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    while ping_after_s > 0 and not driver.is_closed():
+        await asyncio.sleep(0.01)
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT pg_backend_pid()")) != pid
+    await database.close()
     await other.close()
