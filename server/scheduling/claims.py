@@ -9,14 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.accounts.models import Membership
 from server.context import ClinicScope
 from server.errors import DomainError
-from server.permissions import StaffRole
-from server.scheduling import finding, rules, slots, ticks
+from server.scheduling import finding, rules, slots, statements, ticks
 from server.scheduling.history import Act
 from server.scheduling.models import VisitType
 from server.scheduling.rules import Kind
@@ -43,15 +40,11 @@ async def check_practitioners(
 ) -> None:
     """Active doctors of this clinic, at least one, who offer the kind of visit `offering`. Raises slot_not_offered."""
     wanted = set(practitioner_ids)
-    query = select(Membership.person_id).where(
-        Membership.clinic_id == clinic.id,
-        Membership.role == StaffRole.DOCTOR.value,
-        Membership.is_active,
-        Membership.person_id.in_(wanted),
-    )
+    asked = {"clinic": clinic.id, "people": sorted(wanted)}
     if offering is not None:
-        query = query.where(finding.offers(clinic, offering, Membership.person_id))
-    if not wanted or set(await session.scalars(query)) != wanted:
+        asked["visit_type"] = offering
+    query = statements.ACTIVE if offering is None else statements.OFFERING
+    if not wanted or set(await session.scalars(query, asked)) != wanted:
         raise DomainError(Code.SLOT_NOT_OFFERED, "This doctor doesn't see patients here now. Choose another.")
 
 

@@ -8,24 +8,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import repeat
+from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, exists, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Membership, Person
 from server.context import ClinicScope
 from server.errors import not_found
 from server.permissions import StaffRole
-from server.scheduling import slots
+from server.scheduling import slots, statements
 from server.scheduling.models import (
     Appointment,
     AppointmentPractitioner,
-    Schedule,
-    ScheduleException,
     VisitType,
-    VisitTypeOffer,
 )
 from server.scheduling.slots import Agenda, DayException, Hours, Shape, Slot
 from server.scheduling.ticks import Owner, load_busy
@@ -33,6 +32,7 @@ from server.scheduling.waiting_models import WaitlistEntry
 from server.scheduling.weekly import parse_weekly
 
 NEXT_SEARCH = timedelta(days=31)
+_STARTS_AT = attrgetter("slot.starts_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +71,10 @@ async def load_practitioners(session: AsyncSession, clinic: ClinicScope) -> list
     return [Practitioner(person_id, name) for person_id, name in rows]
 
 
-def offers(clinic: ClinicScope, visit_type_id: str, person_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
-    """Whether a doctor offers a kind of visit: they are named for it, or nobody is."""
-    named = exists().where(VisitTypeOffer.clinic_id == clinic.id, VisitTypeOffer.visit_type_id == visit_type_id)
-    return or_(~named, named.where(VisitTypeOffer.person_id == person_id))
-
-
 async def load_offering(session: AsyncSession, search: Search) -> Collection[str]:
     """Of the doctors of a search those who offer its kind; whoever has the visit that is moved keeps it."""
     kind = search.visit_type
-    query = select(VisitTypeOffer.person_id).where(
-        VisitTypeOffer.clinic_id == kind.clinic_id, VisitTypeOffer.visit_type_id == kind.id
-    )
-    named = set(await session.scalars(query))
+    named = set(await session.scalars(statements.NAMED, {"clinic": kind.clinic_id, "visit_type": kind.id}))
     if not named:
         return search.person_ids
     if search.moving is not None:
@@ -100,7 +91,8 @@ async def load_visit_types(session: AsyncSession, clinic: ClinicScope) -> Sequen
 
 async def get_visit_type(session: AsyncSession, clinic: ClinicScope, visit_type_id: str) -> VisitType:
     """Raises not_found for an unknown or retired one."""
-    found = await session.get(VisitType, (clinic.id, visit_type_id))
+    asked = {"clinic": clinic.id, "id": visit_type_id}
+    found = (await session.scalars(statements.VISIT_TYPE, asked)).one_or_none()
     if found is None or not found.is_active:
         raise not_found()
     return found
@@ -128,6 +120,7 @@ async def load_agendas(
     busy: Mapping[str, Collection[int]],
 ) -> dict[str, Agenda]:
     """The weekly hours and exceptions of each doctor that can touch the span, with the ticks that are taken."""
+    await session.flush()  # plain tables: what the session still holds back must be seen
     first, last = (span[0] - timedelta(days=3)).date(), (span[1] + timedelta(days=2)).date()
     hours = await _load_hours(session, clinic, person_ids, last)
     exceptions = await _load_exceptions(session, clinic, person_ids, (first, last))
@@ -146,17 +139,11 @@ async def find_offers(
     busy = await load_busy(session, person_ids, around, search.now, ignore=ignore)
     agendas = await load_agendas(session, clinic, person_ids, (since, until), busy)
     earliest = max(since, search.now)
-    found = [
-        Offer(person_id, slot)
-        for person_id in sorted(agendas)
-        for slot in slots.list_slots(agendas[person_id], shape, earliest, until)
-    ]
-    found.sort(key=_starts_at)
+    found: list[Offer] = []
+    for person_id, free in slots.list_each(agendas, shape, earliest, until):
+        found += map(Offer._make, zip(repeat(person_id), free))
+    found.sort(key=_STARTS_AT)
     return found
-
-
-def _starts_at(offer: Offer) -> datetime:
-    return offer.slot.starts_at
 
 
 async def find_next(
@@ -169,28 +156,17 @@ async def find_next(
 
 async def load_local_zone(session: AsyncSession, clinic: ClinicScope, person_ids: Iterable[str]) -> str:
     """The zone of the first doctor's schedule; the clinic's own where there is none."""
-    query = select(Schedule.zone).where(Schedule.clinic_id == clinic.id, Schedule.person_id.in_(list(person_ids)))
-    return (await session.scalars(query.order_by(Schedule.created_at).limit(1))).first() or clinic.zone
+    found = await session.scalars(statements.ZONE, {"clinic": clinic.id, "people": list(person_ids)})
+    return found.first() or clinic.zone
 
 
 async def _load_hours(
     session: AsyncSession, clinic: ClinicScope, person_ids: Collection[str], last: date
 ) -> dict[str, list[Hours]]:
     hours: dict[str, list[Hours]] = {person_id: [] for person_id in person_ids}
-    query = select(Schedule).where(
-        Schedule.clinic_id == clinic.id, Schedule.person_id.in_(person_ids), Schedule.valid_from <= last
-    )
-    for row in await session.scalars(query):
-        hours[row.person_id].append(
-            Hours(
-                zone=ZoneInfo(row.zone),
-                rule=parse_weekly(row.rule),
-                opens_min=row.opens_min,
-                closes_min=row.closes_min,
-                valid_from=row.valid_from,
-                valid_until=row.valid_until,
-            )
-        )
+    asked = {"clinic": clinic.id, "people": list(person_ids), "last": last}
+    for person_id, zone, rule, *minutes_and_dates in await session.execute(statements.HOURS, asked):
+        hours[person_id].append(Hours(ZoneInfo(zone), parse_weekly(rule), *minutes_and_dates))
     return hours
 
 
@@ -198,13 +174,7 @@ async def _load_exceptions(
     session: AsyncSession, clinic: ClinicScope, person_ids: Collection[str], dates: tuple[date, date]
 ) -> dict[str, list[DayException]]:
     exceptions: dict[str, list[DayException]] = {person_id: [] for person_id in person_ids}
-    query = select(ScheduleException).where(
-        ScheduleException.clinic_id == clinic.id,
-        ScheduleException.person_id.in_(person_ids),
-        ScheduleException.on_date.between(*dates),
-    )
-    for row in await session.scalars(query):
-        exceptions[row.person_id].append(
-            DayException(ZoneInfo(row.zone), row.on_date, row.kind == "closed", row.opens_min, row.closes_min)
-        )
+    asked = {"clinic": clinic.id, "people": list(person_ids), "first": dates[0], "last": dates[1]}
+    for person_id, zone, on_date, kind, opens_min, closes_min in await session.execute(statements.EXCEPTIONS, asked):
+        exceptions[person_id].append(DayException(ZoneInfo(zone), on_date, kind == "closed", opens_min, closes_min))
     return exceptions

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import String, cast, delete, exists, func, insert, or_, select
+from sqlalchemy import delete, or_
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.db import Database
 from server.errors import DomainError
-from server.scheduling.models import Hold, Tick
+from server.scheduling import statements
+from server.scheduling.models import Tick
 from server.scheduling.slots import ticks_between
 from signaling.words import Code
 
@@ -50,18 +51,15 @@ async def take(session: AsyncSession, owner: Owner, spans: Iterable[Span], now: 
     if not wanted:
         return
     await _drop_expired(session, wanted, now)
-    rows = [
-        {
-            "person_id": person_id,
-            "tick": tick,
-            "clinic_id": owner.clinic_id,
-            "appointment_id": owner.appointment_id,
-            "hold_id": owner.hold_id,
-        }
-        for person_id, tick in wanted
-    ]
+    values: dict[str, str | int | None] = {
+        "clinic": owner.clinic_id,
+        "appointment": owner.appointment_id,
+        "hold": owner.hold_id,
+    }
+    for n, (person_id, tick) in enumerate(wanted):
+        values[f"person{n}"], values[f"tick{n}"] = person_id, tick
     try:
-        await session.execute(insert(Tick).values(rows))
+        await session.execute(statements.insert_ticks(len(wanted)), values)
     except IntegrityError as error:
         if is_violation_of(error, "pk_tick", "tick.person_id"):
             raise taken() from None
@@ -85,26 +83,17 @@ async def load_busy(
     ignore: Collection[Owner] = (),
 ) -> dict[str, set[int]]:
     """The taken ticks of each person in the span, without expired holds and without those of `ignore`."""
+    await session.flush()  # plain tables: what the session still holds back must be seen
     reach = ticks_between(*span)
-    live = exists().where(Hold.clinic_id == Tick.clinic_id, Hold.id == Tick.hold_id, Hold.expires_at > now)
-    query = (
-        select(Tick.person_id, func.aggregate_strings(cast(Tick.tick, String), " "))
-        .where(
-            Tick.person_id.in_(person_ids),
-            Tick.tick >= reach.start,
-            Tick.tick < reach.stop,
-            or_(Tick.hold_id.is_(None), live),
-        )
-        .group_by(Tick.person_id)
-    )
+    asked = {"people": list(person_ids), "first": reach.start, "end": reach.stop, "now": now}
+    query = statements.BUSY
     for owner in ignore:
         column, value = (
             (Tick.appointment_id, owner.appointment_id) if owner.appointment_id else (Tick.hold_id, owner.hold_id)
         )
         query = query.where(or_(column.is_(None), column != value))
     busy: dict[str, set[int]] = {person_id: set() for person_id in person_ids}
-    # One row a person: a clinic's month holds a hundred thousand ticks, and a row of its own for each is slow.
-    for person_id, joined in await session.execute(query):
+    for person_id, joined in await session.execute(query, asked):
         busy[person_id] = set(map(int, joined.split()))
     return busy
 
@@ -147,15 +136,7 @@ def _is_worth_another_try(error: DBAPIError) -> bool:
 
 
 async def _drop_expired(session: AsyncSession, wanted: list[tuple[str, int]], now: datetime) -> None:
-    expired = select(Hold.id).where(Hold.clinic_id == Tick.clinic_id, Hold.expires_at <= now)
     ticks = [tick for _, tick in wanted]
-    await session.execute(
-        delete(Tick)
-        .where(
-            Tick.person_id.in_({person_id for person_id, _ in wanted}),
-            Tick.tick >= min(ticks),
-            Tick.tick <= max(ticks),
-            Tick.hold_id.in_(expired),
-        )
-        .execution_options(synchronize_session=False)
-    )
+    people = sorted({person_id for person_id, _ in wanted})
+    asked = {"people": people, "first": min(ticks), "end": max(ticks) + 1, "now": now}
+    await session.execute(statements.DROP_EXPIRED, asked)

@@ -16,6 +16,7 @@ from server.scheduling.slots import (
     by_local_day,
     clock_labels,
     judge,
+    list_each,
     list_slots,
     local_instant,
     starts,
@@ -301,6 +302,11 @@ def test_lists_what_the_slow_oracle_lists(weekly, around, length, grid, buffers,
     found = listed(agenda, wanted, since, until)
     assert set(found) == slow_oracle.free_starts(weekly, shut, length, grid, buffers, busy, since, until)
     assert found == sorted(set(found))
+    others = Agenda(agenda.hours[:1], agenda.exceptions)
+    each = {"b": agenda, "c": others, "a": Agenda(agenda.hours, agenda.exceptions)}
+    assert {who: list(free) for who, free in list_each(each, wanted, since, until)} == {
+        who: list_slots(kept, wanted, since, until) for who, kept in each.items()
+    }
     for slot in starts(agenda, wanted, since, until):
         verdict = judge(agenda, wanted, slot.starts_at, earliest=since, latest=until)
         assert verdict is (None if slot.is_free else Code.SLOT_TAKEN)
