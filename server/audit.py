@@ -11,11 +11,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, LargeBinary, String, Text, UniqueConstraint, delete, select
+from sqlalchemy import (
+    ForeignKey,
+    ForeignKeyConstraint,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    delete,
+    insert,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, Id, new_id
+from server.db import Base, Id, new_id, table_of
 from server.errors import not_found
 
 KEY_BYTES = 32
@@ -210,6 +220,10 @@ class Deletion(Base):
     listed_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
+_INSERT_ENTRY = insert(table_of(AuditEntry))
+_INSERT_PENDING = insert(table_of(AuditPending))
+
+
 async def enter(
     session: AsyncSession,
     *,
@@ -223,22 +237,21 @@ async def enter(
 ) -> None:
     """Writes the entry in the act's own transaction. `subject` is (kind, id); `detail` holds ids and codes only."""
     kind, subject_id = subject
-    entry = AuditEntry(
-        id=new_id(),
-        clinic_id=clinic_id,
-        at=now,
-        actor_person_id=actor_person_id,
-        actor_participation_id=actor_participation_id,
-        action=action.value,
-        subject_kind=kind,
-        subject_id=subject_id,
-        detail=json.dumps(dict(detail or {}), sort_keys=True, separators=(",", ":")),
-        key=os.urandom(KEY_BYTES),
-    )
-    session.add(entry)
+    entry = {
+        "id": new_id(),
+        "clinic_id": clinic_id,
+        "at": now,
+        "actor_person_id": actor_person_id,
+        "actor_participation_id": actor_participation_id,
+        "action": action.value,
+        "subject_kind": kind,
+        "subject_id": subject_id,
+        "detail": json.dumps(dict(detail or {}), sort_keys=True, separators=(",", ":")),
+        "key": os.urandom(KEY_BYTES),
+    }
     await session.flush()
-    session.add(AuditPending(entry_id=entry.id, at=now))
-    await session.flush()
+    await session.execute(_INSERT_ENTRY, entry)
+    await session.execute(_INSERT_PENDING, {"entry_id": entry["id"], "at": now})
 
 
 async def file_incident(

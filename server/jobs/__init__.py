@@ -1,6 +1,16 @@
 """The job table, claiming and the loop; beneath the areas, like `db.py`. Each area's `jobs.py` holds its HANDLERS."""
 
 from server.jobs.context import Handler, Handlers, JobContext, JobFailed
-from server.jobs.queue import cancel, enqueue, load_job, reschedule
+from server.jobs.queue import cancel, enqueue, enqueue_each, load_job, reschedule
 
-__all__ = ["Handler", "Handlers", "JobContext", "JobFailed", "cancel", "enqueue", "load_job", "reschedule"]
+__all__ = [
+    "Handler",
+    "Handlers",
+    "JobContext",
+    "JobFailed",
+    "cancel",
+    "enqueue",
+    "enqueue_each",
+    "load_job",
+    "reschedule",
+]

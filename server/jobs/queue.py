@@ -5,14 +5,16 @@ Each function runs in the transaction that causes the work. Claiming and running
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.db import new_id
+from server.db import new_id, table_of
 from server.jobs.models import Job
 
 
@@ -20,26 +22,43 @@ async def enqueue(
     session: AsyncSession, kind: str, subject: str, due_at: datetime, *, clinic_id: str | None = None
 ) -> None:
     """Asks for work once: an unfinished job of this kind and subject stands; if it is running, it runs again after."""
-    row = {
-        "id": new_id(),
-        "kind": kind,
-        "subject": subject,
-        "clinic_id": clinic_id,
-        "due_at": due_at,
-        "created_at": due_at,
-        "attempts": 0,
-        "progress": 0.0,
-        "again": False,
-        "cancelled": False,
-    }
-    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Job).values(**row)
-    statement = statement.on_conflict_do_update(
-        index_elements=[Job.kind, Job.subject],
-        index_where=Job.finished_at.is_(None),
-        set_={"again": Job.lease_owner.is_not(None), "cancelled": False},
+    await enqueue_each(session, kind, {subject: due_at}, clinic_id=clinic_id)
+
+
+async def enqueue_each(
+    session: AsyncSession, kind: str, due: Mapping[str, datetime], *, clinic_id: str | None = None
+) -> None:
+    """As `enqueue`, for each subject and the time when it is due."""
+    rows = [
+        {
+            "id": new_id(),
+            "kind": kind,
+            "subject": subject,
+            "clinic_id": clinic_id,
+            "due_at": due_at,
+            "created_at": due_at,
+            "attempts": 0,
+            "progress": 0.0,
+            "again": False,
+            "cancelled": False,
+        }
+        for subject, due_at in due.items()
+    ]
+    await session.flush()
+    await session.execute(_insert(session.get_bind().dialect.name), rows)
+
+
+@cache
+def _insert(dialect: str) -> Insert:
+    """Built once for each engine: what is booked, sent and composed asks for its work with it."""
+    table = table_of(Job)
+    insert: Any = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[dialect]
+    statement: Insert = insert(table).on_conflict_do_update(
+        index_elements=[table.c.kind, table.c.subject],
+        index_where=table.c.finished_at.is_(None),
+        set_={"again": table.c.lease_owner.is_not(None), "cancelled": False},
     )
-    await session.execute(statement)
+    return statement
 
 
 async def reschedule(session: AsyncSession, kind: str, subject: str, due_at: datetime, *, clinic_id: str) -> None:

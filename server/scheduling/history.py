@@ -15,8 +15,8 @@ from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
 from server.events import Events
-from server.scheduling import rules
-from server.scheduling.models import Appointment, AppointmentHistory
+from server.scheduling import rules, statements
+from server.scheduling.models import Appointment
 from server.scheduling.rules import Status
 
 _AUDITED = {
@@ -70,22 +70,21 @@ async def remember(
     why: str | None = None,
 ) -> None:
     """Adds the row of history and, for the acts of the clinic's staff, the audit entry."""
-    session.add(
-        AppointmentHistory(
-            clinic_id=act.clinic.id,
-            id=new_id(),
-            appointment_id=appointment.id,
-            at=act.now,
-            by_person_id=act.by,
-            action=action,
-            from_status=before.status.value if before else None,
-            to_status=appointment.status,
-            from_starts_at=before.starts_at if before else None,
-            to_starts_at=appointment.starts_at,
-            why=why,
-        )
-    )
     await session.flush()
+    row = {
+        "clinic_id": act.clinic.id,
+        "id": new_id(),
+        "appointment_id": appointment.id,
+        "at": act.now,
+        "by_person_id": act.by,
+        "action": action,
+        "from_status": before.status.value if before else None,
+        "to_status": appointment.status,
+        "from_starts_at": before.starts_at if before else None,
+        "to_starts_at": appointment.starts_at,
+        "why": why,
+    }
+    await session.execute(statements.INSERT_HISTORY, row)
     if action in _AUDITED:
         await audit.enter(
             session,

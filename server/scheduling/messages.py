@@ -5,18 +5,20 @@ Words are written in `wording.py` when a message is sent, by `jobs.py`; how it l
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
 from server.context import ClinicScope
-from server.db import new_id
+from server.db import as_loaded, new_id
 from server.errors import DomainError
-from server.jobs import enqueue
+from server.jobs import enqueue_each
+from server.scheduling import statements
 from server.scheduling.models import Appointment, ChannelRefusal, Message, VisitType
 from signaling.words import Code
 
@@ -24,6 +26,7 @@ SEND = "send_message"
 """The kind of the job; its subject is the message's id."""
 SEND_IN_THE_MORNING = "send_message_in_the_morning"
 """The same for a text message that would have rung at night: a job of its own, the first one being under way then."""
+_UNTIL_SENT = ("subject", "text", "html", "ics", "ics_method", "error", "sent_at")
 LEFT_THE_HOUSE = ("sending", "sent", "failed")
 """States after which the patient may know of the appointment."""
 
@@ -56,8 +59,7 @@ class Item:
 
 async def queue_booked(session: AsyncSession, news: News) -> None:
     """The confirmation now and the reminder at its time."""
-    await _queue_about(session, news, "confirmation", news.now)
-    await _queue_reminder(session, news)
+    await _queue_about(session, news, [_about(news, "confirmation", news.now)], with_reminder=True)
 
 
 async def queue_moved(session: AsyncSession, news: News, tell_at: datetime | None = None) -> None:
@@ -80,13 +82,13 @@ async def queue_cancelled(session: AsyncSession, news: News) -> None:
     is_known = await _may_be_known(session, news.appointment)
     await drop_waiting(session, news.appointment)
     if is_known:
-        await _queue_about(session, news, "cancellation", news.now)
+        await _queue_about(session, news, [_about(news, "cancellation", news.now)], with_reminder=False)
 
 
 async def queue_late(session: AsyncSession, news: News) -> None:
     """Running late; an earlier such word that hasn't left is dropped."""
     await drop_waiting(session, news.appointment, kind="late")
-    await _queue_about(session, news, "late", news.now)
+    await _queue_about(session, news, [_about(news, "late", news.now)], with_reminder=False)
 
 
 async def queue_offer(
@@ -148,38 +150,55 @@ async def queue(
     A channel that the patient refused is left out; a code, and what is sent to another address at the desk, was asked
     for by themselves.
     """
-    reached = await _address(session, patient, item)
-    if reached is None:
-        return None
-    channel, recipient = reached
-    message = Message(
-        clinic_id=clinic.id,
-        id=new_id(),
-        patient_id=patient.id,
-        appointment_id=item.appointment_id,
-        link_id=item.link_id,
-        offer_id=item.offer_id,
-        kind=item.kind,
-        sequence=item.sequence,
-        channel=channel,
-        recipient=recipient,
-        state="waiting",
-        attempts=0,
-        due_at=item.due_at,
-        created_at=now,
-    )
-    session.add(message)
+    queued = await queue_each(session, clinic, patient, [item], now)
+    return queued[0] if queued else None
+
+
+async def queue_each(
+    session: AsyncSession, clinic: ClinicScope, patient: Patient, items: Sequence[Item], now: datetime
+) -> list[Message]:
+    """As `queue`, for several at once; those with no address to write to are left out."""
+    refused = await load_refused(session, patient) if any(item.channel is None for item in items) else set()
+    rows = []
+    for item in items:
+        reached = _address(patient, item, refused)
+        if reached is not None:
+            rows.append(_row(clinic, patient, item, reached, now))
+    if not rows:
+        return []
     await session.flush()
-    await enqueue(session, SEND, message.id, item.due_at, clinic_id=clinic.id)
-    return message
+    await session.execute(statements.INSERT_MESSAGES, rows)
+    queued = [as_loaded(session, Message(**row)) for row in rows]
+    await enqueue_each(session, SEND, {message.id: message.due_at for message in queued}, clinic_id=clinic.id)
+    return queued
 
 
-async def _address(session: AsyncSession, patient: Patient, item: Item) -> tuple[str, str] | None:
+def _row(clinic: ClinicScope, patient: Patient, item: Item, reached: tuple[str, str], now: datetime) -> dict[str, Any]:
+    channel, recipient = reached
+    return {
+        **dict.fromkeys(_UNTIL_SENT),
+        "clinic_id": clinic.id,
+        "id": new_id(),
+        "patient_id": patient.id,
+        "appointment_id": item.appointment_id,
+        "link_id": item.link_id,
+        "offer_id": item.offer_id,
+        "kind": item.kind,
+        "sequence": item.sequence,
+        "channel": channel,
+        "recipient": recipient,
+        "state": "waiting",
+        "attempts": 0,
+        "due_at": item.due_at,
+        "created_at": now,
+    }
+
+
+def _address(patient: Patient, item: Item, refused: Collection[str]) -> tuple[str, str] | None:
     on_file = {"mail": patient.email, "sms": patient.phone}
     if item.channel is not None:
         recipient = item.recipient or on_file[item.channel]
         return (item.channel, recipient) if recipient else None
-    refused = await load_refused(session, patient)
     for channel, address in on_file.items():
         if address and channel not in refused:
             return channel, address
@@ -188,10 +207,8 @@ async def _address(session: AsyncSession, patient: Patient, item: Item) -> tuple
 
 async def load_refused(session: AsyncSession, patient: Patient) -> set[str]:
     """The channels that this patient doesn't want."""
-    query = select(ChannelRefusal.channel).where(
-        ChannelRefusal.clinic_id == patient.clinic_id, ChannelRefusal.patient_id == patient.id
-    )
-    return set(await session.scalars(query))
+    asked = {"clinic": patient.clinic_id, "patient": patient.id}
+    return set(await session.scalars(statements.REFUSED, asked))
 
 
 async def refuse(session: AsyncSession, patient: Patient, channels: Collection[str], now: datetime) -> None:
@@ -258,20 +275,18 @@ async def _queue_anew(session: AsyncSession, news: News, kind: str | None, due_a
     is_known = await _may_be_known(session, news.appointment)
     await drop_waiting(session, news.appointment)
     told = kind if is_known else "confirmation"
-    if told is not None:
-        await _queue_about(session, news, told, due_at)
-    await _queue_reminder(session, news)
+    await _queue_about(session, news, [] if told is None else [_about(news, told, due_at)], with_reminder=True)
 
 
-async def _queue_reminder(session: AsyncSession, news: News) -> None:
+async def _queue_about(session: AsyncSession, news: News, items: Sequence[Item], *, with_reminder: bool) -> None:
+    """In one go, with the reminder at its time unless that is over."""
     minutes = news.visit_type.reminder_min
-    if minutes is None:
-        return
-    due_at = news.appointment.starts_at - timedelta(minutes=minutes)
-    if due_at > news.now:
-        await _queue_about(session, news, "reminder", due_at)
+    if with_reminder and minutes is not None:
+        due_at = news.appointment.starts_at - timedelta(minutes=minutes)
+        if due_at > news.now:
+            items = [*items, _about(news, "reminder", due_at)]
+    await queue_each(session, news.clinic, news.patient, items, news.now)
 
 
-async def _queue_about(session: AsyncSession, news: News, kind: str, due_at: datetime) -> Message | None:
-    item = Item(kind, due_at, news.appointment.id, news.appointment.sequence)
-    return await queue(session, news.clinic, news.patient, item, news.now)
+def _about(news: News, kind: str, due_at: datetime) -> Item:
+    return Item(kind, due_at, news.appointment.id, news.appointment.sequence)

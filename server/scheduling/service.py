@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
 from server.context import ClinicScope
-from server.db import new_id
+from server.db import as_loaded, new_id
 from server.errors import DomainError, not_found
 from server.permissions import StaffRole
-from server.scheduling import claims, finding, history, messages, rules, ticks
+from server.scheduling import claims, finding, history, messages, rules, statements, ticks
 from server.scheduling.claims import Claim
 from server.scheduling.events import (
     AppointmentBooked,
@@ -255,7 +255,7 @@ def may_change(appointment: Appointment, visit_type: VisitType, now: datetime) -
 
 async def get_patient(session: AsyncSession, clinic: ClinicScope, patient_id: str) -> Patient:
     """Raises not_found for one of another clinic too."""
-    found = await session.get(Patient, (clinic.id, patient_id))
+    found = (await session.scalars(statements.PATIENT, {"clinic": clinic.id, "id": patient_id})).one_or_none()
     if found is None:
         raise not_found()
     return found
@@ -280,15 +280,13 @@ async def load_practitioner_ids(session: AsyncSession, clinic: ClinicScope, appo
 
 
 async def replace_practitioners(session: AsyncSession, appointment: Appointment, person_ids: tuple[str, ...]) -> None:
-    """Other doctors for the same visit; their ticks are the caller's."""
-    """Exactly these doctors from now on; time and visit follow by the caller's hand."""
+    """Exactly these doctors from now on; their ticks and the rest of the visit are the caller's."""
     old = delete(AppointmentPractitioner).where(
         AppointmentPractitioner.clinic_id == appointment.clinic_id,
         AppointmentPractitioner.appointment_id == appointment.id,
     )
     await session.execute(old.execution_options(synchronize_session="fetch"))
-    session.add_all(_practitioner_rows(appointment, person_ids))
-    await session.flush()
+    await _insert_practitioners(session, appointment, person_ids)
 
 
 def _owner(appointment: Appointment) -> Owner:
@@ -353,29 +351,31 @@ async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | No
 
 
 async def _store(session: AsyncSession, act: Act, booking: Booking, claim: Claim) -> Appointment:
-    appointment = Appointment(
-        clinic_id=act.clinic.id,
-        id=new_id(),
-        patient_id=booking.patient_id,
-        visit_type_id=booking.visit_type_id,
-        status=Status.BOOKED.value,
-        kind=claim.kind.value,
-        starts_at=claim.starts_at,
-        ends_at=claim.ends_at,
-        zone=await finding.load_local_zone(session, act.clinic, claim.practitioner_ids),
-        reason=booking.reason,
-        language=booking.language,
-        interpreter=booking.interpreter,
-        sequence=0,
-        idempotency_key=booking.idempotency_key,
-        created_by=act.by,
-        created_at=act.now,
-        changed_at=act.now,
-    )
-    session.add(appointment)
-    await session.flush()
-    session.add_all(_practitioner_rows(appointment, claim.practitioner_ids))
-    await session.flush()
+    row = {
+        "clinic_id": act.clinic.id,
+        "id": new_id(),
+        "patient_id": booking.patient_id,
+        "visit_type_id": booking.visit_type_id,
+        "status": Status.BOOKED.value,
+        "kind": claim.kind.value,
+        "starts_at": claim.starts_at,
+        "ends_at": claim.ends_at,
+        "zone": await finding.load_local_zone(session, act.clinic, claim.practitioner_ids),
+        "reason": booking.reason,
+        "sequence": 0,
+        "idempotency_key": booking.idempotency_key,
+        "language": booking.language,
+        "interpreter": booking.interpreter,
+        "is_urgent": False,
+        "delay_min": None,
+        "delay_said": None,
+        "created_by": act.by,
+        "created_at": act.now,
+        "changed_at": act.now,
+    }
+    await session.execute(statements.INSERT_APPOINTMENT, row)
+    appointment = as_loaded(session, Appointment(**row))
+    await _insert_practitioners(session, appointment, claim.practitioner_ids)
     return appointment
 
 
@@ -388,11 +388,8 @@ async def _apply(session: AsyncSession, act: Act, appointment: Appointment, clai
     await session.flush()
 
 
-def _practitioner_rows(appointment: Appointment, person_ids: tuple[str, ...]) -> list[AppointmentPractitioner]:
-    role = StaffRole.DOCTOR.value
-    return [
-        AppointmentPractitioner(
-            clinic_id=appointment.clinic_id, appointment_id=appointment.id, person_id=person_id, role=role
-        )
-        for person_id in person_ids
-    ]
+async def _insert_practitioners(session: AsyncSession, appointment: Appointment, person_ids: tuple[str, ...]) -> None:
+    ids = {"clinic_id": appointment.clinic_id, "appointment_id": appointment.id}
+    rows = [{**ids, "person_id": person_id, "role": StaffRole.DOCTOR.value} for person_id in person_ids]
+    if rows:
+        await session.execute(statements.INSERT_PRACTITIONERS, rows)
