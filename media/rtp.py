@@ -9,7 +9,6 @@ from struct import Struct
 
 HEADER = Struct("!BBHII")
 HEADER_BYTES = 12
-SEQUENCES = 1 << 16
 LONGEST_IN = 1500
 # pylibsrtp refuses more than 1,356 bytes; 1,340 leaves a little for the future.
 LONGEST_TO_PROTECT = 1340

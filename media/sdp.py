@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 LONGEST_DESCRIPTION = 64 * 1024
 SECTIONS_MAX = 32
 LINES_PER_SECTION_MAX = 512
-RIDS_MAX = 3
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,16}")
