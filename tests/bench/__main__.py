@@ -1,10 +1,10 @@
-"""`make bench`: measures everything, or what is named, one after another, and prints one table."""
+"""`make bench`: measures everything, or what is named, one after another; one table, then one line of JSON."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench.figures import Figure, benches, table
+from tests.bench.figures import Figure, as_json, benches, table
 
 
 def main(wanted: list[str]) -> int:
@@ -18,6 +18,7 @@ def main(wanted: list[str]) -> int:
             print(f"measuring {name}", flush=True)
             figures += measure(True)
     print("\n" + table(figures))
+    print(as_json(figures))
     return 0 if all(figure.meets(figure.must) for figure in figures) else 1
 
 

@@ -33,7 +33,7 @@ from server.scheduling import finding
 from server.scheduling.finding import Search
 from server.scheduling.models import Appointment, AppointmentPractitioner, Schedule, Tick, VisitType
 from server.scheduling.slots import tick_of
-from tests.bench.figures import Figure, table
+from tests.bench.figures import Figure, as_json, table
 from tests.server.cast import add_clinic
 from tests.support.postgres import PostgresCluster
 
@@ -338,5 +338,5 @@ def _ids(stored: Stored) -> dict[str, Any]:
 if __name__ == "__main__":
     measured = measure(full=True)
     print(table(measured))
-    print(json.dumps({figure.name: round(figure.value, 3) for figure in measured}))
+    print(as_json(measured))
     sys.exit(0 if all(figure.meets(figure.must) for figure in measured) else 1)

@@ -6,6 +6,7 @@ Measuring is each `bench_*.py`'s own: `measure(full)` gives its figures, at the 
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,11 @@ def table(figures: Iterable[Figure]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def as_json(figures: Iterable[Figure]) -> str:
+    """One line for whoever compares runs: each figure by its name."""
+    return json.dumps({figure.name: round(figure.value, 3) for figure in figures}, ensure_ascii=False)
 
 
 def _limit(sign: str, limit: float | None) -> str:
