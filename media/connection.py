@@ -46,6 +46,15 @@ class Owner(Protocol):
     def handle_closed(self, connection: Connection, reason: str) -> None: ...
 
 
+class _Nobody:
+    """The owner of a connection that has ended: it holds its former owner, and what that owns, no longer."""
+
+    def handle_rtp(self, packet: bytes, now_ns: int) -> None: ...
+    def handle_rtcp(self, packet: bytes, now_ns: int) -> None: ...
+    def handle_connected(self, connection: Connection) -> None: ...
+    def handle_closed(self, connection: Connection, reason: str) -> None: ...
+
+
 class Registry(Protocol):
     """What a connection asks of the endpoint."""
 
@@ -82,7 +91,7 @@ class Connection:
         self.ssrcs: set[int] = set()
         self._reporters: set[int] = set()
         self._shared = shared
-        self._owner = owner
+        self._owner: Owner = owner
         self._certificate = shared.certificate
         self._credentials = [Credentials.new()]
         self._paths: list[Path] = []
@@ -222,8 +231,9 @@ class Connection:
     def end(self, reason: str) -> None:
         """Close and tell the owner why."""
         if not self.is_closed:
+            owner = self._owner
             self.close()
-            self._owner.handle_closed(self, reason)
+            owner.handle_closed(self, reason)
 
     def close(self) -> None:
         """Out of every map at once, so that nothing more is received or sent; DTLS says goodbye in a task."""
@@ -231,6 +241,7 @@ class Connection:
             return
         self.is_closed, self.is_connected = True, False
         self._inbound = self._outbound = None
+        self._owner = _Nobody()
         for credentials in self._credentials:
             self._drop_credentials(credentials)
         self._shared.tasks.start(self._say_goodbye(), "goodbye")
@@ -247,6 +258,7 @@ class Connection:
             path.connection = None
             path.drop()
         self._paths.clear()
+        self.path = None
 
     def _begin_dtls(self) -> None:
         """As server once the other side has greeted us, as client once there is a way out."""

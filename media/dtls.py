@@ -102,10 +102,21 @@ class DtlsSession:
             await asyncio.wait([pump])
             if not pump.cancelled():
                 pump.exception()
+        # Whatever refers to itself in a circle stays until somebody collects garbage, which is rare here on purpose.
+        self._transport._task = None
+        self._on_closed = _ignore
 
     def _handle_state(self) -> None:
         if self._transport.state == "closed":
             self._on_closed()
+
+
+def _ignore() -> None:
+    """Nobody asks any more."""
+
+
+def _drop(_: bytes) -> None:
+    """Nothing is sent any more."""
 
 
 class _Link:
@@ -124,7 +135,7 @@ class _Link:
             self._queue.put_nowait(datagram)
 
     def close(self) -> None:
-        self._closed = True
+        self._closed, self._write = True, _drop
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)

@@ -23,13 +23,15 @@ class EventLog:
     def __init__(self, epoch: str, kept: int = KEPT_MAX) -> None:
         self.epoch = epoch
         self.last = 0
-        self._kept: deque[NodeEvent] = deque(maxlen=kept)
+        # As text: an event's objects take three times as much, and most are read once, at once, or never.
+        self._kept: deque[tuple[int, str]] = deque(maxlen=kept)
         self._news: set[asyncio.Event] = set()
         self._closed = False
 
     def emit(self, kind: NodeEventKind, **fields: Any) -> None:
         self.last += 1
-        self._kept.append(NodeEvent(epoch=self.epoch, n=self.last, at=time.time(), kind=kind, **fields))
+        event = NodeEvent(epoch=self.epoch, n=self.last, at=time.time(), kind=kind, **fields)
+        self._kept.append((self.last, event.model_dump_json(exclude_defaults=True)))
         self._wake()
 
     def close(self) -> None:
@@ -47,13 +49,13 @@ class EventLog:
                 yield self._sign(NodeEventKind.GAP, self.last)
                 after = self.last
             while True:
-                first = self._kept[0].n if self._kept else self.last + 1
+                first = self._kept[0][0] if self._kept else self.last + 1
                 if after < first - 1:
                     after = first - 1
                     yield self._sign(NodeEventKind.GAP, after)
-                for event in [event for event in self._kept if event.n > after]:
-                    after = event.n
-                    yield event
+                for number, text in [kept for kept in self._kept if kept[0] > after]:
+                    after = number
+                    yield NodeEvent.model_validate_json(text)
                 if self._closed and after >= self.last:
                     return
                 if after < self.last:

@@ -39,6 +39,12 @@ class Participant:
     def connections(self) -> list[Connection]:
         return [leg.connection for leg in (self.up, self.down) if leg is not None]
 
+    def close(self) -> None:
+        for leg in (self.up, self.down):
+            if leg is not None:
+                leg.close()
+        self.up = self.down = None
+
     def publishes(self) -> bool:
         """Whether media was part of what came last."""
         if self.up is None or not self.up.connection.rtp_heard_ns:

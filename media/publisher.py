@@ -102,8 +102,7 @@ class Publisher:
         return answer
 
     def close(self) -> None:
-        for track in list(self.tracks.values()):
-            self.streams.remove(track)
+        self.streams.close()
         self.connection.close()
 
     # ---- packets (Owner)

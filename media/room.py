@@ -84,9 +84,7 @@ class Room:
         person = self.participants.pop(participant_id, None)
         if person is None:
             return
-        for leg in (person.up, person.down):
-            if leg is not None:
-                leg.close()
+        person.close()
         self.capture.mark("left", participant_id, reason)
         self._sync()
 
@@ -171,9 +169,7 @@ class Room:
     def close(self, reason: str) -> None:
         self.capture.close(reason)
         for person in self.participants.values():
-            for leg in (person.up, person.down):
-                if leg is not None:
-                    leg.close()
+            person.close()
         self.participants.clear()
         self._emit(NodeEventKind.ROOM_CLOSED, reason=reason)
 

@@ -34,7 +34,7 @@ class RoomCapture:
         self._events = events
         self._tasks = tasks
         # The layers of everybody admitted, each with its participant's CNAME.
-        self._layers = layers
+        self._layers: Callable[[], Iterable[tuple[Layer, str]]] = layers
         self._session: CaptureSession | None = None
         self._grant: CaptureGrant | None = None
         self._paused_for_newcomer = False
@@ -120,6 +120,7 @@ class RoomCapture:
     def close(self, reason: str) -> None:
         if self._session is not None:
             self._close(reason)
+        self._layers = tuple  # the room's own, which refers to this
 
     # ---- inside
 

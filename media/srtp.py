@@ -36,7 +36,7 @@ class Scratch:
 class Srtp:
     """One direction of one connection. Any call may raise SrtpError or ValueError."""
 
-    __slots__ = ("_context", "_length", "_room", "_session")
+    __slots__ = ("__weakref__", "_context", "_length", "_room", "_session")
 
     def __init__(self, session: pylibsrtp.Session, scratch: Scratch) -> None:
         # The session owns the context and must live as long as it is used.

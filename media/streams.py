@@ -13,6 +13,16 @@ from media.negotiate import AUDIO_LEVEL, MID, REPAIRED_RID, RID, TRANSPORT_CC, U
 from media.track import KeyFrameSource, Layer, Track
 
 
+class _Nobody:
+    """Stands for a publisher that has gone."""
+
+    def want_key_frame(self, layer: Layer) -> None: ...
+
+
+def _ignore(_: Layer) -> None:
+    """Nobody wants to know of it."""
+
+
 class Streams:
     """The tracks of one up connection, their layers by SSRC, and the layers that repair SSRCs belong to."""
 
@@ -28,8 +38,8 @@ class Streams:
         self.wide_id = self.level_id = 0
         self._participant_id = participant_id
         self._connection = connection
-        self._asks = asks
-        self._on_layer = on_layer
+        self._asks: KeyFrameSource = asks
+        self._on_layer: Callable[[Layer], None] = on_layer
         self._sections: dict[str, UpSection] = {}
 
     def take(self, plan: UpPlan) -> None:
@@ -77,6 +87,12 @@ class Streams:
         if section.rids and rid not in section.rids:
             return None, None
         return self._bind(track, rid, ssrc), None
+
+    def close(self) -> None:
+        """Nothing is taken any more; whose streams these were is let go of."""
+        for track in list(self.tracks.values()):
+            self.remove(track)
+        self._asks, self._on_layer = _Nobody(), _ignore
 
     def _section_of(self, payload_type: int, mid: str) -> UpSection | None:
         if mid:
@@ -126,6 +142,7 @@ class Streams:
     def remove(self, track: Track) -> None:
         """Nothing more is delivered from it; its forwards are released or moved by the room in this same event."""
         del self.tracks[track.source]
+        track.layers.clear()  # which refer to it: see `dtls` on circles
         for table in (self.by_ssrc, self.by_repair):
             for ssrc in [ssrc for ssrc, layer in table.items() if layer.track is track]:
                 del table[ssrc]

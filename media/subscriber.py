@@ -94,6 +94,7 @@ class Subscriber:
         for section in self.sections:
             if section.forward is not None:
                 section.forward.detach()
+        self.downlink = Downlink(tuple)  # the one in use asks for what is attached, and so refers to this
         self.connection.close()
 
     # ---- descriptions

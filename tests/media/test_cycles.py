@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,35 @@ async def cycles(running: RunningNode, warm: int, then: int) -> tuple[Held, Held
         return before, held(running)
     finally:
         await signalling.close()
+
+
+async def test_what_a_call_held_is_freed_without_a_collection(tmp_path: Path) -> None:
+    """A busy node collects no garbage, so nothing of a call may stay behind in a circle: packets and keys least."""
+    async with running_node(settings_for(tmp_path)) as running:
+        signalling, loop = Bedside(running.client.base_url, SECRET), make_loop(1)
+        call = Call(Load("bedside", "", 0, "127.0.0.1", 1, 0, 0, ""), signalling, 1, Certificate())
+        gc.disable()
+        try:
+            await call.begin(loop)
+            room = running.node.rooms["r1"]
+            people = list(room.participants.values())
+            ups, downs = [one.up for one in people if one.up], [one.down for one in people if one.down]
+            connections = [leg.connection for leg in (*ups, *downs)]
+            held = [room, *ups, *downs, *connections]
+            held += [part for one in connections for part in (one._dtls, one._dtls._transport, one._inbound)]
+            held += [track for up in ups for track in up.tracks.values()]
+            left = [weakref.ref(one) for one in held if one is not None]
+            assert len(left) == 25
+            del room, people, ups, downs, connections, held
+            await call.end()
+            async with asyncio.timeout(10):
+                while any(one() is not None for one in left):
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            pytest.fail(f"stay: {[type(one()).__qualname__ for one in left if one() is not None]}")
+        finally:
+            gc.enable()
+            await signalling.close()
 
 
 @pytest.fixture
