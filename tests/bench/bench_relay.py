@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import Figure
+from tests.bench.relay import cycles as call_cycles
 from tests.bench.relay.load import Load, command
 from tests.bench.relay.servers import INSTALL_JANUS, SECRET, Place, available, pinned, serving
 from tests.support.network import may_make_networks, network
@@ -31,6 +32,8 @@ WARM_S = 3.0
 STOCK_CALLS_MAX = 1
 FAN_OUT_CALLS = 4
 LOAD_WITHIN_S = 180.0
+WARM_CYCLES, CYCLES = 200, 1000
+CYCLES_WITHIN_S = 900.0
 
 
 class Void(Exception):  # noqa: N818 - a verdict on a run
@@ -50,6 +53,7 @@ class Options:
     people: int = 2
     fan_out: bool = False
     first: bool = False
+    cycles: int = 0
 
 
 @contextmanager
@@ -98,6 +102,33 @@ def run_once(peer: str, options: Options, where: Place, folder: Path, name: str)
         raise Void(
             f"transport-cc feedback came {told['twcc_feedback']} times a second, fewer than {FEEDBACK_MIN_PER_S}"
         )
+    return told
+
+
+def grow(options: Options) -> dict[str, Any]:
+    """What our node keeps of calls that have ended: `cycles` of them, after some to warm up."""
+    KEPT.mkdir(exist_ok=True)
+    with (
+        place(options.first) as where,
+        tempfile.TemporaryDirectory(prefix="bedside-relay-") as name,
+        serving("bedside", where, Path(name) / "node", record=False) as server,
+    ):
+        asked = call_cycles.Cycles(
+            reach=server.reach,
+            pid=server.pid,
+            address=where.address,
+            warm=min(WARM_CYCLES, options.cycles),
+            cycles=options.cycles,
+            loop_file=str(KEPT / f"relay-loop-{options.loop_s}.pickle"),
+            loop_s=options.loop_s,
+            secret=SECRET,
+        )
+        core = sorted(os.sched_getaffinity(0))[0] if where.core is not None else None
+        words = [*where.inside, *pinned(core, where.first), *call_cycles.command(asked)]
+        done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=CYCLES_WITHIN_S)
+    if done.returncode != 0:
+        raise Void(f"the calls failed\n{done.stderr[-3000:]}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 
 
@@ -174,7 +205,7 @@ def measure(full: bool) -> list[Figure]:
     for calls, (must, aim) in CPU_LIMITS.items():
         options = Options(calls=calls, peers=("janus", "aiortc") if calls == 1 else ("janus",), rounds=2)
         figures += _main_figures(options, compare(options), must, aim)
-    return figures + _fan_out() + _capture()
+    return figures + _fan_out() + _capture() + _growth(CYCLES, 4, 0)
 
 
 def _smallest() -> list[Figure]:
@@ -183,6 +214,7 @@ def _smallest() -> list[Figure]:
         Figure("relay, CPU per 1,000 packets", told["cpu_ms_per_1000"], "ms"),
         Figure("relay, packets lost by the server", told["lost"], "packets"),
         Figure("relay, arrival reports a second", told["twcc_feedback"], "/s", higher_is_better=True),
+        *_growth(2, None, None),
     ]
 
 
@@ -224,6 +256,16 @@ def _capture() -> list[Figure]:
     ]
 
 
+def _growth(cycles: int, must: float | None, aim: float | None) -> list[Figure]:
+    told = grow(Options(cycles=cycles, loop_s=1))
+    kept = {one: told["after"][one] - told["before"][one] for one in ("threads", "descriptors")}
+    return [
+        Figure("relay, growth a call cycle", max(0.0, told["growth_kb_per_cycle"]), "KB", must, aim),
+        Figure("relay, descriptors kept of calls", max(0, kept["descriptors"]), "", must and 0, aim),
+        Figure("relay, threads kept of calls", max(0, kept["threads"]), "", must and 0, aim),
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=8)
@@ -235,6 +277,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=2)
     parser.add_argument("--fan-out", action="store_true", help="one publishes, all the others receive")
     parser.add_argument("--first", action="store_true", help="ahead of all else on a busy machine; needs root")
+    parser.add_argument("--cycles", type=int, default=0, help="calls that begin and end, to see what is kept of them")
     given = parser.parse_args()
     peers = tuple(name for name in given.peers.split(",") if name and name != "none")
     options = Options(
@@ -247,18 +290,21 @@ def main() -> int:
         people=given.people,
         fan_out=given.fan_out,
         first=given.first,
+        cycles=given.cycles,
     )
     if "janus" in peers and not available("janus"):
         print(INSTALL_JANUS, flush=True)
     try:
         found = compare(options)
+        grown = grow(options) if options.cycles else None
     except Void as void:
         print(f"void: {void}")
         return 1
     print(rows(found))
     if "aiortc" in found and options.calls > STOCK_CALLS_MAX:
         print("aiortc was put on one call: more are more than it can do")
-    print(json.dumps(last_line(options, found)))
+    growth = {"growth_kb_per_cycle": grown["growth_kb_per_cycle"]} if grown is not None else {}
+    print(json.dumps(last_line(options, found) | growth))
     return 0
 
 

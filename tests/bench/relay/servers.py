@@ -77,9 +77,16 @@ def _bedside(place: Place, folder: Path, record: bool) -> tuple[subprocess.Popen
         "BEDSIDE_MEDIA_MIN_FREE_BYTES": "0",
     }
     command = [*place.inside, *pinned(place.core, place.first), sys.executable, "-m", "media"]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process, json.loads(process.stdout.readline())["control"]
+    # Into a file: a pipe that nobody reads is full after some hundred calls' log lines, and then the node waits.
+    said = folder / "node.log"
+    with said.open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, text=True)
+    deadline = time.monotonic() + START_WITHIN_S
+    while not (lines := said.read_text().splitlines(keepends=True)) or not lines[0].endswith("\n"):
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise RuntimeError("the node does not say where it listens")
+        time.sleep(0.02)
+    return process, json.loads(lines[0])["control"]
 
 
 def _stock(place: Place, folder: Path, record: bool) -> tuple[subprocess.Popen[str], str]:
