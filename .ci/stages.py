@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 PROCESSES = ("tests/faults", "tests/packaging")
+STORIES = tuple(f"tests/scenarios/test_{name}.py" for name in ("main_job", "nat", "two_servers"))
 ALONE = ("tests/scenarios", *PROCESSES)
 BY_FILE = ("-n", "2", "--dist", "loadfile")
 """Two at a time where a test mostly waits; a file's fixtures are made once."""
@@ -52,8 +53,9 @@ def stages() -> list[Stage]:
         Stage("unit", 5, ("tests", *beside, "-m", "not database and not browser and not soak", "-n", "2")),
         Stage("databases", 1, ("tests", *beside, "-m", "database and not browser and not soak", *BY_FILE)),
         Stage("processes", 1.5, (*PROCESSES, "-m", "not soak", *BY_FILE)),
-        Stage("browser", 2.5, ("tests", *beside, "-m", "browser and not soak")),
-        Stage("scenarios", 7.5, ("tests/scenarios", "-m", "not soak")),
+        Stage("browser", 2, ("tests", *beside, "-m", "browser and not soak", *BY_FILE)),
+        Stage("pages", 3, ("tests/scenarios", *(f"--ignore={file}" for file in STORIES), "-m", "not soak", *BY_FILE)),
+        Stage("stories", 5.5, (*STORIES, "-m", "not soak")),
     ]
 
 
