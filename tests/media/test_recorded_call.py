@@ -77,8 +77,7 @@ async def test_a_camera_that_goes_off_and_on_while_somebody_only_watches(running
     path = tmp_path / "recordings" / stored.path
     report = compose_film([path], tmp_path / "film.mp4", unwrap=lambda _who, _wrapped: KEY, options=SMALL)
     film = Shown(tmp_path / "film.mp4")
-    # aiortc's own peers send their clocks late where they must share a core: how well they agree is not asked here.
-    assert set(report.problems) <= {"placement_between"}
+    assert report.passed, (report.problems, report.placement_between_s)
     assert report.duration_s == pytest.approx(took_s, abs=1.0)
     assert [one for one in report.gaps if one.kind == "sound"] == []
     first_s, off_s, on_s = moments(path)
