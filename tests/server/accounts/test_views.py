@@ -150,6 +150,21 @@ async def test_known_and_unknown_names_take_as_long() -> None:
     assert extract_parameters(default._decoy) == extract_parameters(await default.hash(PASSWORD))
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)  # four hundred real hashes
+async def test_c116_known_and_unknown_names_take_as_long_at_the_real_cost() -> None:
+    """The case's own bound, by the clock on the wall: for a machine that does nothing else."""
+    passwords = Passwords()
+    known = await passwords.hash(PASSWORD)
+    took: dict[str, list[float]] = {"known": [], "unknown": []}
+    for _ in range(200):
+        for who, hashed in (("known", known), ("unknown", None)):
+            started = time.perf_counter()
+            await passwords.is_right(hashed, "wrong")
+            took[who].append((time.perf_counter() - started) * 1000)
+    assert abs(statistics.median(took["known"]) - statistics.median(took["unknown"])) < 10
+
+
 async def test_trying_on_is_slowed_down_the_same_for_names_that_exist_and_not(door: Site) -> None:
     for email in (EMAIL, "nobody@north.example"):
         answers = [(await sign_in(door, email, "wrong"))[1].status for _ in range(11)]
