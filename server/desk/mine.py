@@ -5,10 +5,12 @@ Reached with a page session alone (`accounts`: link, birth date and code). Each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, context
 from server.accounts import links
@@ -81,15 +83,7 @@ async def show_home(request: web.Request) -> web.Response:
         asked = await corrections.load(session, vault, clinic.id, [note.note_id for note in notes])
         attached = await attachments.load_of_notes(session, vault, clinic.id, notes)
         granted = await films.load_granted_films(session, clinic.id, patient_id)
-        for note in notes:
-            await audit.enter(
-                session,
-                clinic_id=clinic.id,
-                actor_person_id=patient.person_id,
-                action=AuditAction.NOTE_READ,
-                subject=("note", note.note_id),
-                now=now,
-            )
+        await _enter_read(session, patient, notes, now)
         kinds = {kind.id: kind for kind in await finding.load_visit_types(session, clinic)}
         refused = await messages.load_refused(session, patient)
         waits = await waiting.load_entries(session, clinic.id, patient_id)
@@ -116,6 +110,20 @@ async def show_home(request: web.Request) -> web.Response:
         "films": granted,
     }
     return render(request, "desk/mine.html", values)
+
+
+async def _enter_read(
+    session: AsyncSession, patient: Patient, notes: Sequence[records.ReleasedNote], now: datetime
+) -> None:
+    for note in notes:
+        await audit.enter(
+            session,
+            clinic_id=patient.clinic_id,
+            actor_person_id=patient.person_id,
+            action=AuditAction.NOTE_READ,
+            subject=("note", note.note_id),
+            now=now,
+        )
 
 
 async def open_visit(request: web.Request) -> web.Response:
