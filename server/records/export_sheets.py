@@ -54,17 +54,7 @@ def sheet(record: Record, language: str, said: Translate) -> Sheet:
     facts.append((said(N_("Prepared")), at(record.made_at, zone)))
     sections: list[tuple[str, str]] = []
     if record.appointments:
-        lines = [
-            ", ".join(
-                [
-                    at(one.starts_at, one.zone),
-                    *(record.doctors[person] for person in record.doctors_of.get(one.id, [])),
-                    said(STATUS[one.status]),
-                ]
-            )
-            for one in record.appointments
-        ]
-        sections.append((said(N_("Appointments")), "\n".join(lines)))
+        sections.append((said(N_("Appointments")), _appointments(record, said, at)))
     sections += [_note(record, note, said, at) for note in record.notes]
     if record.films:
         lines = [at(film.created_at, zone) for film in record.films]
@@ -91,6 +81,15 @@ def sheet(record: Record, language: str, said: Translate) -> Sheet:
         fingerprint=at(record.made_at, zone),
         disclaimer=said(N_("This is a copy. It is not a prescription, not a referral and not an order.")),
     )
+
+
+def _appointments(record: Record, said: Translate, at: Callable[[object, str], str]) -> str:
+    """A line for each: when, with whom, what became of it."""
+    lines = []
+    for one in record.appointments:
+        doctors = [record.doctors[person] for person in record.doctors_of.get(one.id, [])]
+        lines.append(", ".join([at(one.starts_at, one.zone), *doctors, said(STATUS[one.status])]))
+    return "\n".join(lines)
 
 
 def _note(record: Record, note: ReleasedNote, said: Translate, at: Callable[[object, str], str]) -> tuple[str, str]:

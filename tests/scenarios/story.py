@@ -10,9 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from media.api import CapturePhase, CaptureState, RoomStats
-from tests.scenarios.room import PATIENCE, room_id, wait_for
+from tests.scenarios.room import (
+    PATIENCE,
+    RESUME_S,
+    all_see_and_hear,
+    room_id,
+    tiles,
+    wait_for,
+    wait_inside,
+    wait_way,
+)
 from tests.support.bedside import AllInOne
-from tests.support.film import Film
 from tests.support.people import ARTIFACTS, Cast, Person
 
 PATIENT = "Thomas Baker"
@@ -21,11 +29,6 @@ DOCTOR = "Ada Okafor"
 LATER = "Lily Baker"
 PLACE = "12 Mill Lane, Leeds"
 PHONE = "+44 113 496 0000"
-FLASHES_WANTED = 20
-ENOUGH_FLASHES = FLASHES_WANTED + 12
-"""Made by the sender: a busy machine may lose one between there and the film."""
-LIPSYNC_MS = 80.0
-RELOAD_S = 4.0
 SILENCE_MS, OVERLAP_MS = 100.0, 50.0
 
 
@@ -147,6 +150,18 @@ class Story:
         self.doctor.page.wait_for_timeout(over_s * 1000)
         return self.capture().packets > before
 
+    def reload_each(self, way: str, *others: Person) -> None:
+        """Patient, then doctor: back within three seconds, the same place, no second tile, all see and hear."""
+        for person, other in ((self.anna, self.doctor), (self.doctor, self.anna)):
+            before = tiles(other)
+            began = person.reload()
+            wait_inside(person)
+            person.wait_sees(other.mark)
+            assert time.monotonic() - began <= RESUME_S
+            all_see_and_hear([person, other, *others])
+            assert tiles(other) == before
+            wait_way([self.doctor, self.anna], way)
+
     def keep(self, step: str, *people: Person) -> None:
         for person in people:
             person.keep(step, self.folder)
@@ -158,54 +173,3 @@ def timed(act: Callable[[], object], until: Callable[[], object], person: Person
     act()
     wait_for(person, until, what, timeout_s)
     return time.monotonic() - began
-
-
-def pair_flashes(
-    seen: list[tuple[float, float]], made: list[tuple[float, float]], tolerance_s: float = 0.45
-) -> list[tuple[float, float, float]]:
-    """(film second, lateness on the film, lateness at the sender) of each flash found in both, in ms.
-
-    `seen` are film seconds, `made` the sender's own moments in film seconds; a constant shift between the two
-    (the way to the node) is taken out first.
-    """
-    if not seen or not made:
-        return []
-    gaps = [min((at - moment for moment, _ in made), key=abs) for at, _ in seen]
-    shift = sorted(gaps)[len(gaps) // 2]
-    pairs = []
-    for at, late in seen:
-        moment, own = min(made, key=lambda one: abs(one[0] + shift - at))
-        if abs(moment + shift - at) < tolerance_s:
-            pairs.append((at, late, own))
-    return pairs
-
-
-@dataclass
-class Findings:
-    """What is wrong with a film, in few words each; all of it is said at once."""
-
-    found: list[str] = field(default_factory=list)
-
-    def unless(self, holds: bool, what: str) -> None:
-        if not holds:
-            self.found.append(what)
-
-
-def sync_findings(film: Film, person: Person, began: float, turn: float) -> list[str]:
-    """What is wrong with flash and beep of this person: enough before and after the reload (`turn`), each in sync."""
-    seen = [(flash.at_s, flash.late_ms) for flash in film.flash_to_beep(person.mark)]
-    made = [(flash["at_ms"] / 1000 - began, flash["late_ms"]) for flash in person.flashes]
-    pairs = pair_flashes(seen, made)
-    before = sum(pair[0] < turn for pair in pairs)
-    after = sum(pair[0] > turn + RELOAD_S for pair in pairs)
-    off = [(late - own, at) for at, late, own in pairs if abs(late - own) > LIPSYNC_MS]
-    wrong = Findings()
-    of = f"of {person.name}'s (on the film {len(seen)}, made {len(made)})"
-    wrong.unless(before >= FLASHES_WANTED, f"{before} flashes before the reload {of}")
-    wrong.unless(after >= FLASHES_WANTED, f"{after} flashes after the reload {of}")
-    if off:
-        worst, at = max(off, key=lambda one: abs(one[0]))
-        wrong.found.append(
-            f"{len(off)} of {len(pairs)} {person.name}'s out of sync, worst {worst:+.0f} ms at {at:.1f} s"
-        )
-    return wrong.found

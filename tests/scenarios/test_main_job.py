@@ -13,19 +13,16 @@ import pytest
 
 from media.api import CapturePhase
 from tests.scenarios import clinic, room
+from tests.scenarios.film_check import ENOUGH_FLASHES, RELOAD_S, story_findings
 from tests.scenarios.story import (
     BIRTH_DATE,
     DOCTOR,
-    ENOUGH_FLASHES,
     LATER,
     PATIENT,
     PHONE,
     PLACE,
-    RELOAD_S,
-    Findings,
     Moment,
     Story,
-    sync_findings,
     timed,
 )
 from tests.support.bedside import AllInOne, is_ready
@@ -38,7 +35,6 @@ pytestmark = pytest.mark.timeout(300)
 WAYS: dict[str, dict[str, object]] = {"mouse": {}, "keyboard": {"keyboard": True}, "zoom": {"zoom": 2}}
 SECOND_S = 1.0
 GUEST_S = 5.0
-DURATION_S = 0.5
 
 
 @pytest.fixture(
@@ -216,23 +212,7 @@ def test_4d_emergency_says_place_phone_and_number_in_one_press(story: Story) -> 
 
 
 def test_5_a_reload_keeps_the_place_in_direct(story: Story) -> None:
-    reload_each(story, "direct")
-
-
-def reload_each(story: Story, way: str) -> None:
-    """Patient, then doctor: back within three seconds, the same place, no second tile, both see and hear."""
-    doctor, anna = story.doctor, story.anna
-    for person, other in ((anna, doctor), (doctor, anna)):
-        before = room.tiles(other)
-        began = person.reload()
-        room.wait_inside(person)
-        person.wait_sees(other.mark)
-        assert time.monotonic() - began <= room.RESUME_S
-        person.wait_hears(other.mark)
-        other.wait_sees(person.mark)
-        other.wait_hears(person.mark)
-        assert room.tiles(other) == before
-        room.wait_way([doctor, anna], way)
+    story.reload_each("direct")
 
 
 def test_6a_a_no_changes_nothing_and_may_be_asked_once_more(story: Story) -> None:
@@ -294,7 +274,7 @@ def test_6b_only_the_last_yes_starts_the_recording_and_the_picture_never_breaks(
 def test_6c_a_reload_while_recording_keeps_place_and_consent(story: Story) -> None:
     wait_until(lambda: story.flashes_since(story.recording_from.by) >= ENOUGH_FLASHES, 60, "flashes before the reload")
     story.reloaded_at = time.time()
-    reload_each(story, "relay")
+    story.reload_each("relay")
     room.wait_recording([story.doctor, story.anna])
     assert story.capture().phase is CapturePhase.RUNNING
     assert story.grows(1)
@@ -376,7 +356,12 @@ def test_6f_anybody_stops_it_and_nothing_later_is_stored(story: Story) -> None:
     room.all_see_and_hear([doctor, anna, story.guest])
 
 
-def test_6g_who_is_sent_back_or_leaves_is_seen_and_heard_again_when_they_return(story: Story) -> None:
+def test_6g_a_reload_keeps_the_place_in_relay_too(story: Story) -> None:
+    assert story.capture().phase is not CapturePhase.RUNNING
+    story.reload_each("relay", story.guest)
+
+
+def test_6h_who_is_sent_back_or_leaves_is_seen_and_heard_again_when_they_return(story: Story) -> None:
     doctor, anna, guest = story.doctor, story.anna, story.guest
     room.open_panel(doctor, "people")
     doctor.press(f'#people-inside li:has-text("{PATIENT}") [data-act=back]')
@@ -388,7 +373,7 @@ def test_6g_who_is_sent_back_or_leaves_is_seen_and_heard_again_when_they_return(
     story.keep("6-back-again", doctor)
 
 
-def test_6h_in_relay_the_pictures_stop_with_the_node_and_go_on_with_it(story: Story) -> None:
+def test_6i_in_relay_the_pictures_stop_with_the_node_and_go_on_with_it(story: Story) -> None:
     doctor, anna = story.doctor, story.anna
     node = story.bedside.children()["media"]
     room.wait_for(doctor, lambda: doctor.is_moving(anna.mark), "the picture moves", 10)
@@ -464,33 +449,14 @@ def test_7d_the_patient_reads_it_on_their_own_page_and_not_by_the_visits_link(st
 
 
 def test_8_the_film_shows_and_sounds_everybody_in_sync(story: Story) -> None:
-    doctor, anna, guest = story.doctor, story.anna, story.guest
+    doctor = story.doctor
     clinic.wait_for_film(doctor, 120)
     story.keep("8-film", doctor)
     assert clinic.plays_and_seeks(doctor)
     path = clinic.fetch_film(doctor, ARTIFACTS / story.folder / "film.mp4")
 
-    film = Film(path)
-    shortest, longest = story.recorded_s()
-    turn = story.reloaded_at - story.recording_from.by
-    early, late = turn / 2, shortest - 2
-    wrong = Findings()
-    wrong.unless(film.codecs == {"video": "h264", "audio": "aac"}, f"codecs {film.codecs}")
-    wrong.unless(
-        shortest - DURATION_S <= film.duration_s <= longest + DURATION_S,
-        f"it lasts {film.duration_s:.2f} s instead of {shortest:.2f} to {longest:.2f} s",
-    )
-    for person, moments in ((doctor, (early, late)), (anna, (early, late)), (guest, (late,))):
-        for at_s in moments:
-            wrong.unless(film.shows(person.mark, at_s), f"{person.name} is not seen at {at_s:.1f} s")
-            wrong.unless(film.sounds(person.mark, at_s), f"{person.name} is not heard at {at_s:.1f} s")
-            wrong.unless(not film.shows(person.other, at_s), f"{person.name}'s other camera at {at_s:.1f} s")
-            wrong.unless(not film.sounds(person.other, at_s), f"{person.name}'s other microphone at {at_s:.1f} s")
-    wrong.unless(not film.shows(guest.mark, early), f"the guest is seen at {early:.1f} s, before they came")
-    wrong.unless(not film.sounds(guest.mark, early), f"the guest is heard at {early:.1f} s, before they came")
-    for person in (doctor, anna):
-        wrong.found += sync_findings(film, person, story.recording_from.by, turn)
-    assert not wrong.found, f"{path.relative_to(ROOT)} seed {story.cast.seed}: {'; '.join(wrong.found)}"
+    wrong = story_findings(story, Film(path))
+    assert not wrong, f"{path.relative_to(ROOT)} seed {story.cast.seed}: {'; '.join(wrong)}"
 
 
 def test_9_nothing_went_wrong_on_any_page_and_no_other_host_was_asked(story: Story) -> None:

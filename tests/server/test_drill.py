@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, audit_chain, backup, restore, uploads
 from server.accounts import links, sessions
@@ -32,7 +34,7 @@ from server.records.models import Note, NoteKey
 from server.records.rules import Ground
 from server.records.service import Writing
 from server.uploads import Received, Upload
-from server.vault import Vault
+from server.vault import ClinicVault, Vault
 from signaling.words import Role
 from tests.server.visits import START, VisitCast, make_visit_cast
 
@@ -61,6 +63,23 @@ def vault(settings: Settings, keyset: str) -> Vault:
     return Vault(settings.var / "keys" / "clinics", keyset)
 
 
+@dataclass(frozen=True, slots=True)
+class House:
+    """What stands before the backup: of each kind of deletion one to go, beside something that stays."""
+
+    link: str
+    kept_link: str
+    upload: str
+    kept_upload: str
+    running: str
+    deleted: str
+    thinned: str
+    """A recording of which one person's part is deleted."""
+    cookie: str
+    erased: str
+    withdrawn: str
+
+
 async def test_the_drill(  # noqa: PLR0917 (fixtures)
     database: Database,
     empty: Database,
@@ -70,42 +89,14 @@ async def test_the_drill(  # noqa: PLR0917 (fixtures)
     keyset: str,
     tmp_path: Path,
 ) -> None:
-    link = await _link(database, cast)
-    kept_link = await _link(database, cast)
-    upload = await _upload(database, cast, settings, vault, b"%PDF-1 to be erased")
-    kept_upload = await _upload(database, cast, settings, vault, b"%PDF-1 to be kept")
-    running, deleted = await _recording(database, cast, "running", 1), await _recording(database, cast, "stopped", 2)
-    thinned, patient_place = await _recording(database, cast, "stopped", 3), await cast.place(Role.PATIENT)
-    await _seal(database, cast, thinned)
-    async with database.writing() as session:
-        cookie = (await sessions.open_session(session, SessionKind.STAFF, START, person_id=cast.doctor)).token
-    await _link_and_list(database, settings, vault)
-    erased, withdrawn = await _note(cast, cast.encounter_id), await _note(cast, await cast.another_visit(cast.patient))
-    await _link_and_list(database, settings, vault)
+    house = await _furnish(database, cast, settings, vault)
     folder = tmp_path / "backup"
     counts = await backup.back_up(database, settings, folder, START)
     assert counts["patient"] == 2
     assert json.loads((folder / "manifest.json").read_text())["rows"] == counts
     assert (folder.stat().st_mode & 0o777) == 0o700
 
-    # Afterwards each kind of deletion happens once.
-    async with database.writing() as session:
-        await links.close_links(session, link, "wrong_person", START, revoked=True)
-        await uploads.forget(session, await uploads.get(session, cast.clinic.id, upload), START)
-        await erasing.erase(session, _writing(cast), erased, Ground.ORDERED)
-        wrong = await session.get_one(Note, (cast.clinic.id, withdrawn))
-        await withdrawing.withdraw(session, _writing(cast), wrong.encounter_id)
-        recording = await session.get_one(Recording, (cast.clinic.id, deleted))
-        await keeping.order_deletion(session, recording, None, "withdrawn", START)
-        part = await session.get_one(Recording, (cast.clinic.id, thinned))
-        await keeping.order_deletion(session, part, patient_place, "withdrawn", START)
-        await audit.record_deletion(
-            session,
-            clinic_id=cast.clinic.id,
-            kind=DeletionKind.CONSENT_WITHDRAWN,
-            subject=("recording", running),
-            now=START,
-        )
+    await _delete_one_of_each(database, cast, house)
     await _link_and_list(database, settings, vault)
     kinds = {(one["kind"], one["subject_kind"]) for one in audit_chain.read_deletions(_list(settings))}
     assert kinds == set(restore.replays()), "the drill meets every kind"
@@ -118,32 +109,91 @@ async def test_the_drill(  # noqa: PLR0917 (fixtures)
     assert done.rows == sum(counts.values())
     assert all(verdict.holds and verdict.links for verdict in done.verdicts.values())
 
+    sealer = Vault(settings.var / "keys" / "clinics", keyset).clinic(cast.clinic.id)
     async with empty.reading() as session:
-        gone = await session.get_one(Upload, (cast.clinic.id, upload))
-        stays = await uploads.get(session, cast.clinic.id, kept_upload)
+        await _assert_links_and_sessions(session, cast, house)
+        await _assert_notes(session, cast, house, sealer)
+        await _assert_recordings(session, cast, house)
+        gone = await session.get_one(Upload, (cast.clinic.id, house.upload))
         assert (gone.wrapped_key, gone.sealed_name) == (None, None)
-        opened = (await session.scalars(select(Link.subject_id).where(Link.closed_at.is_(None)))).all()
-        assert kept_link in opened
-        assert link not in opened
-        sealer = Vault(settings.var / "keys" / "clinics", keyset).clinic(cast.clinic.id)
-        for note in [await session.get_one(Note, (cast.clinic.id, one)) for one in (erased, withdrawn)]:
-            assert [one for one in await reading.load_readable(session, sealer, note) if one.text] == []
-            assert await records.first_broken(session, sealer, note) is None
-        assert [key.note_id for key in await session.scalars(select(NoteKey))] == [withdrawn], "one is gone for good"
-        recordings = {one.id: one for one in await session.scalars(select(Recording))}
-        assert recordings[running].phase == "stopped"
-        assert recordings[deleted].deleted_at is not None
-        assert recordings[thinned].deleted_at is None, "one person's part is gone, the rest is there"
-        kept = (await session.scalars(select(SegmentKey.participant_id))).all()
-        assert list(kept) == [await cast.place(Role.DOCTOR)]
-        assert await sessions.load_session(session, {"__Host-staff": str(cookie)}, SessionKind.STAFF, START) is None
-        assert (await session.scalars(select(BrowserSession.id).where(BrowserSession.revoked_at.is_(None)))).all() == []
+        stays = await uploads.get(session, cast.clinic.id, house.kept_upload)
         patient = await session.get_one(Patient, (cast.clinic.id, cast.patient))
         assert patient.name == "Anna Müller"
         restored = (await session.scalars(select(AuditEntry).where(AuditEntry.action == AuditAction.RESTORED))).all()
         assert len(restored) == len(done.verdicts)
     assert await uploads.read(uploads.open_uploads(settings), sealer, stays) == b"%PDF-1 to be kept"
     await empty.close()
+
+
+async def _furnish(database: Database, cast: VisitCast, settings: Settings, vault: Vault) -> House:
+    link, kept_link = await _link(database, cast), await _link(database, cast)
+    upload = await _upload(database, cast, settings, vault, b"%PDF-1 to be erased")
+    kept_upload = await _upload(database, cast, settings, vault, b"%PDF-1 to be kept")
+    running, deleted = await _recording(database, cast, "running", 1), await _recording(database, cast, "stopped", 2)
+    thinned = await _recording(database, cast, "stopped", 3)
+    await _seal(database, cast, thinned)
+    async with database.writing() as session:
+        cookie = (await sessions.open_session(session, SessionKind.STAFF, START, person_id=cast.doctor)).token
+    await _link_and_list(database, settings, vault)
+    erased, withdrawn = await _note(cast, cast.encounter_id), await _note(cast, await cast.another_visit(cast.patient))
+    await _link_and_list(database, settings, vault)
+    return House(
+        link=link,
+        kept_link=kept_link,
+        upload=upload,
+        kept_upload=kept_upload,
+        running=running,
+        deleted=deleted,
+        thinned=thinned,
+        cookie=str(cookie),
+        erased=erased,
+        withdrawn=withdrawn,
+    )
+
+
+async def _delete_one_of_each(database: Database, cast: VisitCast, house: House) -> None:
+    patient_place = await cast.place(Role.PATIENT)
+    async with database.writing() as session:
+        await links.close_links(session, house.link, "wrong_person", START, revoked=True)
+        await uploads.forget(session, await uploads.get(session, cast.clinic.id, house.upload), START)
+        await erasing.erase(session, _writing(cast), house.erased, Ground.ORDERED)
+        wrong = await session.get_one(Note, (cast.clinic.id, house.withdrawn))
+        await withdrawing.withdraw(session, _writing(cast), wrong.encounter_id)
+        recording = await session.get_one(Recording, (cast.clinic.id, house.deleted))
+        await keeping.order_deletion(session, recording, None, "withdrawn", START)
+        part = await session.get_one(Recording, (cast.clinic.id, house.thinned))
+        await keeping.order_deletion(session, part, patient_place, "withdrawn", START)
+        await audit.record_deletion(
+            session,
+            clinic_id=cast.clinic.id,
+            kind=DeletionKind.CONSENT_WITHDRAWN,
+            subject=("recording", house.running),
+            now=START,
+        )
+
+
+async def _assert_links_and_sessions(session: AsyncSession, cast: VisitCast, house: House) -> None:
+    opened = (await session.scalars(select(Link.subject_id).where(Link.closed_at.is_(None)))).all()
+    assert house.kept_link in opened
+    assert house.link not in opened
+    assert await sessions.load_session(session, {"__Host-staff": house.cookie}, SessionKind.STAFF, START) is None
+    assert (await session.scalars(select(BrowserSession.id).where(BrowserSession.revoked_at.is_(None)))).all() == []
+
+
+async def _assert_notes(session: AsyncSession, cast: VisitCast, house: House, sealer: ClinicVault) -> None:
+    for note in [await session.get_one(Note, (cast.clinic.id, one)) for one in (house.erased, house.withdrawn)]:
+        assert [one for one in await reading.load_readable(session, sealer, note) if one.text] == []
+        assert await records.first_broken(session, sealer, note) is None
+    assert [key.note_id for key in await session.scalars(select(NoteKey))] == [house.withdrawn], "one is gone for good"
+
+
+async def _assert_recordings(session: AsyncSession, cast: VisitCast, house: House) -> None:
+    recordings = {one.id: one for one in await session.scalars(select(Recording))}
+    assert recordings[house.running].phase == "stopped"
+    assert recordings[house.deleted].deleted_at is not None
+    assert recordings[house.thinned].deleted_at is None, "one person's part is gone, the rest is there"
+    kept = (await session.scalars(select(SegmentKey.participant_id))).all()
+    assert list(kept) == [await cast.place(Role.DOCTOR)]
 
 
 def _writing(cast: VisitCast) -> Writing:

@@ -1,4 +1,4 @@
-"""The clinic's port in memory: a small real implementation with the same refusals, for tests of the room."""
+"""The clinic's port in memory: a small real implementation with the same refusals, over the rooms of `held.py`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from media.api import SealingKey, StoredLog
 from signaling.ports import (
     ConsentGiven,
     EmergencyContact,
-    ParticipantFacts,
     PatientPhones,
     RecordingFacts,
     RoomFacts,
@@ -24,12 +23,10 @@ from signaling.ports import (
     Wording,
 )
 from signaling.words import (
-    ClinicId,
     Code,
     Departure,
     Outcome,
     ParticipantId,
-    PersonId,
     RecordingId,
     Redacted,
     Refused,
@@ -37,12 +34,9 @@ from signaling.words import (
     Role,
     RoomId,
     SessionId,
-    utc_now,
 )
+from tests.signaling.held import CLINIC_ID, HeldRooms
 
-CLINIC_ID = ClinicId("clinic1")
-DOCTOR_RIGHTS = frozenset(Right)
-GUEST_RIGHTS = frozenset({Right.TAKE_PART})
 COOKIE = "__Host-visits"
 PHONES = PatientPhones("+44 20 7946 0000", "+44 20 7946 0001")
 STAFF_COOKIE = "__Host-staff"
@@ -51,92 +45,8 @@ GERMAN = Wording("Um zu fragen", "Sie und Ihre Ärztin", "Acht Jahre lang", "Ein
 """In which the patient is asked; everybody else reads the clinic's words."""
 
 
-@dataclass
-class Room:
-    facts: RoomFacts
-    chat: list[StoredChat] = field(default_factory=list)
-    chat_ids: dict[str, int] = field(default_factory=dict)
-    consents: list[ConsentGiven] = field(default_factory=list)
-    phases: list[tuple[str, str, int, str | None]] = field(default_factory=list)
-    keys: dict[tuple[str, int, str], SealingKey] = field(default_factory=dict)
-    admitted_at: dict[ParticipantId, int] = field(default_factory=dict)
-    """How many chat lines there were when they were let in."""
-    logs: list[StoredLog] = field(default_factory=list)
-    choices: list[tuple[str, str]] = field(default_factory=list)
-
-
-class MemoryClinic:
-    """A cast is added with `add_room` and `invite`; a session owns participations through `own`."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-        """How far this clinic's clock, which the room goes by, is ahead of ours."""
-        self.rooms: dict[RoomId, Room] = {}
-        self.owned: dict[SessionId, set[ParticipantId]] = {}
-        self.staff: dict[SessionId, PersonId] = {}
-        self.revoked: set[SessionId] = set()
-        self.seen: set[ParticipantId] = set()
-        self.is_down = False
-        self.answers_after_s = 0.0
-        """How long it takes over an answer after it has stored that a consent counts no longer."""
-        self.calls: list[str] = []
-
-    def clock(self) -> datetime:
-        return utc_now() + self.ahead
-
-    # ── Making a cast ────────────────────────────────────────────────────────────────────────────────────────
-
-    def add_room(self, room_id: str = "room1", *, doctor: str = "doctor1", always_relay: bool = False) -> RoomId:
-        facts = RoomFacts(
-            room_id=RoomId(room_id),
-            clinic_id=CLINIC_ID,
-            phase="waiting",
-            doctor_ids=frozenset({PersonId(doctor)}),
-            doctor_name=Redacted("Dr Adeyemi"),
-            starts_at=datetime(2030, 1, 1, 12, 0, tzinfo=UTC),
-            late_at=datetime(2030, 1, 1, 12, 15, tzinfo=UTC),
-            always_relay=always_relay,
-            participants=[],
-        )
-        self.rooms[facts.room_id] = Room(facts)
-        return facts.room_id
-
-    def invite(
-        self,
-        participant: str,
-        role: Role,
-        *,
-        room: str = "room1",
-        name: str | None = None,
-        person: str | None = None,
-        session: str | None = None,
-        birth_date: str | None = None,
-    ) -> SessionId:
-        """Adds a participation and answers a session that owns it."""
-        rights = DOCTOR_RIGHTS if role == Role.DOCTOR else GUEST_RIGHTS
-        facts = ParticipantFacts(
-            participant_id=ParticipantId(participant),
-            role=role,
-            name=Redacted(name or participant.title()),
-            rights=rights,
-            state="invited",
-            person_id=PersonId(person) if person else None,
-            birth_date=Redacted(birth_date) if birth_date else None,
-            opened_by="the patient" if role == Role.PATIENT else None,
-        )
-        held = self.rooms[RoomId(room)]
-        held.facts = replace(held.facts, participants=[*held.facts.participants, facts])
-        return self.own(session or f"session-{participant}", participant)
-
-    def own(self, session: str, participant: str) -> SessionId:
-        self.owned.setdefault(SessionId(session), set()).add(ParticipantId(participant))
-        return SessionId(session)
-
-    def sign_in(self, session: str, person: str) -> SessionId:
-        self.staff[SessionId(session)] = PersonId(person)
-        return SessionId(session)
-
-    # ── The port ─────────────────────────────────────────────────────────────────────────────────────────────
+class MemoryClinic(HeldRooms):
+    """The port itself, over the rooms it holds."""
 
     async def seat(self, cookies: Mapping[str, str], participation: str) -> Seat:
         if self.is_down:
@@ -361,43 +271,3 @@ class MemoryClinic:
         for one in self._room(room_id).facts.participants:
             if one.role is Role.PATIENT:
                 self._set(room_id, replace(one, state=state, reason=reason, link_closed=closed))  # type: ignore[arg-type]
-
-    # ── Inside ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _room(self, room_id: RoomId) -> Room:
-        room = self.rooms.get(room_id)
-        if room is None:
-            raise Refused(Code.NOT_FOUND)
-        return room
-
-    def _find(self, participant_id: ParticipantId) -> tuple[Room, ParticipantFacts]:
-        for room in self.rooms.values():
-            for one in room.facts.participants:
-                if one.participant_id == participant_id:
-                    return room, one
-        raise Refused(Code.NOT_FOUND)
-
-    def _one(self, room_id: RoomId, participant_id: ParticipantId) -> ParticipantFacts:
-        for one in self._room(room_id).facts.participants:
-            if one.participant_id == participant_id:
-                return one
-        raise Refused(Code.NOT_FOUND)
-
-    def change(self, room_id: str, participant: str, **changes: object) -> None:
-        """A fact changes at the clinic's desk; `Signaling.refresh_room` is told by whoever did it."""
-        self._set(RoomId(room_id), replace(self._one(RoomId(room_id), ParticipantId(participant)), **changes))  # type: ignore[arg-type]
-
-    def _set(self, room_id: RoomId, changed: ParticipantFacts) -> None:
-        room = self._room(room_id)
-        people = [changed if one.participant_id == changed.participant_id else one for one in room.facts.participants]
-        room.facts = replace(room.facts, participants=people)
-
-    def _recording(self, room_id: RoomId, recording_id: RecordingId) -> RecordingFacts:
-        facts = self._room(room_id).facts.recording
-        if facts is None or facts.recording_id != recording_id:
-            raise Refused(Code.NOT_FOUND)
-        return facts
-
-    def _set_recording(self, room_id: RoomId, facts: RecordingFacts) -> None:
-        room = self._room(room_id)
-        room.facts = replace(room.facts, recording=facts)

@@ -21,7 +21,8 @@ from signaling.nodes import NodeFleet
 from signaling.redis_store import RedisStore
 from signaling.service import Signaling, make_sio, no_ice_servers
 from signaling.store import MemoryStore, RoomStore, SharedMemory
-from tests.signaling.clinic import CLINIC_ID, COOKIE, STAFF_COOKIE, MemoryClinic
+from tests.signaling.clinic import COOKIE, STAFF_COOKIE, MemoryClinic
+from tests.signaling.held import CLINIC_ID
 from tests.signaling.node import FakeNode
 from tests.support.certificates import Certificate
 
