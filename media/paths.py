@@ -6,6 +6,7 @@ A path belongs to one connection at a time; the endpoint makes paths and hands t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from media.ice import Address
 from media.rooms import ROOM_BYTES, Room, single_room
 from media.sockets import Key, Outbox
+from media.waiting import Waiting, is_picture
 
 if TYPE_CHECKING:
     from media.connection import Connection
@@ -22,6 +24,8 @@ FRAME_MAX_BYTES = 1500
 CHECK_WITHIN_S = 5.0
 CONGESTED_AFTER_NS = 200_000_000
 HOPELESS_AFTER_NS = 2_000_000_000
+# What the kernel may hold beyond what is on its way: by itself it would hoard seconds of a slow connection, unseen.
+KERNEL_HOARDS_BYTES = 8 * 1024
 _LENGTH = struct.Struct("!H")
 
 
@@ -63,7 +67,8 @@ class TcpListener(Protocol):
 class TcpPath(asyncio.Protocol):
     """Frames of RFC 4571 on one accepted TCP connection (RFC 6544, passive); an outbox to itself.
 
-    `room` is where its datagrams are worked on, each for the length of one call, so all of a node's may share it.
+    What the kernel does not take at once waits here, where sound overtakes pictures. `room` is where its datagrams are
+    worked on, each for the length of one call, so all of a node's may share it.
     """
 
     is_tcp = True
@@ -77,7 +82,8 @@ class TcpPath(asyncio.Protocol):
         self._pending = bytearray()
         self._is_dropped = False
         self._deadline: asyncio.TimerHandle | None = None
-        self._unsent_since_ns: int | None = None
+        self._blocked_ns: int | None = None
+        self._waiting = Waiting()
         self.address: Address = ("", 0)
         self.connection: Connection | None = None
         self.heard_ns = 0
@@ -88,7 +94,9 @@ class TcpPath(asyncio.Protocol):
 
     @property
     def is_congested(self) -> bool:
-        since = self._unsent_since_ns
+        """Whether pictures had better wait for a key frame; a way on which nothing moves is closed here too."""
+        blocked, picture = self._blocked_ns, self._waiting.picture_since_ns
+        since = blocked if picture is None or (blocked is not None and blocked < picture) else picture
         if since is None:
             return False
         waited = time.monotonic_ns() - since
@@ -108,6 +116,8 @@ class TcpPath(asyncio.Protocol):
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError, AttributeError):  # where there is no such option, queues are longer
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_HOARDS_BYTES)
         self._deadline = asyncio.get_running_loop().call_later(CHECK_WITHIN_S, self._expire)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -115,10 +125,12 @@ class TcpPath(asyncio.Protocol):
         self._listener.forget(self)
 
     def pause_writing(self) -> None:
-        self._unsent_since_ns = time.monotonic_ns()
+        self._blocked_ns = time.monotonic_ns()
 
     def resume_writing(self) -> None:
-        self._unsent_since_ns = None
+        self._blocked_ns = None
+        while self._blocked_ns is None and len(self._waiting) and self._transport is not None:
+            self._transport.write(self._waiting.take())
 
     def data_received(self, data: bytes) -> None:
         if self._is_dropped:
@@ -140,8 +152,18 @@ class TcpPath(asyncio.Protocol):
         del pending[:at]
 
     def send(self, datagram: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(_LENGTH.pack(len(datagram)) + datagram)
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        frame = _LENGTH.pack(len(datagram)) + datagram
+        if self._blocked_ns is None:
+            transport.write(frame)
+            return
+        now_ns = time.monotonic_ns()
+        if now_ns - self._blocked_ns > HOPELESS_AFTER_NS:
+            self.drop()
+        elif not self._waiting.put(frame, now_ns, is_picture=is_picture(datagram)):
+            self.failures += 1
 
     def commit(self, key: Key, size: int) -> None:
         self.send(self.room.buffer[0:size])
@@ -151,6 +173,7 @@ class TcpPath(asyncio.Protocol):
 
     def drop(self) -> None:
         self._is_dropped, self._pending = True, bytearray()
+        self._waiting.clear()
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -158,7 +181,7 @@ class TcpPath(asyncio.Protocol):
             connection, self.connection = self.connection, None
             connection.lose(self)
         if self._transport is not None:
-            self._transport.close() if self._unsent_since_ns is None else self._transport.abort()
+            self._transport.close() if self._blocked_ns is None else self._transport.abort()
 
     def _frame(self, frame: bytes) -> None:
         try:
