@@ -123,6 +123,10 @@ class CaptureStore:
         self._sessions.add(session)
         return session
 
+    def lag_s(self) -> float:
+        """How far the disk was behind the calls within the last minute."""
+        return self._pool.lag_s() if self._pool is not None else 0.0
+
     async def recover(self) -> list[StoredLog]:
         """Close the logs that a crash left behind and put them into the store. A log in use elsewhere is left alone."""
         self._start()

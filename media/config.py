@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "BEDSIDE_MEDIA_"
 SECRET_LENGTH_MIN = 16
+# Sound, and a picture at the floor below which it would be none.
+CEILING_LEAST_BPS = 200_000
 
 Addresses = Annotated[tuple[str, ...], NoDecode]
 
@@ -52,6 +54,9 @@ class NodeSettings(BaseSettings):
     recordings: str | None = None
     max_rooms: int = Field(200, ge=1)
     max_participants: int = Field(16, ge=2, le=64)
+    # The most that one participant may send, and be sent, in bits a second; unset: as much as their links take.
+    max_up_bps: int | None = Field(None, ge=CEILING_LEAST_BPS)
+    max_down_bps: int | None = Field(None, ge=CEILING_LEAST_BPS)
     # Below this much free space under BEDSIDE_VAR, capture is refused and running logs are closed.
     min_free_bytes: int = Field(1_000_000_000, ge=0)
 

@@ -27,6 +27,8 @@ from media.tasks import Tasks
 PATHS_MAX = 8
 PATH_FORGOTTEN_AFTER_NS = 30_000_000_000
 UDP_PREFERRED_FOR_NS = 2_000_000_000
+# So long without a word on the way in use, while another one is heard: the other side has moved there.
+LEFT_AFTER_NS = 1_000_000_000
 CLOSED_AFTER_SILENCE_NS = 30_000_000_000
 SSRCS_MAX = 16
 REPORTERS_MAX = 32
@@ -64,6 +66,14 @@ class Registry(Protocol):
     def unregister(self, ufrag: str) -> None: ...
 
 
+@dataclass(frozen=True)
+class Ceilings:
+    """The most that one participant may send and be sent, in bits a second; None sets no limit."""
+
+    up_bps: int | None = None
+    down_bps: int | None = None
+
+
 @dataclass
 class Shared:
     """What all connections of a node share."""
@@ -73,6 +83,7 @@ class Shared:
     tasks: Tasks
     handshakes: asyncio.Semaphore
     scratch: Scratch = field(default_factory=Scratch)
+    ceilings: Ceilings = field(default_factory=Ceilings)
 
 
 class Connection:
@@ -145,6 +156,7 @@ class Connection:
                 self._drop_credentials(self._credentials.pop(0))
         if self.path is None or (nominated and self._may_move_to(path, now_ns)):
             self.path = path
+        self._follow(now_ns)
         self._begin_dtls()
 
     def lose(self, path: Path) -> None:
@@ -154,7 +166,9 @@ class Connection:
         if self.path is path:
             self.path = max(self._paths, key=lambda other: other.heard_ns, default=None)
 
-    def forget_silent_paths(self, now_ns: int) -> None:
+    def tend_paths(self, now_ns: int) -> None:
+        """Called now and then: the other side is followed to where it is heard, and silent ways are forgotten."""
+        self._follow(now_ns)
         for path in list(self._paths):
             if now_ns - path.heard_ns > PATH_FORGOTTEN_AFTER_NS and path is not self.path:
                 self.lose(path)
@@ -302,6 +316,16 @@ class Connection:
             idle = min((one for one in self._paths if one is not self.path), key=lambda one: one.heard_ns)
             self.lose(idle)
             idle.drop()
+
+    def _follow(self, now_ns: int) -> None:
+        """Go over to the way last heard once the one in use has fallen silent: not everybody nominates a new one
+        (aiortc checks consent without), and a NAT may give somebody another address at any time."""
+        path = self.path
+        if path is None or now_ns - path.heard_ns <= LEFT_AFTER_NS:
+            return
+        latest = max(self._paths, key=lambda one: one.heard_ns, default=path)
+        if latest.heard_ns - path.heard_ns > LEFT_AFTER_NS and self._may_move_to(latest, now_ns):
+            self.path = latest
 
     def _may_move_to(self, path: Path, now_ns: int) -> bool:
         return not path.is_tcp or now_ns - self._udp_heard_ns > UDP_PREFERRED_FOR_NS

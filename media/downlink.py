@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from media.estimate import LOSS_FULL, Estimate
 from media.feedback import MS
 from media.forward import Forward
-from media.layers import LayerChoice, Needs
+from media.layers import HOLD, LayerChoice, Needs
 from media.probe import Probe
 from media.rtp import abs_send_time
 
@@ -26,13 +26,18 @@ FILLS_AT_ONCE = 40
 
 
 class Downlink:
-    """Fed with what its receiver reports, called on each turn of the clock; `forwards` gives those in use."""
+    """Fed with what its receiver reports, called on each turn of the clock; `forwards` gives those in use.
 
-    def __init__(self, forwards: Callable[[], Sequence[Forward]]) -> None:
+    `ceiling_bps` is the most that the receiver may be sent, whatever its link takes.
+    """
+
+    def __init__(self, forwards: Callable[[], Sequence[Forward]], ceiling_bps: int | None = None) -> None:
         self.estimate = Estimate()
         # Whose pictures are held back since the link doesn't take them.
         self.paused: frozenset[str] = frozenset()
         self._forwards = forwards
+        # Layers once chosen are held on to a little above their budget.
+        self._ceiling_bps = None if ceiling_bps is None else int(ceiling_bps / HOLD)
         self._choice = LayerChoice()
         self._probe = Probe()
         self._choose_ns = self._held_ns = 0
@@ -126,8 +131,7 @@ class Downlink:
         estimate = self.estimate
         estimate.settle(self._sent_bps, now_ns)
         sound, usable = self._sound_bps(forwards), estimate.usable_bps(now_ns)
-        budget = None if estimate.bps is None else max(0, estimate.bps - sound)
-        cap = None if usable is None else max(0, usable - sound)
+        budget, cap = self._for_pictures(estimate.bps, sound), self._for_pictures(usable, sound)
         needs = Needs(picture_first, never_pause)
         wish = self._choice.choose(forwards, budget, now_ns, needs, cap_bps=cap)
         self.paused = frozenset(forward.track.participant_id for forward in forwards if forward.is_paused)
@@ -135,11 +139,21 @@ class Downlink:
             return
         if wish and (self._choice.wants_step or estimate.is_past_limit):
             self._want(estimate.bps, wish, now_ns)
-        estimate.rest(not wish and self._choice.is_content, now_ns)
+        is_at_ceiling = self._ceiling_bps is not None and estimate.bps >= self._ceiling_bps
+        estimate.rest((not wish and self._choice.is_content) or is_at_ceiling, now_ns)
         if estimate.bps is None:
             self._probe.rest()
 
+    def _for_pictures(self, bps: int | None, sound_bps: int) -> int | None:
+        """What sound and the ceiling leave; None when there is no limit."""
+        known = [limit for limit in (bps, self._ceiling_bps) if limit is not None]
+        return max(0, min(known) - sound_bps) if known else None
+
     def _want(self, known_bps: int, more_bps: int, now_ns: int) -> None:
+        if self._ceiling_bps is not None:
+            more_bps = min(more_bps, self._ceiling_bps - known_bps)
+        if more_bps <= 0:
+            return
         if not self._probe.rate_bps:
             self._told_bps = self.estimate.told_bps or 0
             self._probe.want(known_bps + more_bps, known_bps, self._sent_bytes(), now_ns)

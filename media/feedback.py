@@ -277,16 +277,24 @@ class SentReports:
 
 
 class Cap:
-    """REMB to a publisher: begins when a receiver can use less than is sent, and ends when all can use all again."""
+    """REMB to a publisher: begins when a receiver can use less than is sent, and ends when all can use all again.
 
-    __slots__ = ("_releases", "is_on")
+    With a ceiling, which holds for pictures and sound together, it never ends.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_ceiling_bps", "_releases", "is_on")
+
+    def __init__(self, ceiling_bps: int | None = None) -> None:
         self.is_on = False
+        self._ceiling_bps = ceiling_bps
         self._releases = 0
 
     def decide(self, usable_bps: int | None, sent_bps: int, audio_bps: int) -> int | None:
         """The rate to announce now, or None. `usable_bps`: the most any receiver of the video can use, if known."""
+        ceiling_bps = self._ceiling_bps
+        if ceiling_bps is not None:
+            most_bps = ceiling_bps - audio_bps
+            return max(REMB_FLOOR_BPS, most_bps if usable_bps is None else min(usable_bps, most_bps)) + audio_bps
         if usable_bps is None:
             return self._release()
         if not self.is_on and usable_bps < sent_bps:

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from media.logformat import MAGIC
 from media.vault import ChunkSealer
 
 SYNC_INTERVAL_S = 1.0
+LATE_WITHIN_S = 60.0
+LATE_KEPT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,10 @@ class WriterPool:
     """At most four threads; `watch` is called about once a second on the first of them."""
 
     def __init__(self, threads: int, watch: Callable[[], None]) -> None:
-        self._queues: list[queue.SimpleQueue[Work | None]] = [queue.SimpleQueue() for _ in range(threads)]
+        self._queues: list[queue.SimpleQueue[tuple[Work | None, float]]] = [queue.SimpleQueue() for _ in range(threads)]
+        # When what each thread is at was handed over, and (when, how late) of what was written last.
+        self._at_hand: list[float | None] = [None] * threads
+        self._late: deque[tuple[float, float]] = deque(maxlen=LATE_KEPT)
         self._watch = watch
         self._threads = [
             threading.Thread(target=self._run, args=(index,), name=f"capture-{index}", daemon=True)
@@ -115,12 +121,18 @@ class WriterPool:
             thread.start()
 
     def submit(self, work: Work) -> None:
-        self._queues[zlib.crc32(work.log.path.name.encode()) % len(self._queues)].put(work)
+        self._queues[zlib.crc32(work.log.path.name.encode()) % len(self._queues)].put((work, time.monotonic()))
+
+    def lag_s(self) -> float:
+        """The longest that anything handed over in the last minute took to be with the disk, or has taken so far."""
+        now = time.monotonic()
+        done = [lag for when, lag in list(self._late) if now - when <= LATE_WITHIN_S]
+        return max([*done, *(now - since for since in list(self._at_hand) if since is not None)], default=0.0)
 
     def stop(self) -> None:
         """Let the threads write what they were given and end; waits for them."""
         for work_queue in self._queues:
-            work_queue.put(None)
+            work_queue.put((None, time.monotonic()))
         for thread in self._threads:
             thread.join()
 
@@ -129,15 +141,20 @@ class WriterPool:
         next_sync = time.monotonic() + SYNC_INTERVAL_S
         while True:
             try:
-                work = work_queue.get(timeout=max(0.0, next_sync - time.monotonic()))
+                work, handed_s = work_queue.get(timeout=max(0.0, next_sync - time.monotonic()))
                 if work is None:
                     break
+                self._at_hand[index] = handed_s
                 work.log.perform(work)
+                self._at_hand[index] = None
+                self._late.append((handed_s, time.monotonic() - handed_s))
                 unsynced.add(work.log)
             except queue.Empty:
                 pass
             if time.monotonic() >= next_sync:
+                self._at_hand[index] = time.monotonic()
                 _sync_all(unsynced)
+                self._at_hand[index] = None
                 if index == 0:
                     self._watch()
                 next_sync = time.monotonic() + SYNC_INTERVAL_S

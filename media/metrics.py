@@ -82,9 +82,17 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "bedside_media_plain_bindings", "Plain STUN requests answered", value=node.endpoint.plain_bindings
         )
+        yield CounterMetricFamily(
+            "bedside_media_log_lines_dropped", "Lines of the log that nobody read in time", value=node.lines_dropped()
+        )
         yield GaugeMetricFamily("bedside_media_rooms", "Rooms open", value=len(node.rooms))
         yield from self._people()
         yield GaugeMetricFamily("bedside_media_load", "Packets forwarded a second", value=node.load)
+        yield GaugeMetricFamily(
+            "bedside_media_capture_lag_ms",
+            "The longest that captured packets waited for the disk, last minute",
+            value=node.store.lag_s() * 1000,
+        )
         lag = GaugeMetricFamily("bedside_media_loop_lag_ms", "How late the loop was, last minute", labels=["quantile"])
         ordered = sorted(self._lags) or [0.0]
         lag.add_metric(["0.99"], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000)

@@ -22,7 +22,7 @@ from media import log
 from media.api import NodeEventKind, NodeRefusal, NodeState, RoomCreated, StoredLog
 from media.capture import CaptureCallbacks, CaptureLimits, CaptureStore
 from media.config import NodeSettings, SettingsRefused, load_settings
-from media.connection import Shared
+from media.connection import Ceilings, Shared
 from media.control import make_app
 from media.dtls import Certificate
 from media.endpoint import CannotListen, Endpoint, bracketed, local_addresses
@@ -45,10 +45,14 @@ CERTIFICATE_RENEWED_BEFORE_S = 7 * 24 * 3600
 
 
 class Node:
-    """Everything of one process; `serve` runs it from the first socket to the last log."""
+    """Everything of one process; `serve` runs it from the first socket to the last log.
 
-    def __init__(self, settings: NodeSettings) -> None:
+    `lines_dropped` tells how many lines of the log found no reader.
+    """
+
+    def __init__(self, settings: NodeSettings, lines_dropped: Callable[[], int] = int) -> None:
         self.settings = settings
+        self.lines_dropped = lines_dropped
         self.secret = settings.secret or development_secret(settings.var)
         self.node_id = settings.node_id or f"node-{secrets.token_hex(4)}"
         self.events = EventLog(secrets.token_hex(8))
@@ -69,7 +73,13 @@ class Node:
             ),
             limits=CaptureLimits(disk_floor_bytes=settings.min_free_bytes),
         )
-        self._shared = Shared(self.endpoint, Certificate(), self.tasks, asyncio.Semaphore(HANDSHAKES_AT_ONCE))
+        self._shared = Shared(
+            self.endpoint,
+            Certificate(),
+            self.tasks,
+            asyncio.Semaphore(HANDSHAKES_AT_ONCE),
+            ceilings=Ceilings(settings.max_up_bps, settings.max_down_bps),
+        )
         self._ended = asyncio.Event()
         self._ready = False
         self._forwarded = 0
@@ -260,9 +270,9 @@ class Node:
 
 async def run_node(settings: NodeSettings) -> int:
     """Run one node until it is told to end; the exit code."""
-    log.configure()
+    lines = log.configure()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    node = Node(settings)
+    node = Node(settings, lambda: lines.dropped)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, node.handle_term)
     loop.add_signal_handler(signal.SIGINT, node.stop)

@@ -59,7 +59,7 @@ class Participant:
     def end_hopeless(self, now_ns: int) -> None:
         """Connections that are silent, never came about, or wait for an answer in vain."""
         for connection in self.connections():
-            connection.forget_silent_paths(now_ns)
+            connection.tend_paths(now_ns)
             if now_ns - connection.heard_ns > CLOSED_AFTER_SILENCE_NS:
                 connection.end("silent")
             elif not connection.is_connected and now_ns - connection.made_ns > CONNECT_WITHIN_NS:

@@ -57,7 +57,7 @@ class Publisher:
         self._on_connected = on_connected
         self._on_closed = on_closed
         self._arrivals = Arrivals()
-        self._cap = Cap()
+        self._cap = Cap(shared.ceilings.up_bps)
         self._ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self._session_id = secrets.randbits(62)
         self._answered: tuple[UpOffer, UpAnswer] | None = None

@@ -62,7 +62,7 @@ class Subscriber:
         self.last_answered = 0
         self.rtt_ns = 0
         self.loss = 0.0
-        self.downlink = Downlink(self._attached)
+        self.downlink = Downlink(self._attached, shared.ceilings.down_bps)
         self._on_connected = on_connected
         self._on_closed = on_closed
         self._revision = 0

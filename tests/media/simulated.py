@@ -176,12 +176,12 @@ class Person:
 class Downstairs:
     """One receiver of these people, over one line."""
 
-    def __init__(self, *wishes: dict[str, int], bps: float = 20e6) -> None:
+    def __init__(self, *wishes: dict[str, int], bps: float = 20e6, ceiling_bps: int | None = None) -> None:
         self.line = Line(bps)
         self.link = _Link(self.line)
         self.people = {chr(97 + place): Person(chr(97 + place), one, self.link) for place, one in enumerate(wishes)}
         self.forwards = [forward for person in self.people.values() for forward in person.forwards]
-        self.downlink = Downlink(lambda: self.forwards)
+        self.downlink = Downlink(lambda: self.forwards, ceiling_bps)
         self.receiver = Receiver()
         self.now_ns = 10**9
         self.first: frozenset[str] = frozenset()

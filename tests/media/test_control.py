@@ -92,7 +92,11 @@ async def test_the_open_paths_tell_nothing_of_anybody(running: RunningNode) -> N
     assert "bedside_media_rooms 1.0" in text
     assert 'bedside_media_total{kind="rtp_in"} 0.0' in text
     assert "bedside_media_participants 1.0" in text
-    for name in ("tracks", "round_trip_seconds_max", "loss_ratio_max"):
+    for kind in ("rtp_out", "nack_in", "nack_out", "pli_in", "pli_out", "rtx_in", "rtx_out", "lost_in"):
+        assert f'bedside_media_total{{kind="{kind}"}} 0.0' in text
+    assert 'bedside_media_loop_lag_ms{quantile="max"}' in text
+    assert "bedside_media_log_lines_dropped_total 0.0" in text
+    for name in ("tracks", "round_trip_seconds_max", "loss_ratio_max", "capture_lag_ms"):
         assert f"bedside_media_{name} 0.0" in text
 
 

@@ -70,6 +70,18 @@ def test_a_picture_that_is_needed_stays_below_the_floor(kind: str) -> None:
     assert room.shown() == {"a": "l"}
 
 
+@pytest.mark.parametrize("wishes", [LONE, LAYERED])
+def test_a_ceiling_holds_on_the_widest_link_and_a_narrower_one_counts_below_it(wishes: dict[str, int]) -> None:
+    room = Downstairs(wishes, ceiling_bps=800_000)
+    room.run(10)
+    before = room.downlink._sent_bytes()
+    room.run(20)
+    assert (room.downlink._sent_bytes() - before) * 8 / 20 <= 800_000
+    assert room.shown()["a"] == min(wishes, key=lambda rid: wishes[rid])
+    room.line.bps = 110_000
+    room.until(lambda: room.downlink.paused == frozenset({"a"}), 15)
+
+
 def test_loss_that_is_the_network_s_own_lowers_nothing() -> None:
     estimate = Estimate()
     for second in range(60):

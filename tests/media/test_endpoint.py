@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.api import Leg
-from media.connection import PATHS_MAX, UDP_PREFERRED_FOR_NS, Connection, Shared
+from media.connection import LEFT_AFTER_NS, PATHS_MAX, UDP_PREFERRED_FOR_NS, Connection, Shared
 from media.counts import Counts
 from media.dtls import Certificate
 from media.endpoint import TCP_PER_HOST_MAX, CannotListen, Endpoint, local_addresses
+from media.paths import TcpPath
 from media.tasks import Tasks
 
 
@@ -127,6 +128,28 @@ async def test_a_check_makes_a_way_and_a_nomination_chooses_it(bench: Bench, cli
     connection.close()
 
 
+async def test_whoever_moves_without_nominating_is_followed_once_the_old_way_is_silent(
+    bench: Bench, client: Client
+) -> None:
+    """As Firefox and aiortc do, behind a NAT that gives them another address in mid-call."""
+    connection = bench.connection()
+    await client.ask(check(connection, nominate=True))
+    moved = Client(bench.endpoint.port)
+    await moved.ask(check(connection))
+    first = connection.path
+    assert first is not None
+    assert first.key == bench.endpoint._locals[0].reader.key(client.socket.getsockname())
+    first.heard_ns -= LEFT_AFTER_NS + 1
+    connection.tend_paths(first.heard_ns + LEFT_AFTER_NS)
+    assert connection.path is first
+    await moved.ask(check(connection))
+    assert connection.path is not first
+    assert connection.path is not None
+    assert connection.path.key == bench.endpoint._locals[0].reader.key(moved.socket.getsockname())
+    moved.socket.close()
+    connection.close()
+
+
 async def test_a_check_that_does_not_authenticate_makes_no_way(bench: Bench, client: Client) -> None:
     connection = bench.connection()
     assert await client.ask(check(connection, password="x" * 24), 0.1) is None
@@ -155,7 +178,7 @@ async def test_addresses_of_a_connection_are_bounded(bench: Bench) -> None:
         assert await one.ask(check(connection)) is not None
     assert len(connection._paths) == PATHS_MAX
     assert len(bench.endpoint._locals[0].routes) == PATHS_MAX
-    connection.forget_silent_paths(10**18)
+    connection.tend_paths(10**18)
     assert len(connection._paths) == 1
     for one in clients:
         one.socket.close()
@@ -240,6 +263,29 @@ async def test_a_check_over_tcp_is_answered_in_a_frame_of_its_own(bench: Bench) 
     await bench.tasks.settle(2)
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_the_kernel_hoards_little_of_what_a_slow_reader_does_not_take(bench: Bench) -> None:
+    """Else seconds of pictures would lie where sound can't overtake them; the reader is slow from the start."""
+    connection = bench.connection()
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(slow, ("127.0.0.1", bench.endpoint.tcp_port))
+    await loop.sock_sendall(slow, framed(check(connection, nominate=True)))
+    async with asyncio.timeout(2):
+        while connection.path is None:
+            await asyncio.sleep(0.01)
+    path, sent = connection.path, 0
+    assert isinstance(path, TcpPath)
+    while len(path._waiting) == 0:
+        path.send(b"\x90\x60" + bytes(1200))
+        sent += 1200
+        await asyncio.sleep(0)
+    assert sent < 200_000  # by itself it would take some megabytes
+    connection.close()
+    slow.close()
 
 
 async def test_tcp_takes_over_only_once_udp_has_been_silent(bench: Bench, client: Client) -> None:

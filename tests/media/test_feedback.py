@@ -184,3 +184,12 @@ def test_a_cap_begins_when_less_fits_than_is_sent_and_is_lifted_when_all_fits_ag
     assert cap.decide(2_600_000, 900_000, 0) == REMB_RELEASED_BPS
     assert cap.decide(2_600_000, 900_000, 0) == REMB_RELEASED_BPS
     assert cap.decide(2_600_000, 900_000, 0) is None
+
+
+def test_a_ceiling_is_always_told_and_whoever_can_use_less_still_counts() -> None:
+    cap = Cap(1_000_000)
+    assert cap.decide(None, 0, 0) == 1_000_000
+    assert cap.decide(None, 500_000, 40_000) == 1_000_000
+    assert cap.decide(5_000_000, 500_000, 40_000) == 1_000_000
+    assert cap.decide(600_000, 500_000, 40_000) == 640_000
+    assert Cap(200_000).decide(None, 0, 100_000) == 250_000  # a picture's floor

@@ -25,7 +25,7 @@ class Line:
         self.is_connected = is_connected
         self.ended: list[str] = []
 
-    def forget_silent_paths(self, now_ns: int) -> None: ...
+    def tend_paths(self, now_ns: int) -> None: ...
 
     def end(self, reason: str) -> None:
         self.ended.append(reason)
