@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from media.compose.film import compose_film
+from media.compose.redact import redact_film
 from media.compose.remux import remux_tracks
 from media.compose.report import FilmOptions, FilmReport, Part
 from media.logformat import LogDamagedError
@@ -35,13 +36,15 @@ class Work:
     """Of the picture, from an earlier run."""
     wants_tracks: bool = False
     """The originals, copied; not a film."""
+    taken_out: tuple[tuple[float, float], ...] = ()
+    """Seconds, from and until: then `logs` is one finished film, and it is written again without these."""
 
 
 def compose_in_process(work: Work, pipe: Connection) -> None:
     """Behind everybody else for the processor; ends when nobody listens any more.
 
     Says how far it is (a float), each part that is done, and last how it came out: a report, how many tracks were
-    copied, or the code of what went wrong.
+    copied or frames taken out, or the code of what went wrong.
     """
     os.nice(NICENESS)
     # Ctrl-C reaches the whole group; the job's own process decides when this one ends.
@@ -52,7 +55,9 @@ def compose_in_process(work: Work, pipe: Connection) -> None:
 
     report: FilmReport | int
     try:
-        if work.wants_tracks:
+        if work.taken_out:
+            report = redact_film(work.logs[0], work.output, work.taken_out, progress=pipe.send, options=work.options)
+        elif work.wants_tracks:
             report = remux_tracks(work.logs, work.output, unwrap=unwrap, names=work.names)
         else:
             report = compose_film(

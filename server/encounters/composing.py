@@ -28,7 +28,8 @@ async def compose(
 ) -> FilmReport | int | None:
     """Runs the composing process to its end; None once the work is no longer wanted here.
 
-    Answers how the film came out, or how many tracks were copied. `keep` is given each part of a film as it is done.
+    Answers how the film came out, or how many tracks were copied or frames taken out. `keep` is given each part of a
+    film as it is done.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

@@ -19,7 +19,7 @@ from sqlalchemy import delete, select
 from media.compose import LogDamagedError
 from media.vault import delete_participant, participants_of
 from server.encounters import films, keeping
-from server.encounters.filmstore import fetch_object, open_recordings, tracks_folder
+from server.encounters.filmstore import fetch_object, open_recordings, redacted_folder, tracks_folder
 from server.encounters.keeping_models import RecordingDeletion
 from server.encounters.recording_models import Recording, StoredLog
 from server.jobs import JobContext, JobFailed
@@ -42,6 +42,7 @@ async def erase(job: JobContext) -> None:
         proof: dict[str, Any] = {}
         if ordered.cause != "log_done" and film is not None:
             proof["films"] = await _empty(store, f"films/{film.id}/")
+            proof["redacted"] = await _empty(store, redacted_folder(film.id))
         if ordered.participant_id is None:
             proof["logs"] = await _empty(store, f"logs/{recording.id}/")
         else:

@@ -59,6 +59,11 @@ def tracks_folder(recording_id: str) -> str:
     return f"logs/{recording_id}/tracks/"
 
 
+def redacted_folder(film_id: str) -> str:
+    """Not beside the film: its own newer versions leave this one alone until it is made from them."""
+    return f"redacted/{film_id}/"
+
+
 async def put_film(store: ObjectStore, film: SealedFilm, source: Path) -> None:
     """Seals the file block by block into the store; whole or not at all."""
     await obstore.put_async(store, film.path, _sealed_blocks(film, source), chunk_size=5 * 1024 * 1024)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit, context, jobs
 from server.accounts.service import get_clinic
 from server.audit import AuditAction
-from server.encounters import films, filmwords, keeping, rules, visits
+from server.encounters import films, filmwords, keeping, redacting, rules, visits
 from server.encounters.events import FilmGranted
 from server.encounters.filmstore import FilmDamagedError, SealedFilm, open_recordings, read_film
 from server.encounters.forms import AgainForm
@@ -41,19 +41,36 @@ SEALED_HEADERS = {"Cache-Control": "private, no-store", "Accept-Ranges": "bytes"
 async def play(request: web.Request) -> web.StreamResponse:
     """The film, whole or by ranges, opened block by block; each request of a play is in the audit."""
     async with context.database(request).writing() as session:
-        film, _ = await _get_film(request, session)
-        if film.state != "ready" or film.path is None or film.wrapped_key is None or film.size_bytes is None:
-            raise DomainError(Code.NOTHING_RECORDED)
-        await _enter(request, session, film, AuditAction.RECORDING_WATCHED)
-    key = context.vault(request).clinic(film.clinic_id).unwrap_key(films.key_name(film.path), film.wrapped_key)
-    sealed = SealedFilm(film.path, film.size_bytes, key)
-    etag = f'"{film.path.rsplit("/", 1)[-1]}"'
+        sealed = await _load_redacted(request, session) or await _load_whole(request, session)
+    etag = f'"{sealed.path.rsplit("/", 1)[-1]}"'
     try:
         spans = None if _is_outdated(request, etag) else parse_range(request.headers.get("Range"), sealed.size)
     except Unsatisfiable:
         headers = {**SEALED_HEADERS, "Content-Range": f"bytes */{sealed.size}"}
         return web.Response(status=416, headers=headers)
     return await _send(request, sealed, spans, {**SEALED_HEADERS, "ETag": etag})
+
+
+async def _load_whole(request: web.Request, session: AsyncSession) -> SealedFilm:
+    film, _ = await _get_film(request, session)
+    if film.state != "ready" or film.path is None or film.wrapped_key is None or film.size_bytes is None:
+        raise DomainError(Code.NOTHING_RECORDED)
+    await _enter(request, session, film, AuditAction.RECORDING_WATCHED)
+    key = context.vault(request).clinic(film.clinic_id).unwrap_key(films.key_name(film.path), film.wrapped_key)
+    return SealedFilm(film.path, film.size_bytes, key)
+
+
+async def _load_redacted(request: web.Request, session: AsyncSession) -> SealedFilm | None:
+    """What a patient watches who may not watch the whole; None for everybody else."""
+    film = await films.get_shown_film(session, context.clinic(request).id, request.match_info["film_id"])
+    row = await redacting.load(session, film.clinic_id, film.id)
+    if row is None or row.patient_id not in context.actor(request).patients:
+        return None
+    sealed = redacting.opened(context.vault(request).clinic(film.clinic_id), row)
+    if sealed is None or row.patient_id in await films.load_granted(session, film):
+        return None
+    await _enter(request, session, film, AuditAction.RECORDING_WATCHED)
+    return sealed
 
 
 async def want_tracks(request: web.Request) -> web.Response:

@@ -25,7 +25,7 @@ from media.compose import FilmOptions, FilmReport
 from media.compose.process import Work
 from server.accounts.service import get_clinic
 from server.db import new_id
-from server.encounters import alarms, erasing, filmparts, films, filmwords, keeping
+from server.encounters import alarms, erasing, filmparts, films, filmwords, keeping, redacting
 from server.encounters.composing import compose
 from server.encounters.filmstore import (
     SealedFilm,
@@ -227,6 +227,8 @@ async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **val
             setattr(film, name, value)
         if film.code == "check_failed" and not was_known:
             await alarms.check_failed(session, film, job.now())
+        if film.state == "ready":
+            await redacting.film_made(session, film, job.now())
 
 
 async def _say_failed(job: JobContext, film_id: str, code: str) -> None:
@@ -243,5 +245,10 @@ def _fresh_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True)
 
 
-HANDLERS: Handlers = {films.JOB: make_film, films.TRACKS_JOB: make_tracks, keeping.JOB: erasing.erase}
+HANDLERS: Handlers = {
+    films.JOB: make_film,
+    films.TRACKS_JOB: make_tracks,
+    redacting.JOB: redacting.make,
+    keeping.JOB: erasing.erase,
+}
 STANDING: Handlers = {"recordings.keep": erasing.keep}

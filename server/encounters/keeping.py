@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit, jobs
 from server.audit import AuditAction, DeletionKind
 from server.db import new_id
-from server.encounters import films, rules
+from server.encounters import films, redacting, rules
 from server.encounters.keeping_models import RecordingDeletion, RecordingHold, RecordingWish
 from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import Film, Recording, RecordingPurpose, SegmentKey
@@ -228,6 +228,7 @@ async def order_deletion(
     if cause != "log_done":
         if film is not None:
             _close_film(film, is_whole=participant_id is None)
+            await redacting.close(session, film, is_whole=participant_id is None)
         await _list_deletion(session, recording, participant_id, now)
         if participant_id is None:
             recording.deleted_at = now

@@ -226,3 +226,28 @@ class FilmGrant(Base):
     patient_id: Mapped[str] = mapped_column(Id, primary_key=True)
     granted_by: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
     granted_at: Mapped[datetime]
+
+
+class FilmRedaction(Base):
+    """A film with stretches taken out, which the patient may watch though not the whole. `stretches` is JSON."""
+
+    __tablename__ = "film_redaction"
+    __table_args__ = (
+        ForeignKeyConstraint(["clinic_id", "film_id"], ["film.clinic_id", "film.id"]),
+        ForeignKeyConstraint(["clinic_id", "patient_id"], ["patient.clinic_id", "patient.id"]),
+        CheckConstraint("state IN ('asked', 'ready', 'failed', 'gone')", name="state"),
+        CheckConstraint("(state = 'ready') = (wrapped_key IS NOT NULL)", name="ready"),
+    )
+
+    clinic_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    film_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    patient_id: Mapped[str] = mapped_column(Id)
+    stretches: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    code: Mapped[str | None] = mapped_column(String(64))
+    decided_by: Mapped[str] = mapped_column(Id, ForeignKey("person.id"))
+    decided_at: Mapped[datetime]
+    path: Mapped[str | None] = mapped_column(String(400))
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime | None]

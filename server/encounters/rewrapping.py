@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.encounters import films, rules
-from server.encounters.recording_models import Film, Recording, SegmentKey
+from server.encounters.recording_models import Film, FilmRedaction, Recording, SegmentKey
 from server.encounters.recordings import key_name
 from server.vault import ClinicVault
 
@@ -36,4 +36,9 @@ async def rewrap(session: AsyncSession, clinic_id: str, vault: ClinicVault) -> i
             name = films.key_name(film.tracks_path)
             film.tracks_key = vault.wrap_key(name, vault.unwrap_key(name, film.tracks_key))
             count += 1
+    redacted = select(FilmRedaction).where(FilmRedaction.clinic_id == clinic_id, FilmRedaction.wrapped_key.is_not(None))
+    for row in await session.scalars(redacted):
+        name = films.key_name(row.path or "")
+        row.wrapped_key = vault.wrap_key(name, vault.unwrap_key(name, row.wrapped_key or b""))
+        count += 1
     return count

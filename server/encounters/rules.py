@@ -5,6 +5,7 @@ Nothing is read or written here; texts for people are in the templates and in `s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -235,3 +236,43 @@ def time_left(opens: datetime, now: datetime) -> dict[str, int]:
     """Days, hours and minutes until `opens`, minutes rounded up: what a countdown says."""
     minutes = max(0, -int((now - opens).total_seconds() // 60))
     return {"days": minutes // 1440, "hours": minutes // 60 % 24, "minutes": minutes % 60}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a film, in seconds from its beginning."""
+
+    start_s: float
+    end_s: float
+
+
+STRETCHES_MAX = 50
+_CLOCK = r"(\d{1,3}(?::[0-5]?\d){1,2})"
+_STRETCH = re.compile(rf"\s*{_CLOCK}\s*[-\u2013\u2014]\s*{_CLOCK}\s*")
+
+
+def parse_stretches(text: str, length_s: float) -> tuple[Stretch, ...]:
+    """Those that somebody wrote, such as `2:10-5:00, 1:07:30-1:08:00`. Raises ValueError for anything else.
+
+    Each begins within the film; one that ends behind it ends with it.
+    """
+    parts = [one for one in re.split(r"[,;\n]", text) if one.strip()]
+    if not 1 <= len(parts) <= STRETCHES_MAX:
+        raise ValueError("stretches")
+    found = []
+    for part in parts:
+        matched = _STRETCH.fullmatch(part)
+        if matched is None:
+            raise ValueError("stretches")
+        start_s, end_s = (_seconds(clock) for clock in matched.groups())
+        if not start_s < min(end_s, length_s):
+            raise ValueError("stretches")
+        found.append(Stretch(float(start_s), float(min(end_s, length_s))))
+    return tuple(sorted(found, key=lambda one: one.start_s))
+
+
+def _seconds(clock: str) -> int:
+    total = 0
+    for part in clock.split(":"):
+        total = total * 60 + int(part)
+    return total

@@ -36,6 +36,7 @@ class DecisionForm(BaseModel):
     outcome: Literal["released", "redacted", "refused"]
     reason: Annotated[str | None, Field(max_length=24, title="the reason")] = None
     text: Annotated[str | None, Field(max_length=NOTE_LIMIT_CHARACTERS, title="what the patient reads")] = None
+    stretches: Annotated[str | None, Field(max_length=2000, title="what is taken out")] = None
 
 
 class AnswerForm(BaseModel):
@@ -133,7 +134,7 @@ async def decide(request: web.Request) -> web.Response:
     """About something withheld that the patient asked to see."""
     await own_visit(request)
     form = await parse_form(request, DecisionForm)
-    said = Decision(request.match_info["request"], form.outcome, form.reason, form.text)
+    said = Decision(request.match_info["request"], form.outcome, form.reason, form.text, form.stretches)
     async with context.database(request).writing() as session:
         await requests.decide(session, writing_of(request), _encounter_id(request), said)
     return back(request)

@@ -121,6 +121,8 @@ def _request(one: requests.Asked, said: Translate, at: Callable[[object, str], s
         ("erase", "note"): N_("To have a note erased"),
     }[one.row.kind, one.row.subject_kind]
     state = said(STATES[one.row.state])
+    if (one.row.state, one.row.subject_kind) == ("redacted", "film"):
+        state = said(N_("You can watch it on your own page, with parts taken out."))
     if one.row.state == "asked":
         state = state.replace("%s", one.row.due_on.isoformat())
     parts = [f"{said(what)}: {at(one.starts_at, one.zone)}", state]

@@ -17,11 +17,12 @@ from server import audit
 from server.audit import AuditAction
 from server.context import ClinicScope
 from server.db import new_id
-from server.encounters import films
+from server.encounters import films, redacting
+from server.encounters.events import FilmGranted
 from server.encounters.keeping_models import RecordingHold
 from server.encounters.models import Encounter, Participant
-from server.encounters.recording_models import Film, FilmGrant, SegmentKey
-from server.encounters.rules import STRANGER
+from server.encounters.recording_models import Film, FilmGrant, FilmRedaction, SegmentKey
+from server.encounters.rules import STRANGER, parse_stretches
 from server.errors import DomainError, not_found
 from server.records import release, rules, service
 from server.records.events import NoteReleased
@@ -49,12 +50,14 @@ WHY = {**REFUSALS, **ERASURE_REFUSALS}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Asked:
-    """A request as it is shown, with the words that stand in a redacted note's place."""
+    """A request as it is shown, with the words that stand in a redacted note's place, or how far a redacted film is."""
 
     row: RecordRequest
     starts_at: datetime
     zone: str
     text: str | None
+    film_state: str | None = None
+    """Of a recording with stretches taken out: asked, ready, failed, gone."""
 
 
 async def ask_for_withheld(session: AsyncSession, clinic: ClinicScope, patient_id: str, now: datetime) -> None:
@@ -84,10 +87,12 @@ class Decision:
     reason: str | None = None
     text: str | None = None
     """In place of a redacted note."""
+    stretches: str | None = None
+    """What is taken out of a redacted recording, as the doctor wrote it."""
 
 
 async def decide(session: AsyncSession, writing: Writing, encounter_id: str, said: Decision) -> None:
-    """Once. Raises not_found, already_answered, malformed (no reason, no text, a recording can't be redacted)."""
+    """Once. Raises not_found, already_answered, malformed (no reason, no text, no stretch), wrong_phase (no film)."""
     visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
     row = await session.get(RecordRequest, (writing.clinic.id, said.request_id))
     if row is None or (row.kind, row.encounter_id) != ("see", visit.encounter.id):
@@ -96,16 +101,33 @@ async def decide(session: AsyncSession, writing: Writing, encounter_id: str, sai
         raise DomainError(Code.ALREADY_ANSWERED)
     if said.outcome == "refused" and said.reason not in REFUSALS:
         raise DomainError(Code.MALFORMED, "Choose why it is refused. Nothing was decided.")
-    text = rules.clean_text(said.text or "").strip()
-    if said.outcome == "redacted" and (not text or row.subject_kind != "note"):
-        raise DomainError(Code.MALFORMED, "Write what the patient reads instead. Nothing was decided.")
-    if len(text) > rules.NOTE_LIMIT_CHARACTERS:
-        raise DomainError(Code.TOO_LONG, limit=rules.NOTE_LIMIT_CHARACTERS)
     if said.outcome == "released":
         await _release(session, writing, row)
     if said.outcome == "redacted":
-        row.sealed_text = writing.vault.seal(_name(row), text.encode())
+        await (_shorten if row.subject_kind == "note" else _take_out)(session, writing, row, said)
     await _close(session, writing, row, said.outcome, said.reason if said.outcome == "refused" else None)
+
+
+async def _shorten(session: AsyncSession, writing: Writing, row: RecordRequest, said: Decision) -> None:
+    text = rules.clean_text(said.text or "").strip()
+    if not text:
+        raise DomainError(Code.MALFORMED, "Write what the patient reads instead. Nothing was decided.")
+    if len(text) > rules.NOTE_LIMIT_CHARACTERS:
+        raise DomainError(Code.TOO_LONG, limit=rules.NOTE_LIMIT_CHARACTERS)
+    row.sealed_text = writing.vault.seal(_name(row), text.encode())
+
+
+async def _take_out(session: AsyncSession, writing: Writing, row: RecordRequest, said: Decision) -> None:
+    film = await films.get_shown_film(session, row.clinic_id, row.subject_id)
+    if film.state != "ready" or film.duration_s is None:
+        raise DomainError(Code.WRONG_PHASE, "This recording is not there now. Nothing was decided.")
+    try:
+        stretches = parse_stretches(said.stretches or "", film.duration_s)
+    except ValueError:
+        raise DomainError(
+            Code.MALFORMED, "Say from when until when, such as 2:10-5:00, within the recording. Nothing was decided."
+        ) from None
+    await redacting.order(session, film, row.patient_id, stretches, by=writing.person_id, now=writing.now)
 
 
 async def refuse_erasure(session: AsyncSession, writing: Writing, request_id: str, reason: str) -> None:
@@ -179,7 +201,7 @@ async def load_overdue(session: AsyncSession, vault: ClinicVault, clinic_id: str
 
 async def _load(session: AsyncSession, vault: ClinicVault, *where: object) -> list[Asked]:
     query = (
-        select(RecordRequest, Appointment.starts_at, Encounter.zone)
+        select(RecordRequest, Appointment.starts_at, Encounter.zone, FilmRedaction.state)
         .join(
             Encounter,
             (Encounter.clinic_id == RecordRequest.clinic_id) & (Encounter.id == RecordRequest.encounter_id),
@@ -187,6 +209,10 @@ async def _load(session: AsyncSession, vault: ClinicVault, *where: object) -> li
         .join(
             Appointment,
             (Appointment.clinic_id == Encounter.clinic_id) & (Appointment.id == Encounter.appointment_id),
+        )
+        .outerjoin(
+            FilmRedaction,
+            (FilmRedaction.clinic_id == RecordRequest.clinic_id) & (FilmRedaction.film_id == RecordRequest.subject_id),
         )
         .where(*where)  # type: ignore[arg-type]
         .order_by(RecordRequest.asked_at, Appointment.starts_at)
@@ -197,8 +223,9 @@ async def _load(session: AsyncSession, vault: ClinicVault, *where: object) -> li
             starts_at,
             zone,
             vault.open(_name(row), row.sealed_text).decode() if row.sealed_text is not None else None,
+            film_state,
         )
-        for row, starts_at, zone in await session.execute(query)
+        for row, starts_at, zone, film_state in await session.execute(query)
     ]
 
 
@@ -268,7 +295,9 @@ async def _release(session: AsyncSession, writing: Writing, row: RecordRequest) 
     """To the patient alone: those who act for them go on reading nothing of it until the doctor lets it go."""
     if row.subject_kind == "film":
         film = await films.get_shown_film(session, row.clinic_id, row.subject_id)
-        await films.grant(session, film, row.patient_id, writing.person_id, writing.now)
+        if await films.grant(session, film, row.patient_id, writing.person_id, writing.now):
+            told_film = FilmGranted(film.clinic_id, row.patient_id, film.encounter_id, film.id, writing.now)
+            await writing.events.raise_event(session, told_film)
         return
     note = await session.get_one(Note, (row.clinic_id, row.subject_id))
     hold = await release.load_hold(session, row.clinic_id, note.id)

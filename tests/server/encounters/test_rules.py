@@ -143,3 +143,26 @@ def test_an_emptier_card_forgets_no_place_and_no_phone_but_agrees_to_nothing(
     said: list[Card], counts: Card | None
 ) -> None:
     assert rules.card_that_counts(said) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2:10-5:00", [(130, 300)]),
+        (" 7:30 – 8:00,\n0:00-0:05 ", [(0, 5), (450, 480)]),
+        ("9:00-1:00:00", [(540, 600)]),
+        ("0:01:00-0:02:00;", [(60, 120)]),
+    ],
+)
+def test_stretches_are_read_as_somebody_writes_them(text: str, found: list[tuple[float, float]]) -> None:
+    assert [(one.start_s, one.end_s) for one in rules.parse_stretches(text, 600.0)] == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ,;", "2:10", "5:00-2:10", "2:10-2:10", "10:00-11:00", "2:70-3:00", "-1:00-2:00", "a-b", "2:10-5:00 x",
+     "0:01-0:02," * 51, "9999:00-9999:01", "٢:١٠-٥:٠٠x", "\x00", "1:2:3:4-2:00"],
+)  # fmt: skip
+def test_stretches_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="stretches"):
+        rules.parse_stretches(text, 600.0)
