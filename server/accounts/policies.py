@@ -30,10 +30,11 @@ class Decided:
     letterhead: str
     idle_min: int
     proxy_ends_age: int
+    notes_kept_years: int
 
 
 OF_CLINIC = ("name", "neutral_name", "phone", "zone", "country", "emergency_text", "always_relay")
-OF_POLICY = ("letterhead", "idle_min", "proxy_ends_age")
+OF_POLICY = ("letterhead", "idle_min", "proxy_ends_age", "notes_kept_years")
 
 
 async def load(session: AsyncSession, clinic_id: str) -> Decided:

@@ -41,6 +41,7 @@ class SettingsForm(BaseModel):
     letterhead: Annotated[str, StringConstraints(max_length=2000)] = ""
     idle_min: int = Field(ge=5, le=240, title=N_("the minutes before signing off"))
     proxy_ends_age: int = Field(ge=0, le=30, title=N_("the age"))
+    notes_kept_years: int = Field(ge=1, le=100, title=N_("the years notes are kept"))
 
     @field_validator("zone")
     @classmethod

@@ -17,6 +17,7 @@ SETTINGS = {
     "country": "at", "emergency_text": "Ring 144.", "always_relay": "yes", "letterhead": "North\nMain Street 1",
     "idle_min": "15",
     "proxy_ends_age": "16",
+    "notes_kept_years": "30",
 }  # fmt: skip
 
 
@@ -24,7 +25,8 @@ async def test_settings_are_stored_and_the_entry_says_which_not_what(desk: Desk)
     browser = await desk.site.signed_in(desk.site.cast.administrator)
     assert (await browser.post("/c/north/settings", SETTINGS)).status == 303
     text = await (await browser.get("/c/north/settings")).text()
-    assert all(words in text for words in ("Clinic of the North", "Europe/Vienna", "Main Street 1", 'value="15"'))
+    stored = ("Clinic of the North", "Europe/Vienna", "Main Street 1", 'value="15"', 'value="30"')
+    assert all(words in text for words in stored)
     async with desk.site.database.reading() as session:
         clinic = await session.get_one(Clinic, desk.site.cast.clinic.id)
         query = select(AuditEntry).where(AuditEntry.action == AuditAction.SETTINGS_CHANGED.value)
@@ -40,7 +42,8 @@ async def test_settings_are_stored_and_the_entry_says_which_not_what(desk: Desk)
 @pytest.mark.parametrize(
     "change",
     [{"zone": "Mars/Base"}, {"country": "Austria"}, {"idle_min": "0"}, {"name": "\u200b"}, {"name": "x" * 10_000},
-     {"emergency_text": ""}, {"proxy_ends_age": "old"}, {"phone": "1" * 40}],
+     {"emergency_text": ""}, {"proxy_ends_age": "old"}, {"phone": "1" * 40},
+     {"notes_kept_years": "0"}, {"notes_kept_years": "for ever"}],
 )  # fmt: skip
 async def test_settings_that_cannot_be_are_refused_and_come_back(desk: Desk, change: dict[str, str]) -> None:
     browser = await desk.site.signed_in(desk.site.cast.administrator)
