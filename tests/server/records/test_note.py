@@ -9,9 +9,10 @@ from sqlalchemy import select
 
 from server.audit import AuditAction, AuditEntry
 from server.db import Database
-from server.records import reading
+from server.records import reading, service
 from server.records.models import Note
 from tests.server.cast import Browser
+from tests.server.records.rights import copy_url, make_copy, unpacked
 from tests.server.visits import House
 
 JSON = {"Accept": "application/json"}
@@ -229,7 +230,8 @@ async def test_an_empty_note_is_not_signed(house: House, text: str) -> None:
     assert (await browser.post(house.visit_url("/note/sign"), {"revision": "1"})).status == 400
 
 
-async def test_a_signed_note_takes_nothing_but_an_addendum(house: House) -> None:
+async def test_c106_a_signed_note_takes_nothing_but_an_addendum(house: House) -> None:
+    """By its own doctor; the same doors are shut to an administrator, who learns of no note."""
     browser = await signed(house)
     before = await versions(house)
     in_flight, told = await save(browser, house, "Cough for a week. And", 1)
@@ -246,10 +248,43 @@ async def test_a_signed_note_takes_nothing_but_an_addendum(house: House) -> None
         ("PUT", "/fhir/DocumentReference/n1", 404),
     ):
         assert (await browser.request(method, house.visit_url(path))).status == status, (method, path)
+        admin = await house.browser_of("administrator")
+        assert (await admin.request(method, house.visit_url(path))).status == 404
+    assert (await browser.request("DELETE", house.visit_url("/note/attachments/1"))).status == 409
     assert await versions(house) == before
     form = {"kind": "addendum", "text": "Better now.", "reason": "Rang the day after"}
     assert (await browser.post(house.visit_url("/note/addenda"), form)).status == 303
     assert await versions(house) == [*before, ("addendum", "Better now.")]
+    async with house.database.reading() as session:
+        note = (await session.scalars(select(Note))).one()
+        assert await service.first_broken(session, house.cast.sealer, note) is None
+
+
+async def test_c108_corrections_stand_behind_the_original_in_order_and_nothing_takes_them_away(house: House) -> None:
+    """v1, a1 by the author, a2 by the colleague to whom the visit was handed."""
+    author, colleague = await signed(house), await house.browser_of("colleague")
+    house.clock.forward(days=2)
+    author = await house.browser_of("doctor")
+    a1 = {"kind": "addendum", "text": "Added first", "reason": "Rang the day after"}
+    a2 = {"kind": "correction", "text": "Added second", "reason": "Was the right arm"}
+    assert (await author.post(house.visit_url("/note/addenda"), a1)).status == 303
+    assert (await author.post(house.visit_url("/hand-over"), {"colleague": house.cast.colleague})).status == 303
+    colleague = await house.browser_of("colleague")
+    assert (await colleague.post(house.visit_url("/note/addenda"), a2)).status == 303
+    expected = [("signed", "Cough for a week."), ("addendum", "Added first"), ("correction", "Added second")]
+    for method, path in (("DELETE", "/note/versions/2"), ("PATCH", "/note/versions/2"), ("DELETE", "/note")):
+        assert (await colleague.request(method, house.visit_url(path))).status == 409
+    assert await versions(house) == expected
+    read = await (await colleague.get(house.visit_url("/summary"))).text()
+    patient = await house.browser_of("patient")
+    own = await (await patient.get(f"/c/north/patients/{house.cast.patient}/home")).text()
+    export = await make_copy(house, patient)
+    copy = unpacked(await (await patient.post(f"{copy_url(house)}/{export}/file")).read())["record.fhir.json"].decode()
+    for page in (read, own, copy):
+        places = [page.index(words) for words in ("Cough for a week.", "Added first", "Added second")]
+        assert places == sorted(places)
+    for words in ("Dr Ida Weiss", "Dr Omar Haddad", "Was the right arm"):
+        assert (words in read, words in copy) == (True, True)
 
 
 async def test_what_is_added_stands_in_order_with_author_time_and_reason(house: House) -> None:
