@@ -44,6 +44,7 @@ def person_of(facts: ParticipantFacts) -> Person:
         link_closed=facts.link_closed,
         picture_first=facts.picture_first,
         agreed=facts.agreed,
+        may_consent_for_patient=facts.may_consent_for_patient,
         session=facts.session_id,
         away_reason="not_connected" if standing in ("admitted", "waiting") else None,
     )

@@ -97,6 +97,8 @@ class ParticipantFacts:
     picture_first: bool = False
     agreed: bool | None = None
     """Of a guest: whether the patient agreed to them; None while not answered."""
+    may_consent_for_patient: bool = False
+    """Of a proxy: whether they may agree to a recording for the patient."""
     session_id: SessionId | None = None
     """The browser that holds the place; another one is a second device."""
 

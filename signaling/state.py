@@ -73,6 +73,7 @@ class Person:
     picture_first: bool = False
     agreed: bool | None = None
     """A guest's: whether the patient agreed to them."""
+    may_consent_for_patient: bool = False
     session: str | None = field(default=None, repr=False)
     """The browser that holds the place; another one is a second device."""
     tab: str | None = None

@@ -158,8 +158,15 @@ def _you(person: Person, viewer: Viewer) -> YouView:
         second_device=viewer.second,
         device=viewer.device,
         waiting_since=rfc3339(person.waiting_since) if person.waiting_since else None,
-        may_speak_for_patient=person.role in ("proxy", "guest") or person.identity == "helping",
+        may_speak_for_patient=_may_speak_for_patient(person),
     )
+
+
+def _may_speak_for_patient(person: Person) -> bool:
+    """A proxy within their scope alone; whoever said at the door that they help, and a guest, are asked for whom."""
+    if person.role == "proxy":
+        return person.may_consent_for_patient
+    return person.role == "guest" or person.identity == "helping"
 
 
 def _has_gone(person: Person) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Clinic, Membership, Patient
 from server.context import ClinicScope
-from server.encounters import recordings, rules
+from server.encounters import proxyscopes, recordings, rules
 from server.encounters.models import Encounter, HandOver, Participant, VisitCard
 from server.encounters.rules import Card
 from server.errors import not_found
@@ -226,6 +226,7 @@ async def _participant_facts(session: AsyncSession, one: Participant, patient: P
         link_closed=one.is_closed,
         picture_first=patient.picture_first and role in (Role.PATIENT, Role.INTERPRETER),
         agreed=_agreed(one) if is_guest else None,
+        may_consent_for_patient=role is Role.PROXY and await proxyscopes.may_consent(session, one),
         session_id=SessionId(one.session_id) if one.session_id else None,
     )
 

@@ -106,6 +106,9 @@ async def test_a_proxy_agrees_for_the_patient_only_where_they_may(
     for who in (doctor, proxy):
         await cast.port.arrived(cast.room, who, SessionId(f"s-{who[:4]}"))
         await cast.port.admitted(cast.room, who, doctor)
+    facts = {one.participant_id: one for one in (await cast.port.load_room(cast.room)).participants}
+    assert facts[proxy].may_consent_for_patient is (code is None)
+    assert not facts[doctor].may_consent_for_patient
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
 
     def yes(given_for: str) -> object:
