@@ -5,12 +5,15 @@ What contradicts itself is refused by `hours.py` and the forms; nothing that is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
 from server.errors import FormError
@@ -20,6 +23,7 @@ from server.permissions import may_keep_hours
 from server.routing import Route, see_other
 from server.scheduling import finding, hours, kinds
 from server.scheduling.acting import act_of
+from server.scheduling.history import Act
 from server.scheduling.hourforms import BlockForm, EndForm, ExceptionForm, KindForm
 from server.scheduling.models import Schedule, ScheduleException, VisitType
 from server.scheduling.ticks import in_transaction
@@ -27,6 +31,7 @@ from server.scheduling.weekly import DAYS, parse_weekly
 from server.scheduling.wording import day_words, weekday_words
 from signaling.words import N_
 
+F = TypeVar("F", bound=BaseModel)
 AUDIENCES = {"any": N_("Everybody"), "new": N_("Who was not seen here yet"), "follow_up": N_("Who was seen here")}
 DONE = {"saved": N_("Saved."), "removed": N_("Taken away.")}
 NEW = "new"
@@ -63,16 +68,11 @@ async def show_hours(request: web.Request) -> web.Response:
 
 
 async def add_block(request: web.Request) -> web.Response:
-    act, person = act_of(request), request.match_info["person"]
-    async with context.database(request).reading() as session:
-        await hours.get_doctor(session, act.clinic, person)
-    try:
-        form = await parse_form(request, BlockForm)
-        block = form.block(act.clinic.id, person, act.clinic.zone)
-        await in_transaction(context.database(request), lambda session: hours.add_block(session, act, block))
-    except FormError as error:
-        return await _hours_page(request, block=await _typed(request), errors=error.fields)
-    return _back(request, "saved")
+    async def add(session: AsyncSession, act: Act, person: str, form: BlockForm) -> None:
+        await hours.add_block(session, act, form.block(act.clinic.id, person, act.clinic.zone))
+
+    refused = await _add(request, BlockForm, add)
+    return _back(request, "saved") if refused is None else await _hours_page(request, block=refused)
 
 
 async def change_block(request: web.Request) -> web.Response:
@@ -86,21 +86,16 @@ async def change_block(request: web.Request) -> web.Response:
             else:
                 await hours.end_block(session, act, block_id, person, form.valid_until)
     except FormError as error:
-        return await _hours_page(request, errors={"": next(iter(error.fields.values()))})
+        return await _hours_page(request, block=_Refused({}, {"": next(iter(error.fields.values()))}))
     return _back(request, "removed" if form.remove else "saved")
 
 
 async def add_exception(request: web.Request) -> web.Response:
-    act, person = act_of(request), request.match_info["person"]
-    async with context.database(request).reading() as session:
-        await hours.get_doctor(session, act.clinic, person)
-    try:
-        form = await parse_form(request, ExceptionForm)
-        rows = form.rows(act.clinic.id, person, act.clinic.zone)
-        await in_transaction(context.database(request), lambda session: hours.add_exceptions(session, act, rows))
-    except FormError as error:
-        return await _hours_page(request, exception=await _typed(request), exception_errors=error.fields)
-    return _back(request, "saved")
+    async def add(session: AsyncSession, act: Act, person: str, form: ExceptionForm) -> None:
+        await hours.add_exceptions(session, act, form.rows(act.clinic.id, person, act.clinic.zone))
+
+    refused = await _add(request, ExceptionForm, add)
+    return _back(request, "saved") if refused is None else await _hours_page(request, exception=refused)
 
 
 async def remove_exception(request: web.Request) -> web.Response:
@@ -141,13 +136,37 @@ ROUTES = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A form as it was typed, and what doesn't fit."""
+
+    typed: Mapping[str, Any]
+    errors: Mapping[str, str]
+
+
+_NOTHING = _Refused({}, {})
+
+
+async def _add(
+    request: web.Request, form_class: type[F], add: Callable[[AsyncSession, Act, str, F], Awaitable[None]]
+) -> _Refused | None:
+    """Adds what the form says to the hours of the address's doctor; answers what was refused."""
+    act, person = act_of(request), request.match_info["person"]
+    async with context.database(request).reading() as session:
+        await hours.get_doctor(session, act.clinic, person)
+    try:
+        form = await parse_form(request, form_class)
+        await in_transaction(context.database(request), lambda session: add(session, act, person, form))
+    except FormError as error:
+        return _Refused(await _typed(request), error.fields)
+    return None
+
+
 async def _hours_page(
     request: web.Request,
     *,
-    block: Mapping[str, Any] | None = None,
-    exception: Mapping[str, Any] | None = None,
-    errors: Mapping[str, str] | None = None,
-    exception_errors: Mapping[str, str] | None = None,
+    block: _Refused = _NOTHING,
+    exception: _Refused = _NOTHING,
 ) -> web.Response:
     clinic, person, today = context.clinic(request), request.match_info["person"], _today(request)
     async with context.database(request).reading() as session:
@@ -160,14 +179,15 @@ async def _hours_page(
         "exceptions": [(each, _exception_words(each, clinic.language)) for each in kept.exceptions],
         "booked": booked,
         "weekdays": list(zip(DAYS, weekday_words(clinic.language), strict=True)),
-        "typed": {**_FRESH_BLOCK, "valid_from": today.isoformat(), **(block or {})},
-        "except": {"on_date": "", **(exception or {})},
+        "typed": {**_FRESH_BLOCK, "valid_from": today.isoformat(), **block.typed},
+        "except": {"on_date": "", **exception.typed},
         "zone": clinic.zone,
         "done": DONE.get(request.query.get("done", "")),
-        "errors": dict(errors or {}),
-        "exception_errors": dict(exception_errors or {}),
+        "errors": dict(block.errors),
+        "exception_errors": dict(exception.errors),
     }
-    return render(request, "scheduling/hours_of.html", values, status=422 if errors or exception_errors else 200)
+    is_refused = block.errors or exception.errors
+    return render(request, "scheduling/hours_of.html", values, status=422 if is_refused else 200)
 
 
 async def _kind_page(
