@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from signaling import changes as c
 from signaling import messages as m
-from signaling.people import needs_agreement
+from signaling.people import interpreters_waiting, needs_agreement
 from signaling.ports import RecordingFacts
 from signaling.recording import is_active
 from signaling.scene import Scene
@@ -46,9 +46,16 @@ async def admit(scene: Scene, event: m.AdmitEvent) -> m.Ok:
         raise Refused(Code.WRONG_PHASE)
     if needs_agreement(scene.state, person) and not person.agreed:
         raise Refused(Code.CONSENT_MISSING, "The patient has not agreed to this guest yet. Nobody was let in.")
+    await _let_in(scene, person)
+    if person.role == "patient":
+        for other in interpreters_waiting(scene.state):
+            await _let_in(scene, other)
+    return m.Ok()
+
+
+async def _let_in(scene: Scene, person: Person) -> None:
     at = await scene.clinic.admitted(scene.room_id, person.participant_id, scene.me.participant_id)
     await scene.apply(c.Admitted(person.participant_id, at, await _question(scene)))
-    return m.Ok()
 
 
 async def _question(scene: Scene) -> RecordingFacts | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from signaling import changes as c
-from signaling.messages import MicrophoneState, Phase
+from signaling.messages import CameraState, MediaMode, MicrophoneState, Phase
 from signaling.ports import CardFacts, ParticipantFacts
 from signaling.recording import ask_person
 from signaling.state import Card, Device, Person, Place, RoomState
@@ -66,6 +66,32 @@ def needs_agreement(state: RoomState, person: Person) -> bool:
     """A guest who would join a patient already let in must be agreed to by the patient first."""
     is_guest = person.role in ("guest", "interpreter") and not person.is_host
     return is_guest and any(other.role in ("patient", "proxy") for other in state.admitted())
+
+
+Trouble = Literal["dropped", "camera_refused"]
+
+
+def patients_trouble(state: RoomState) -> Trouble | None:
+    """Why a patient who waits or is in the visit may need help: their connection is gone, or no camera is allowed."""
+    for one in state.people.values():
+        if one.role == "patient" and one.standing in ("waiting", "admitted"):
+            if one.place is None or (state.mode == MediaMode.RELAY and one.media_away):
+                return "dropped"
+            if one.camera == CameraState.DENIED:
+                return "camera_refused"
+    return None
+
+
+def interpreters_waiting(state: RoomState) -> list[Person]:
+    """Whom the patient has agreed to and can't do without: one press lets them in together with the patient."""
+    return [
+        one
+        for one in state.people.values()
+        if one.role == "interpreter"
+        and one.standing == "waiting"
+        and one.agreed
+        and not (one.blocked or one.link_closed)
+    ]
 
 
 def handle_connected(state: RoomState, change: c.Connected, now: datetime) -> Outcome:

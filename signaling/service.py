@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import socketio
 from aiohttp import web
@@ -21,6 +21,7 @@ from signaling.conductor import Conductor
 from signaling.logs import Happening, log_error, log_info
 from signaling.namespace import VISIT, IceServers, VisitNamespace
 from signaling.nodes import NodeFleet
+from signaling.people import Trouble, patients_trouble
 from signaling.ports import Clinic, Nodes
 from signaling.reconcile import Reconciler
 from signaling.redis_store import RedisStore
@@ -154,6 +155,16 @@ class Signaling:
     async def hides_names(self, doctor: PersonId) -> bool:
         """Whether a screen is shared in a visit of this doctor: no page of theirs shows a patient's name meanwhile."""
         return await self._pages.hides_names(doctor)
+
+    async def load_troubles(self, room_ids: Collection[RoomId]) -> dict[RoomId, Trouble]:
+        """Of rooms whose patient waits or is in the visit: what the desk should know of them just now."""
+        found = {}
+        for room_id in room_ids:
+            state = await self._store.load(room_id)
+            trouble = patients_trouble(state) if state is not None else None
+            if trouble is not None:
+                found[room_id] = trouble
+        return found
 
     # ── What repeats ─────────────────────────────────────────────────────────────────────────────────────────
 

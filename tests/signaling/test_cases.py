@@ -10,7 +10,7 @@ from socketio.exceptions import ConnectionError as SocketError
 from socketio.exceptions import TimeoutError as SocketTimeout
 
 from signaling.service import PING_INTERVAL_S, PING_TIMEOUT_S
-from signaling.words import Departure, Role
+from signaling.words import Departure, ParticipantId, Role, RoomId
 from tests.signaling.house import House, Page
 from tests.signaling.test_record import connected, switched
 from tests.signaling.test_visit import met, names
@@ -119,6 +119,20 @@ async def test_c09_a_removed_guest_stays_out_until_the_block_is_lifted(house: Ho
     assert (await back.sees(lambda s: True))["you"]["state"] == "waiting"
     snapshot = await doctor.sees(lambda s: s["waiting"] and not s["blocked"])
     assert names(snapshot) == ["doctor", "patient"]
+
+
+async def test_an_interpreter_who_was_arranged_comes_in_with_the_patient_by_one_press(house: House) -> None:
+    house.clinic.invite("interpreter", Role.INTERPRETER)
+    await house.clinic.guest_agreed(RoomId("room1"), ParticipantId("interpreter"), ParticipantId("patient"), True)
+    doctor, patient = await house.page("doctor"), await house.page("patient")
+    interpreter, guest = await house.page("interpreter"), await house.page("guest")
+    await doctor.sees(lambda s: len(s["waiting"]) == 3)
+    await doctor.ok("admit", participant_id="patient")
+    snapshot = await patient.sees(lambda s: len(s["people"]) == 3)
+    assert names(snapshot) == ["doctor", "interpreter", "patient"]
+    assert [one["participant_id"] for one in snapshot["guests"]] == ["guest"], "who wasn't is asked about"
+    await interpreter.sees(lambda s: s["people"])
+    assert (await guest.sees(lambda s: True))["you"]["state"] == "waiting"
 
 
 @pytest.mark.parametrize("name", ["Doctor", "DOCTOR", "doctor%20", "%64octor", "doctor\u0301", "Приём"])

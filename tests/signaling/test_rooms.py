@@ -9,7 +9,8 @@ import pytest
 from signaling import changes as c
 from signaling.arrivals import arrivals_view
 from signaling.desired import desired
-from signaling.messages import LinkState, MediaMode, PersonState, Phase
+from signaling.messages import CameraState, LinkState, MediaMode, MicrophoneState, PersonState, Phase
+from signaling.people import patients_trouble
 from signaling.rooms import born
 from signaling.words import Departure, Outcome, PersonId
 from tests.signaling.play import DOCTOR, GUEST, PATIENT, START, Play, participant, question, room_facts
@@ -57,6 +58,19 @@ def test_a_disconnect_is_an_away_mark_that_keeps_the_place() -> None:
     assert (shown.state, shown.away) == (PersonState.ADMITTED, True)
     play.connect(PATIENT, sid="again")
     assert not next(one for one in play.sees(DOCTOR).people if one.participant_id == PATIENT).away
+
+
+def test_the_desk_hears_of_a_patient_who_was_cut_off_or_allows_no_camera() -> None:
+    play = Play()
+    assert patients_trouble(play.state) is None, "nobody is here yet"
+    play.meet()
+    assert patients_trouble(play.state) is None
+    play.do(c.DevicesChanged(PATIENT, MicrophoneState.ON, CameraState.DENIED, False))
+    assert patients_trouble(play.state) == "camera_refused"
+    play.do(c.Disconnected(PATIENT, "patient-session-patient-t1", "ping_timeout"))
+    assert patients_trouble(play.state) == "dropped"
+    play.do(c.Departed(PATIENT, Departure.LEFT))
+    assert patients_trouble(play.state) is None
 
 
 def test_everybody_of_a_dead_server_is_away() -> None:
