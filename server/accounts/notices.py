@@ -41,6 +41,7 @@ WORDS = {
     "look_reviewed": N_("Your look at a record without a visit was reviewed."),
     "incident_yours": N_("An incident is yours to look into."),
     "visit_handed_over": N_("A colleague handed a visit to you."),
+    "walk_in_untaken": N_("A walk-in that you wrote down still waits: no doctor has taken it."),
     "audit_broken": N_("The audit of this clinic does not verify: an incident was filed."),
 }
 PATHS = {
@@ -115,7 +116,7 @@ def sentences(notice: StaffNotice, about: str) -> list[str]:
 
 def path_of(notice: StaffNotice) -> str:
     """Where to look, below the clinic's address."""
-    if notice.kind == "visit_handed_over" and notice.detail:
+    if notice.kind in ("visit_handed_over", "walk_in_untaken") and notice.detail:
         return notice.detail
     return PATHS.get(notice.kind, "account")
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import context
 from server.accounts import links, proxies
 from server.accounts.service import person_names
-from server.desk import day
+from server.desk import day, tries
 from server.desk.day import Line
 from server.desk.rules import Standing
 from server.encounters.visits import load_live_encounter
@@ -45,6 +45,8 @@ DONE = {
     "noshow": N_("Marked: the patient did not come."),
     "back": N_("Booked again."),
     "sent": N_("The link is sent again. Earlier links still work."),
+    "rung": N_("Written down: rung, and nobody answered."),
+    "interpreter_not": N_("Their link opens nothing any more."),
 }
 ACTION_WORDS = {
     "booked": N_("Booked"),
@@ -61,6 +63,8 @@ ACTION_WORDS = {
     "late": N_("Told of a delay"),
     "covered": N_("A colleague took it over"),
     "cover_undone": N_("Back with its doctor"),
+    "interpreter": N_("Interpreter invited"),
+    "rung": N_("Rung: no answer"),
 }
 MESSAGE_WORDS = {
     "confirmation": N_("Confirmation"),
@@ -70,6 +74,9 @@ MESSAGE_WORDS = {
     "late": N_("Running late"),
     "offer": N_("An earlier time"),
     "cover": N_("Another doctor"),
+    "page_link": N_("Link of the patient’s own page"),
+    "account": N_("Changed sign-in"),
+    "code": N_("Code for the patient’s own page"),
 }
 CHANNEL_WORDS = {"mail": N_("E-mail"), "sms": N_("Text message")}
 STATE_WORDS = {
@@ -191,6 +198,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         subjects = await proxies.load_page_subjects(session, line.patient)
         is_locked = bool(await links.load_locked(session, clinic.id, subjects))
         colleagues = await _colleagues(request, session, line)
+        tried = await tries.load(session, clinic, line, now)
     state = Status(line.appointment.status)
     values = {
         "line": line,
@@ -205,7 +213,9 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "may_be_no_show": state in rules.OPEN
         and now >= line.appointment.starts_at
         and line.standing not in (Standing.WAITING, Standing.IN_VISIT),
+        "tried": [(when(at, clinic.zone, clinic.language)["clock"], words) for at, words in tried],
         "may_put_back": state is Status.NOSHOW,
+        "may_rebook": state in (Status.CANCELLED, Status.NOSHOW),
         "may_be_urgent": line.appointment.kind == "walk_in" and state in rules.OPEN and not line.doctors,
         "may_reach": state in rules.OPEN,
         "may_wait": state is Status.BOOKED and line.appointment.starts_at > now and len(line.doctors) == 1,

@@ -17,7 +17,7 @@ from server.accounts.links import LinkKind
 from server.accounts.models import Link, Patient, Person
 from server.context import ClinicScope
 from server.desk.rules import TONES, WORDS, Facts, Standing, standing
-from server.encounters.models import Encounter, Participant
+from server.encounters.models import Encounter, Participant, VisitCard
 from server.records.models import Note
 from server.scheduling import walkins
 from server.scheduling.models import Appointment, AppointmentPractitioner, Message, VisitType
@@ -43,6 +43,8 @@ class Line:
     waiting_since: datetime | None
     clock: str
     date_words: str
+    interpreters: Sequence[tuple[str, str]] = ()
+    """Place and name of those who were invited beforehand."""
 
     @property
     def words(self) -> str:
@@ -70,6 +72,8 @@ class _Found:
     doctors: Sequence[tuple[str, str]]
     told: str | None
     has_open_link: bool
+    interpreters: Sequence[tuple[str, str]]
+    went_through_door: bool
 
 
 async def load_day(
@@ -181,7 +185,19 @@ async def _load(session: AsyncSession, clinic: ClinicScope, where: ColumnElement
     doctors = await _load_doctors(session, clinic, ids)
     told = await _load_told(session, clinic, ids)
     opening = await _load_opening(session, clinic, ids)
-    found = [_Found(*row, doctors.get(row[0].id, []), told.get(row[0].id), row[0].id in opening) for row in rows]
+    invited = await _load_interpreters(session, clinic, [row[3] for row in rows if row[0].interpreter])
+    at_door = await _load_at_door(session, clinic, [row[3] for row in rows if row[4] == "invited"])
+    found = [
+        _Found(
+            *row,
+            doctors.get(row[0].id, []),
+            told.get(row[0].id),
+            row[0].id in opening,
+            invited.get(row[3] or "", []),
+            row[3] in at_door,
+        )
+        for row in rows
+    ]
     return [_line(clinic, each, now) for each in found]
 
 
@@ -194,6 +210,7 @@ def _line(clinic: ClinicScope, found: _Found, now: datetime) -> Line:
         message_state=found.told,
         has_address=bool(found.patient.email or found.patient.phone),
         has_open_link=found.has_open_link,
+        went_through_door=found.went_through_door,
     )
     at = when(appointment.starts_at, clinic.zone, clinic.language)
     word = standing(facts, now)
@@ -207,6 +224,7 @@ def _line(clinic: ClinicScope, found: _Found, now: datetime) -> Line:
         waiting_since=found.waiting_since if word is Standing.WAITING else None,
         clock=at["clock"],
         date_words=at["date"],
+        interpreters=found.interpreters,
     )
 
 
@@ -222,6 +240,25 @@ async def _load_doctors(
     )
     for appointment_id, person_id, name in await session.execute(query):
         found.setdefault(appointment_id, []).append((person_id, name))
+    return found
+
+
+async def _load_interpreters(
+    session: AsyncSession, clinic: ClinicScope, encounter_ids: Collection[str]
+) -> dict[str, list[tuple[str, str]]]:
+    """Those who were invited beforehand, by visit."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    if not encounter_ids:
+        return found
+    query = select(Participant).where(
+        Participant.clinic_id == clinic.id,
+        Participant.encounter_id.in_(encounter_ids),
+        Participant.role == "interpreter",
+        Participant.is_closed.is_(False),
+    )
+    for place in await session.scalars(query.order_by(Participant.created_at)):
+        if place.is_arranged:
+            found.setdefault(place.encounter_id, []).append((place.id, place.name))
     return found
 
 
@@ -242,3 +279,15 @@ async def _load_opening(session: AsyncSession, clinic: ClinicScope, ids: Collect
         Link.clinic_id == clinic.id, Link.subject_id.in_(ids), Link.kind == LinkKind.VISIT, Link.closed_at.is_(None)
     )
     return set(await session.scalars(query))
+
+
+async def _load_at_door(session: AsyncSession, clinic: ClinicScope, encounter_ids: Collection[str]) -> set[str]:
+    """The visits whose patient, not in the waiting room yet, has gone through the door."""
+    if not encounter_ids:
+        return set()
+    query = select(VisitCard.encounter_id).join(
+        Participant,
+        and_(Participant.clinic_id == VisitCard.clinic_id, Participant.id == VisitCard.participant_id),
+    )
+    query = query.where(VisitCard.clinic_id == clinic.id, VisitCard.encounter_id.in_(encounter_ids))
+    return set(await session.scalars(query.where(Participant.role == "patient", Participant.is_closed.is_(False))))

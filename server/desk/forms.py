@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from server.forms import CHOSEN
+from server.names import Name
 from server.scheduling.delays import MINUTES_MAX, Delay
 
 Id = Annotated[str, StringConstraints(max_length=36)]
@@ -30,6 +31,11 @@ class AddressForm(BaseModel):
     address: Annotated[str, StringConstraints(max_length=320)] = Field(title="the address")
 
 
+class InterpreterForm(BaseModel):
+    name: Annotated[Name, Field(max_length=200)] = Field(title="their name")
+    need: Literal["spoken", "signed"] = Field(title="the interpreter")
+
+
 class DigitsForm(BaseModel):
     digits: Annotated[str, StringConstraints(max_length=40)] = Field(title="the digits")
 
@@ -39,7 +45,11 @@ class MineMoveForm(BaseModel):
     sequence: int = Field(ge=0, le=1_000_000)
 
 
-class MineBookForm(BaseModel):
+class MineHoldForm(BaseModel):
     visit_type: Id = Field(title="the kind of visit", json_schema_extra=CHOSEN)
     slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
+    hold: Id | None = None
+
+
+class MineBookForm(MineHoldForm):
     key: Annotated[str, StringConstraints(max_length=64)] = Field(title="the form's key")

@@ -28,7 +28,7 @@ from server.forms import parse_form
 from server.pages import language_of, render
 from server.permissions import ProxyScope, acts_for, is_patient, is_proxy
 from server.routing import Route, see_other
-from server.scheduling import finding, outbox, picker, service
+from server.scheduling import finding, freeviews, holding, outbox, picker, service
 from server.scheduling import kinds as offering
 from server.scheduling.calendar import Entry, calendar_file
 from server.scheduling.finding import Search
@@ -97,7 +97,7 @@ async def book(request: web.Request) -> web.Response:
         doctor_id, starts_at = picker.read_value(form.slot)
     except FormError as error:
         return await _times(request, patient, None, errors=error.fields, status=422)
-    asked = Booking(patient.id, form.visit_type, (doctor_id,), starts_at, idempotency_key=form.key)
+    asked = Booking(patient.id, form.visit_type, (doctor_id,), starts_at, idempotency_key=form.key, hold_id=form.hold)
     try:
         await do_for_patient(request, patient, lambda session, act: _book(session, act, asked))
     except DomainError as refused:
@@ -164,19 +164,23 @@ async def _move(session: AsyncSession, act: Act, asked: Move) -> None:
 
 
 async def _book(session: AsyncSession, act: Act, asked: Booking) -> None:
-    visit_type = await finding.get_visit_type(session, act.clinic, asked.visit_type_id)
-    meant = await offering.load_for_patient(session, act.clinic, asked.patient_id)
+    await check_meant(session, act, asked.patient_id, asked.visit_type_id)
+    await service.book(session, act, asked)
+
+
+async def check_meant(session: AsyncSession, act: Act, patient_id: str, visit_type_id: str) -> None:
+    """Raises not_found for a kind of visit that this patient may not book for themselves."""
+    visit_type = await finding.get_visit_type(session, act.clinic, visit_type_id)
+    meant = await offering.load_for_patient(session, act.clinic, patient_id)
     if visit_type.id not in {kind.id for kind in meant}:
         raise not_found()
-    await service.book(session, act, asked)
 
 
 async def do_for_patient(
     request: web.Request, patient: Patient, doing: Callable[[AsyncSession, Act], Awaitable[object]]
 ) -> None:
     """In the patient's name; what somebody does who acts for them has an entry of its own."""
-    by = None if _is_by_proxy(request) else patient.person_id
-    act = Act(context.clinic(request), by, context.now(request), context.events(request), is_staff=False)
+    act = act_for(request, patient)
 
     async def do(session: AsyncSession) -> None:
         await doing(session, act)
@@ -184,6 +188,11 @@ async def do_for_patient(
             await _enter_proxy(request, session, patient)
 
     await in_transaction(context.database(request), do)
+
+
+def act_for(request: web.Request, patient: Patient) -> Act:
+    by = None if _is_by_proxy(request) else patient.person_id
+    return Act(context.clinic(request), by, context.now(request), context.events(request), is_staff=False)
 
 
 def _is_by_proxy(request: web.Request) -> bool:
@@ -221,7 +230,10 @@ async def _times(
 ) -> web.Response:
     clinic, now = context.clinic(request), context.now(request)
     request[context.LANGUAGE_ON_FILE] = patient.language
+    keeps = moving is None and not _is_by_proxy(request)
+    hold_id = str((await request.post()).get("hold", "")) if keeps else None
     async with context.database(request).reading() as session:
+        held = await holding.load(session, act_for(request, patient), hold_id)
         kinds = await offering.load_for_patient(session, clinic, patient.id)
         kind = kinds[0] if kinds else None
         doctors = await _doctors_of(session, clinic, patient, moving)
@@ -245,6 +257,8 @@ async def _times(
         "errors": dict(errors or {}),
         "gone": gone,
         "home": _home(request),
+        "hold_at": f"{_home(request)}/hold" if keeps else None,
+        "held": freeviews.held_values(request, held, patient),
     }
     return render(request, "desk/mine_times.html", values, status=status)
 

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
 from server.accounts.rules import clean_phone
-from server.desk import acts
+from server.desk import acts, tries
 from server.desk.forms import AddressForm, DigitsForm
 from server.errors import DomainError, FormError
 from server.forms import parse_form
 from server.pages import render
 from server.permissions import anybody, may_book
 from server.routing import Route, see_other
-from server.scheduling import doorcodes, finding, messages, service
+from server.scheduling import doorcodes, finding, history, messages, service
 from server.scheduling.acting import act_of
 from server.scheduling.messages import News
 from server.scheduling.ticks import in_transaction
@@ -64,6 +64,20 @@ async def read_out(request: web.Request) -> web.Response:
     return render(request, "desk/door_code.html", values)
 
 
+async def note_rung(request: web.Request) -> web.Response:
+    """Somebody rang and nobody answered: written down, and shown before "did not come"."""
+    act, wanted = act_of(request), request.match_info["appointment"]
+
+    async def note(session: AsyncSession) -> None:
+        appointment = await service.get_appointment(session, act.clinic, wanted)
+        if appointment.status not in ("booked", "arrived"):
+            raise DomainError(Code.WRONG_PHASE, "This visit is over or cancelled. Nothing was written down.")
+        await history.remember(session, act, appointment, action=tries.RUNG)
+
+    await in_transaction(context.database(request), note)
+    return see_other(f"/c/{act.clinic.slug}/appointments/{wanted}?done=rung")
+
+
 async def show_digits(request: web.Request) -> web.Response:
     return render(request, "desk/digits.html", {"errors": {}})
 
@@ -82,6 +96,7 @@ _ONE = "/c/{clinic}/appointments/{appointment}"
 ROUTES = [
     Route("POST", f"{_ONE}/send-to", send_to, may_book, "appointment.send_to"),
     Route("POST", f"{_ONE}/door-code", read_out, may_book, "appointment.door_code"),
+    Route("POST", f"{_ONE}/rung", note_rung, may_book, "appointment.rung"),
     Route("GET", "/k/{address}", show_digits, anybody, "door_code.show"),
     Route("POST", "/k/{address}", open_digits, anybody, "door_code.open"),
 ]

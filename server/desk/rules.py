@@ -20,6 +20,7 @@ class Standing(StrEnum):
     DELIVERED = "delivered"
     LINK_CLOSED = "link_closed"
     LATE = "late"
+    AT_DOOR = "at_door"
     WAITING = "waiting"
     IN_VISIT = "in_visit"
     LEFT = "left"
@@ -35,6 +36,7 @@ WORDS = {
     Standing.DELIVERED: N_("Link sent"),
     Standing.LINK_CLOSED: N_("Link closed: send again"),
     Standing.LATE: N_("Not here yet"),
+    Standing.AT_DOOR: N_("At the door"),
     Standing.WAITING: N_("Waiting"),
     Standing.IN_VISIT: N_("In the visit"),
     Standing.LEFT: N_("Left"),
@@ -50,6 +52,7 @@ TONES = {
     Standing.DELIVERED: "white",
     Standing.LINK_CLOSED: "red",
     Standing.LATE: "yellow",
+    Standing.AT_DOOR: "green",
     Standing.WAITING: "green",
     Standing.IN_VISIT: "blue",
     Standing.LEFT: "yellow",
@@ -59,9 +62,14 @@ TONES = {
 }
 
 
+TROUBLES = {"dropped": N_("Connection lost"), "camera_refused": N_("No camera allowed")}
+"""What the room says beside it of a patient who waits or is in the visit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the tables say: appointment, the patient's place, the newest message, whether a sent link still opens."""
+    """What the tables say: appointment, the patient's place, the newest message, whether a sent link still opens,
+    and whether somebody has gone through its door (and checks camera and sound)."""
 
     appointment_status: str
     starts_at: datetime
@@ -69,6 +77,7 @@ class Facts:
     message_state: str | None = None
     has_address: bool = True
     has_open_link: bool = True
+    went_through_door: bool = False
 
 
 def standing(facts: Facts, now: datetime) -> Standing:
@@ -76,6 +85,8 @@ def standing(facts: Facts, now: datetime) -> Standing:
     settled = _BY_APPOINTMENT.get(facts.appointment_status) or _BY_PLACE.get(facts.place_state or "")
     if settled is not None:
         return settled
+    if facts.went_through_door:
+        return Standing.AT_DOOR
     if facts.message_state == "sent" and not facts.has_open_link:
         return Standing.LINK_CLOSED
     return Standing.LATE if is_late(facts.starts_at, now) else _of_message(facts)

@@ -5,7 +5,7 @@ Every act goes through the service of the area it belongs to; the pages' first s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,8 +19,11 @@ from server.desk import (
     clinic_acts,
     coverviews,
     day,
+    failures,
+    interpreters,
     mine,
     mine_acts,
+    mine_holds,
     mine_offers,
     mynotes,
     patientfile,
@@ -29,7 +32,7 @@ from server.desk import (
     waitlist,
 )
 from server.desk.day import Line
-from server.desk.rules import Standing
+from server.desk.rules import TROUBLES, Standing
 from server.encounters import doors
 from server.pages import render
 from server.permissions import anybody, is_doctor, is_patient, is_scheduler, is_staff, may_book
@@ -37,10 +40,10 @@ from server.routing import Route, see_other
 from server.scheduling import finding, patients, picker
 from server.scheduling.finding import Practitioner
 from server.scheduling.slots import local_instant
+from server.scheduling.walkins import TAKEN_WITHIN
 from server.scheduling.wording import when
-from signaling.words import N_
+from signaling.words import N_, RoomId
 
-UNTAKEN_TOO_LONG = timedelta(minutes=10)
 DONE = {
     "relay": N_("Saved. It holds from your next visit on."),
     "late": N_("Everybody who isn’t in their visit yet is told."),
@@ -48,6 +51,8 @@ DONE = {
     "late_how": N_("Nobody was told. Say how late you run: 5 to 240 minutes, or a few words."),
     "taken_by_other": N_("A colleague was faster and has taken this patient."),
 }
+
+_PRESENT = (Standing.WAITING, Standing.IN_VISIT)
 
 
 async def home(request: web.Request) -> web.Response:
@@ -90,13 +95,18 @@ async def _board(request: web.Request, template: str) -> web.Response:
         denied = await doors.load_denied(session, clinic, now - timedelta(days=1)) if shown == today else []
         walk_ins = await day.load_walk_ins(session, clinic, now) if shown == today else []
         by_appointment = {line.encounter_id: line for line in lines}
+        failed = await failures.load(session, clinic, now) if shown == today else []
         told = [(card, by_appointment[card.encounter_id]) for card in denied if card.encounter_id in by_appointment]
     values = {
         **_day_values(request, shown, today, in_visit),
+        "failed": failed,
+        "message_words": acts.MESSAGE_WORDS,
+        "channel_words": acts.CHANNEL_WORDS,
+        "troubles": await _troubles(request, lines),
         "columns": _columns(doctors, lines),
         "count": len(lines),
         "denied": told,
-        "untaken": [line for line in walk_ins if now - line.appointment.created_at >= UNTAKEN_TOO_LONG],
+        "untaken": [line for line in walk_ins if now - line.appointment.created_at >= TAKEN_WITHIN],
         "may_export": is_scheduler(context.actor(request)),
         "now": now,
         "minutes_between": day.minutes_between,
@@ -120,6 +130,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
     )
     values = {
         **_day_values(request, today, today, in_visit),
+        "troubles": await _troubles(request, [*lines, *walk_ins]),
         "lines": [line for line in lines if line.standing is not Standing.CANCELLED],
         "next": waiting[0] if waiting else None,
         "walk_ins": walk_ins,
@@ -143,15 +154,24 @@ ROUTES = [
     *acts.ROUTES,
     *clinic_acts.ROUTES,
     *reaching.ROUTES,
+    *interpreters.ROUTES,
     *sheets.ROUTES,
     *mine.ROUTES,
     *mynotes.ROUTES,
     *mine_acts.ROUTES,
+    *mine_holds.ROUTES,
     *mine_offers.ROUTES,
     *waitlist.ROUTES,
     *coverviews.ROUTES,
     *patientfile.ROUTES,
 ]
+
+
+async def _troubles(request: web.Request, lines: Sequence[Line]) -> dict[str, str]:
+    """In words, by visit: who was cut off, or allows no camera."""
+    here = [RoomId(line.encounter_id) for line in lines if line.encounter_id and line.standing in _PRESENT]
+    found = await context.signaling(request).load_troubles(here) if here else {}
+    return {room_id: TROUBLES[trouble] for room_id, trouble in found.items()}
 
 
 def _columns(doctors: list[Practitioner], lines: list[Line]) -> list[tuple[Practitioner | None, list[Line]]]:

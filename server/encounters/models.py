@@ -122,11 +122,17 @@ class Participant(Base):
     agreed_at: Mapped[datetime | None]
     """Guests: when the patient agreed to this name and role; asked before they can be let in."""
     agreed_by: Mapped[str | None] = mapped_column(Id)
-    """The participation that said so: the patient's own, or the doctor's when the patient said it aloud."""
+    """The participation that said so: the patient's own, or the doctor's when the patient said it aloud. None of an
+    interpreter whom the patient asked for when the visit was booked."""
     refused_at: Mapped[datetime | None]
     language: Mapped[str | None] = mapped_column(String(16))
     """Of the door that they came through last: in it they are asked. None for staff."""
     created_at: Mapped[datetime]
+
+    @property
+    def is_arranged(self) -> bool:
+        """An interpreter, invited beforehand: let in together with the patient."""
+        return self.role == "interpreter" and self.agreed_at is not None and self.agreed_by is None
 
 
 class ClinicText(Base):

@@ -148,6 +148,7 @@ def _door_values(request: web.Request, opening: Opening) -> dict[str, Any]:
         "first_name": opening.patient.first_name,
         "guest": opening.place if opening.is_guest else None,
         "is_proxy": opening.is_proxy,
+        "interpreters": [one.name for one in opening.visit.participants if one.is_arranged and not one.is_closed],
         "times": _times(opening.visit, language, starts_at, opening.patient.zone),
         "opens": when(opens, opening.visit.appointment.zone, language),
         "left": rules.time_left(opens, context.now(request)),

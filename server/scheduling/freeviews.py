@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from server import context
+from server.accounts.models import Patient
 from server.errors import DomainError, FormError, status_of
 from server.forms import parse_form
-from server.pages import render
+from server.pages import language_of, render
 from server.permissions import may_book
 from server.routing import Route, see_other
 from server.scheduling import finding, holding, picker
@@ -55,19 +56,22 @@ async def hold(request: web.Request) -> web.Response:
     return render(request, "scheduling/hold.html", {"held": held_values(request, held), "said": None})
 
 
-def held_values(request: web.Request, held: Held | None) -> dict[str, Any] | None:
-    """A kept time as pages show it."""
+def held_values(request: web.Request, held: Held | None, reader: Patient | None = None) -> dict[str, Any] | None:
+    """A kept time as pages show it: to staff on the clinic's clocks, to a patient on theirs and in their language."""
     if held is None:
         return None
     clinic, now = context.clinic(request), context.now(request)
-    at = when(held.starts_at, clinic.zone, clinic.language)
+    zone, language = (
+        (clinic.zone, clinic.language) if reader is None else (reader.zone or clinic.zone, language_of(request))
+    )
+    at = when(held.starts_at, zone, language)
     return {
         "id": held.id,
         "kind": held.visit_type.name,
         "words": f"{at['date']}, {at['clock']}",
         "doctors": ", ".join(doctor.name for doctor in held.doctors),
         "value": picker.value_for([doctor.person_id for doctor in held.doctors], held.starts_at),
-        "until": when(held.expires_at, clinic.zone, clinic.language)["clock"],
+        "until": when(held.expires_at, zone, language)["clock"],
         "seconds": max(0, int((held.expires_at - now).total_seconds())),
     }
 

@@ -8,16 +8,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.accounts.events import PageAccountChanged, PageCodeAsked
 from server.accounts.service import get_clinic, get_patient
 from server.events import Events
-from server.scheduling import messages, offers, waiting
-from server.scheduling.events import AppointmentCancelled, AppointmentMoved
+from server.jobs import enqueue
+from server.scheduling import messages, offers, waiting, walkins
+from server.scheduling.events import AppointmentBooked, AppointmentCancelled, AppointmentMoved
 from server.scheduling.models import Appointment, AppointmentPractitioner
+from server.scheduling.rules import Kind
 
 
 def register(events: Events) -> None:
     events.on(PageCodeAsked, _send_code)
     events.on(PageAccountChanged, _tell_of_account)
+    events.on(AppointmentBooked, _watch_walk_in)
     events.on(AppointmentCancelled, _free_cancelled)
     events.on(AppointmentMoved, _free_moved)
+
+
+async def _watch_walk_in(session: AsyncSession, event: AppointmentBooked) -> None:
+    if event.kind == Kind.WALK_IN:
+        due_at = event.at + walkins.TAKEN_WITHIN
+        await enqueue(session, walkins.STILL_UNTAKEN, event.appointment_id, due_at, clinic_id=event.clinic_id)
 
 
 async def _free_cancelled(session: AsyncSession, event: AppointmentCancelled) -> None:

@@ -45,6 +45,17 @@ async def exchange(
     return found
 
 
+async def keep_one(
+    session: AsyncSession, act: Act, visit_type_id: str, doctor_ids: tuple[str, ...], starts_at: datetime
+) -> Held:
+    """As `exchange`, for a patient, who fills in one form at a time: whatever they kept before is given back."""
+    query = select(Hold).where(Hold.clinic_id == act.clinic.id, Hold.created_by == act.by)
+    for earlier in (await session.scalars(query)).all():
+        if earlier.expires_at - earlier.created_at <= service.HOLD:
+            await service.release(session, act, earlier.id)
+    return await exchange(session, act, visit_type_id, doctor_ids, starts_at)
+
+
 async def load(session: AsyncSession, act: Act, hold_id: str | None) -> Held | None:
     """A time of one's own that is still kept; None for none, somebody else's, and one whose minutes are over."""
     kept = await session.get(Hold, (act.clinic.id, hold_id)) if hold_id else None

@@ -1,4 +1,4 @@
-"""Work that scheduling does later: sending a message when it is due, clearing expired holds.
+"""Work that scheduling does later: sending a message when it is due, clearing expired holds, telling of a long wait.
 
 What may still be sent and how it is written is `outbox.py`'s; the loop, leases and retries are `server/jobs/`'s.
 """
@@ -13,7 +13,7 @@ from server.accounts.service import get_clinic
 from server.config import Settings
 from server.events import Events
 from server.jobs import Handler, JobContext, JobFailed
-from server.scheduling import offers, outbox, staffmail
+from server.scheduling import offers, outbox, staffmail, walkins
 from server.scheduling.delivery import DeliveryFailed, Gateway, letter_of, parse_gateway
 from server.scheduling.history import Act
 from server.scheduling.messages import SEND, SEND_IN_THE_MORNING
@@ -22,6 +22,7 @@ from server.scheduling.offers import OFFER_FREED, OFFER_OVER
 from server.scheduling.outbox import Letter
 from server.scheduling.textmessages import parse_text_gateway
 from server.scheduling.ticks import in_transaction
+from server.scheduling.walkins import STILL_UNTAKEN
 
 CLEAR_HOLDS = "clear_holds"
 _CLEAR_EVERY_S = 60.0
@@ -79,12 +80,20 @@ async def end_offer(job: JobContext) -> None:
     await in_transaction(job.database, end)
 
 
+async def tell_of_untaken(job: JobContext) -> None:
+    """A walk-in that no doctor took in time: its owner hears of it."""
+    async with job.database.writing() as session:
+        clinic = await get_clinic(session, job.clinic_id or "")
+        await walkins.tell_owner(session, clinic, job.subject, job.now())
+
+
 HANDLERS: dict[str, Handler] = {
     notices.SEND: staffmail.send_notice,
     SEND: send_message,
     SEND_IN_THE_MORNING: send_message,
     OFFER_FREED: offer_freed,
     OFFER_OVER: end_offer,
+    STILL_UNTAKEN: tell_of_untaken,
 }
 STANDING: dict[str, Handler] = {CLEAR_HOLDS: clear_holds}
 

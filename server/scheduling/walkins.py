@@ -1,4 +1,4 @@
-"""Walk-ins: who takes one (one winner), and which comes first.
+"""Walk-ins: who takes one (one winner), which comes first, and who hears that nobody did.
 
 Booking one is `service.book` with its own kind; the pages are the desk's.
 """
@@ -6,10 +6,13 @@ Booking one is `service.book` with its own kind; the pages are the desk's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.accounts import notices
+from server.accounts.notices import Notice
 from server.context import ClinicScope
 from server.errors import DomainError
 from server.permissions import StaffRole
@@ -19,6 +22,11 @@ from server.scheduling.history import Act
 from server.scheduling.models import Appointment, AppointmentPractitioner
 from server.scheduling.rules import Kind, Status
 from signaling.words import Code
+
+TAKEN_WITHIN = timedelta(minutes=10)
+"""Nobody pressed Take for so long: the board says so to everybody, and whoever wrote it down is told."""
+STILL_UNTAKEN = "walk_in_still_untaken"
+"""The kind of the job; its subject is the appointment's id."""
 
 
 async def take(session: AsyncSession, act: Act, appointment_id: str, doctor_id: str) -> Appointment:
@@ -68,6 +76,15 @@ async def mark_urgent(session: AsyncSession, act: Act, appointment_id: str, *, i
         appointment.is_urgent = is_urgent
         await history.remember(session, act, appointment, action="urgent" if is_urgent else "in_turn")
     return appointment
+
+
+async def tell_owner(session: AsyncSession, clinic: ClinicScope, appointment_id: str, now: datetime) -> None:
+    """Tells whoever wrote this walk-in down, once nobody took it in time."""
+    waiting = {one.id: one for one in await load_untaken(session, clinic)}
+    owner = waiting[appointment_id].created_by if appointment_id in waiting else None
+    if owner is not None:
+        told = Notice("walk_in_untaken", detail=f"appointments/{appointment_id}")
+        await notices.tell(session, clinic.id, [owner], told, now)
 
 
 async def load_untaken(session: AsyncSession, clinic: ClinicScope) -> Sequence[Appointment]:

@@ -195,6 +195,11 @@ TABLE: dict[str, Row] = {
     "cover.give": Row(BOOKING, C + "/cover", {"doctor": "{doctor}"}, ok=(422,)),
     "cover.done": Row("", C + "/cover/none"),
     "cover.undo": Row("", C + "/cover/none/undo"),
+    "appointment.rung": Row(BOOKING, C + "/appointments/{next_appointment}/rung", ok=(303, 409)),
+    "appointment.interpreter": Row(
+        BOOKING, C + "/appointments/{next_appointment}/interpreter", {"need": "spoken"}, ok=(422,)
+    ),
+    "appointment.interpreter_not": Row("", C + "/appointments/{next_appointment}/interpreter/none/withdraw"),
     "patient.file": Row(BOOKING, C + "/patients/{patient}/file"),
     "patient.file_save": Row(BOOKING, C + "/patients/{patient}/file", {"language": "en", "allowed": "mail"}),
     "mine.channels": Row("patient", HOME + "/channels", {"allowed": "mail"}),
@@ -220,6 +225,7 @@ TABLE: dict[str, Row] = {
     "mine.calendar": Row("patient", HOME + "/visits/{next_appointment}/appointment.ics"),
     "mine.show_book": Row("patient", HOME + "/book"),
     "mine.book": Row("patient", HOME + "/book", {"visit_type": "{type}", "slot": "x", "key": "k"}, ok=(422,)),
+    "mine.hold": Row("patient", HOME + "/hold", {"visit_type": "{type}", "slot": "x"}, ok=(422,)),
     "mine.open_visit": Row("patient", HOME + "/visits/{next_appointment}"),
     "my_sign_in.show": Row(EVERYBODY, C + "/my/sign-in"),
     "my_sign_in": Row(EVERYBODY, C + "/my/sign-in", {"email": "x@y.example", "password": "wrong"}, ok=(422,)),

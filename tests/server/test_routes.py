@@ -63,7 +63,7 @@ WHO_MAY = {
     "waitlist waitlist.add waitlist.remove appointment.wait "
     "proxies proxies.add proxies.stop proxies.read_out "
     "door_denied_seen "
-    "book.search "
+    "book.search appointment.rung appointment.interpreter appointment.interpreter_not "
     "book.find book.new_patient book.add_patient book.pick book book.squeeze_in book.walk_in board board.list "
     "appointment appointment.show_move appointment.move appointment.cancel appointment.no_show appointment.put_back "
     "appointment.send_again appointment.send_to appointment.door_code appointment.urgent",
@@ -87,7 +87,8 @@ WHO_MAY = {
     "mine.account mine.account_make mine.account_password mine.account_close mine.end_session "
     "mine.note_file mine.note_wrong mine.proxies mine.stop_proxy mine.keep_alone mine "
     "mine.recordings mine.wish mine.access mine.home mine.open_visit "
-    "mine.channels mine.wait mine.wait_not mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book",
+    "mine.channels mine.wait mine.wait_not mine.show_move mine.move mine.cancel mine.calendar mine.show_book mine.book "
+    "mine.hold",
 }
 ROWS = {name: who for who, names in WHO_MAY.items() for name in names.split()}
 

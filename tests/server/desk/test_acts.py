@@ -9,13 +9,16 @@ import re
 from datetime import timedelta
 
 from icalendar import Calendar
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from server import context
+from server.accounts.trust_models import StaffNotice
 from server.db import new_id
 from server.desk.sheets import plain_cell
 from server.encounters.models import Encounter
-from server.scheduling import service
-from server.scheduling.models import VisitType
+from server.jobs.loop import JobsLoop
+from server.scheduling import jobs, service
+from server.scheduling.models import Hold, Message, Tick, VisitType
 from server.scheduling.rules import Kind
 from server.scheduling.service import Booking
 from server.scheduling.ticks import in_transaction
@@ -67,6 +70,84 @@ async def test_the_longest_wait_comes_first_unless_the_desk_marks_urgent(desk: D
     assert await order() == [second, first]
     assert (await scheduler.post(urgent, {})).status == 303
     assert await order() == [first, second]
+
+
+async def run_jobs(desk: Desk) -> None:
+    site = desk.site
+    await JobsLoop(site.database, site.settings, site.app[context.VAULT], site.clock, jobs.HANDLERS).run_due()
+
+
+async def test_whoever_wrote_a_walk_in_down_is_told_once_when_nobody_takes_it_in_time(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    doctor, scheduler = await site.signed_in(cast.doctor), await site.signed_in(cast.scheduler)
+
+    async def told() -> list[tuple[str, str | None]]:
+        async with site.database.reading() as session:
+            rows = await session.scalars(select(StaffNotice).where(StaffNotice.kind == "walk_in_untaken"))
+            return [(row.person_id, row.detail) for row in rows]
+
+    async def send(patient: str) -> str:
+        form = {"visit_type": desk.visit_type, "key": new_id()}
+        page = (await scheduler.post(f"{desk.root}/book/{patient}/walk-in", form)).headers["Location"]
+        return page.partition("?")[0].rpartition("/")[2]
+
+    taken, left = await send(cast.patient), await send(cast.other_patient)
+    assert (await doctor.post(f"{desk.root}/appointments/{taken}/take")).status == 303
+    site.clock.forward(minutes=9)
+    await run_jobs(desk)
+    assert await told() == []
+    site.clock.forward(minutes=1)
+    await run_jobs(desk)
+    await run_jobs(desk)
+    assert await told() == [(cast.scheduler, f"appointments/{left}")]
+    assert "no doctor has taken it" in await (await scheduler.get(f"{desk.root}/board")).text()
+
+
+async def test_before_did_not_come_stands_what_was_tried_today(desk: Desk) -> None:
+    site = desk.site
+    scheduler = await site.browser_of("scheduler")
+    one = f"{desk.root}/appointments/{desk.appointment}"
+    await run_jobs(desk)
+    assert (await scheduler.post(f"{one}/rung")).status == 303
+    assert (await scheduler.post(f"{one}/door-code")).status == 200
+    assert 'id="tries"' not in await (await scheduler.get(one)).text(), "before its start nobody says so"
+    site.clock.forward(minutes=45)
+    scheduler = await site.signed_in(site.cast.scheduler)
+    page = await (await scheduler.get(one)).text()
+    tried = re.findall(r"<li>(\d\d:\d\d): ([^<]+)</li>", page[page.index('id="tries"') :])
+    assert sorted(tried) == [
+        ("10:00", "Code read out on the phone"),
+        ("10:00", "Message sent"),
+        ("10:00", "Rung: no answer"),
+    ]
+    assert (await scheduler.post(f"{one}/no-show")).status == 303
+    gone = await (await scheduler.get(one)).text()
+    assert 'id="tries"' in gone
+    assert "Book another time" in gone
+    assert (await scheduler.post(f"{one}/rung")).status == 409
+
+
+async def test_a_message_that_did_not_arrive_stands_on_the_board_until_a_later_one_does(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    tomorrow = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(days=1))
+    async with site.database.writing() as session:
+        await session.execute(
+            update(Message).where(Message.kind == "confirmation").values(state="failed", error="no_gateway")
+        )
+    scheduler, doctor = await site.browser_of("scheduler"), await site.browser_of("doctor")
+
+    async def failed() -> list[str]:
+        page = await (await scheduler.get(f"{desk.root}/board/list")).text()
+        part = page.partition('id="failed"')[2].partition("</section>")[0]
+        return re.findall(r"appointments/([^\"]+)", part)
+
+    assert sorted(await failed()) == sorted([desk.appointment, tomorrow])
+    site.clock.forward(minutes=1)
+    assert (await doctor.post(f"{desk.root}/appointments/{tomorrow}/send-again")).status == 303
+    assert await failed() == [desk.appointment]
+    site.clock.forward(minutes=45)
+    scheduler = await site.signed_in(cast.scheduler)
+    assert await failed() == [], "it has begun"
 
 
 async def test_running_late_tells_those_not_seen_yet_and_nobody_else(desk: Desk) -> None:
@@ -187,6 +268,39 @@ async def test_a_patient_books_only_what_patients_may_book_with_its_notice(desk:
     for _ in range(2):
         assert (await own.post(page, later)).status == 303
     assert len(await desk.appointments()) == 2
+
+
+async def test_a_time_that_a_patient_picks_is_kept_for_them_with_its_timer_one_at_a_time(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    own, other = await site.at_page(cast.patient), await site.at_page(cast.other_patient)
+    home = f"{desk.root}/patients/{cast.patient}/home"
+    form = {"visit_type": desk.visit_type, "slot": f"{cast.doctor}|2026-03-16T12:00:00Z"}
+    assert (await own.post(f"{home}/hold", form)).status == 404, "no kind that patients may book"
+    async with site.database.writing() as session:
+        await session.execute(update(VisitType).values(for_patients=True))
+    assert f'hx-post="{home}/hold"' in await (await own.get(f"{home}/book")).text()
+    kept = await (await own.post(f"{home}/hold", form)).text()
+    assert 'data-countdown="600"' in kept
+    assert "Kept for you until 10:10" in kept
+    refused = await other.post(f"{home}/hold".replace(cast.patient, cast.other_patient), form)
+    assert refused.status == 409
+    assert "Somebody has just taken this time" in await refused.text()
+    assert (await other.post(f"{home}/hold", form)).status == 404
+    assert (await own.post(f"{home}/hold", {**form, "slot": "x"})).status == 422
+    again = await (await own.post(f"{home}/hold", {**form, "slot": f"{cast.doctor}|2026-03-16T13:00:00Z"})).text()
+    async with site.database.reading() as session:
+        assert [f"{each.starts_at:%H:%M}" for each in await session.scalars(select(Hold))] == ["13:00"]
+    hold = re.findall(r'name="hold" value="([^"]+)"', again)[0]
+    shown = await own.post(f"{home}/book", {"visit_type": desk.visit_type, "key": "k", "hold": hold})
+    assert shown.status == 422
+    assert f'value="{cast.doctor}|2026-03-16T13:00:00Z" checked' in await shown.text()
+    done = {**form, "slot": f"{cast.doctor}|2026-03-16T13:00:00Z", "key": "k", "hold": hold}
+    assert (await own.post(f"{home}/book", done)).status == 303
+    async with site.database.reading() as session:
+        assert not list(await session.scalars(select(Tick).where(Tick.hold_id.is_not(None))))
+    assert (
+        await other.post(f"{home}/book".replace(cast.patient, cast.other_patient), {**form, "key": "o"})
+    ).status == 303
 
 
 async def test_the_calendar_file_of_the_page_holds_only_what_a_calendar_may(desk: Desk) -> None:

@@ -46,6 +46,8 @@ SEEN_BY = {
     "appointment.send_to": STAFF,
     "appointment.door_code": STAFF,
     "appointment.urgent": STAFF,
+    "appointment.interpreter": STAFF,
+    "appointment.rung": STAFF,
     "clinic.take": DOCTORS,
     "clinic.late": DOCTORS,
     "board.print": {"scheduler"},
@@ -56,6 +58,7 @@ SEEN_BY = {
     "mine.calendar": {"patient"},
     "mine.show_book": {"patient"},
     "mine.book": {"patient"},
+    "mine.hold": {"patient"},
     "mine": PATIENTS,
     "mine.home": {"patient"},
     "mine.open_visit": {"patient"},
@@ -68,6 +71,7 @@ ELSEWHERE = {
     *("waitlist", "waitlist.add", "waitlist.remove", "appointment.wait", "mine.wait", "mine.wait_not"),
     *("patient.file", "patient.file_save", "mine.channels", "clinic.relay"),
     *("offer.show", "offer.answer", "cover", "cover.give", "cover.done", "cover.undo", "free", "free.keep", "hold"),
+    "appointment.interpreter_not",
 }
 """They need more than the desk holds: the matrix of everybody asks them."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 
-from server.desk.rules import TONES, WORDS, Facts, Standing, standing
+from server.desk.rules import TONES, TROUBLES, WORDS, Facts, Standing, standing
+from signaling.people import Trouble
 
 START = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 
@@ -22,6 +24,8 @@ START = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
         ({"place_state": "invited", "message_state": "sent"}, 15, Standing.DELIVERED),
         ({"place_state": "invited", "message_state": "sent"}, 16, Standing.LATE),
         ({"message_state": "sent", "has_open_link": False}, 16, Standing.LINK_CLOSED),
+        ({"place_state": "invited", "message_state": "sent", "went_through_door": True}, 16, Standing.AT_DOOR),
+        ({"place_state": "waiting", "message_state": "sent", "went_through_door": True}, 16, Standing.WAITING),
         ({"place_state": "waiting", "message_state": "sent", "has_open_link": False}, 16, Standing.WAITING),
         ({"place_state": "waiting", "message_state": "failed"}, -5, Standing.WAITING),
         ({"appointment_status": "arrived", "place_state": "admitted"}, 20, Standing.IN_VISIT),
@@ -39,3 +43,4 @@ def test_the_word_for_where_they_stand(facts: dict[str, object], minutes: int, e
 
 def test_every_word_has_its_text_and_tone() -> None:
     assert set(WORDS) == set(TONES) == set(Standing)
+    assert set(TROUBLES) == set(get_args(Trouble))
