@@ -154,6 +154,10 @@ def _of_note(record: Record, note: ReleasedNote, *, has_visit: bool) -> list[Res
 
 def _composition(record: Record, note: ReleasedNote, version: Version) -> Resource:
     sections = [("In plain words", version.summary), ("Note", version.text), ("Reason", version.reason)]
+    if version is note.versions[0]:
+        for asked in record.asked:
+            if asked.note_id == note.note_id:
+                sections += [("The patient says: this is wrong", asked.text), ("Answer to that", asked.answer)]
     return {
         "resourceType": "Composition",
         "id": version_id(note.note_id, version.n),

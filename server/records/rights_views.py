@@ -5,7 +5,7 @@ Proxies get a copy of what their scope opens and nothing else. What is somebody 
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -75,7 +75,7 @@ async def show(request: web.Request) -> web.Response:
         "is_own": asker.proxy is None,
         "home": _home(request),
         "copies": copies,
-        "asked": [(one, when(one.starts_at, one.zone, language)) for one in asked],
+        "asked": [(one, when(one.starts_at, one.zone, language), _day(one.row.due_on, language)) for one in asked],
         "why": requests.WHY,
         "notes": [
             (note, when(note.starts_at, note.zone, language))
@@ -252,6 +252,10 @@ async def _send(request: web.Request, row: RecordExport) -> web.StreamResponse:
         raise
     await response.write_eof()
     return response
+
+
+def _day(day: date, language: str) -> str:
+    return when(datetime.combine(day, time(12), UTC), "UTC", language)["date"]
 
 
 def _home(request: web.Request) -> str:
