@@ -17,8 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.support.devices import source_script
 from tests.support.marks import Mark, is_near
-from tests.support.people import HEARD_DB, HERE, source_script
+from tests.support.people import HEARD_DB, HERE
 from tests.support.processes import PR_SET_PDEATHSIG
 
 FIREFOX = "/usr/bin/firefox-esr"

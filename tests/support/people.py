@@ -5,7 +5,6 @@ What they do at which page is the story's; here is how they open, look, listen a
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,6 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Error,
-    Locator,
     Page,
     Playwright,
     Request,
@@ -28,6 +26,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.support.devices import source_script
+from tests.support.hands import Hands
 from tests.support.marks import Mark, Rgb, draw_marks, is_near
 
 HERE = Path(__file__).parent
@@ -52,10 +52,7 @@ WIDTHS = (360, 1440)
 HEIGHT = 800
 HEARD_DB = -55.0
 """A tone above this level in the spectrum is there; without it the level is below -70."""
-MOST_TABS = 120
 MOST_WORDS = 140
-MOST_PARTS = 4
-"""The parts of a date or a time at most: where the left arrow has certainly come to the first."""
 DEVICE_NAMES = ("first", "second", "screen")
 
 
@@ -75,7 +72,7 @@ class Video:
 
 
 @dataclass(repr=False)
-class Person:
+class Person(Hands):
     """One browser with one page. `mark` is what the first camera and microphone show, `other` the second devices."""
 
     name: str
@@ -169,70 +166,6 @@ class Person:
         began = time.monotonic()
         self.page.reload(wait_until="domcontentloaded")
         return began
-
-    # ── what they do: with the mouse, or with nothing but the keyboard ──
-
-    def press(self, selector: str, timeout_s: float = 10.0) -> None:
-        """Presses the first visible button, link or box that matches; with the keyboard by Tab and Enter or space."""
-        target = self.page.locator(selector).locator("visible=true").first
-        target.wait_for(timeout=timeout_s * 1000)
-        self.presses += 1
-        if not self.keyboard:
-            target.click(timeout=timeout_s * 1000)
-            return
-        self._tab_to(target)
-        if target.evaluate("(one) => !one.matches('input[type=checkbox], input[type=radio]')"):
-            self.page.keyboard.press("Enter")
-        elif not (target.get_attribute("type") == "radio" and target.is_checked()):
-            self.page.keyboard.press("Space")
-
-    def write(self, selector: str, text: str) -> None:
-        target = self.page.locator(selector).locator("visible=true").first
-        target.wait_for(timeout=10_000)
-        if not self.keyboard:
-            target.fill(text)
-            return
-        self._tab_to(target)
-        if target.get_attribute("type") in {"date", "time"}:
-            self._type_parts(target, text)
-            return
-        self.page.keyboard.press("Control+A")
-        self.page.keyboard.type(text)
-
-    def _type_parts(self, target: Locator, text: str) -> None:
-        """A date or a time as somebody types it who sees in which order this browser wants its parts."""
-        if target.input_value() == text:
-            return
-        for typed in _ways_to_type(text):
-            for _ in range(MOST_PARTS):
-                self.page.keyboard.press("ArrowLeft")
-            self.page.keyboard.type(typed)
-            if target.input_value() == text:
-                return
-        raise AssertionError(f"{self.name} cannot type {text} into {target}: it holds {target.input_value()!r}")
-
-    def choose(self, selector: str, value: str) -> None:
-        """An option of a select, by its value; with the keyboard by the arrow keys."""
-        target = self.page.locator(selector).locator("visible=true").first
-        target.wait_for(timeout=10_000)
-        if not self.keyboard:
-            target.select_option(value)
-            return
-        self._tab_to(target)
-        wanted = "([one, value]) => [...one.options].findIndex((option) => option.value === value) - one.selectedIndex"
-        steps = self.page.evaluate(wanted, [target.element_handle(), value])
-        for _ in range(abs(steps)):
-            self.page.keyboard.press("ArrowDown" if steps > 0 else "ArrowUp")
-
-    def _tab_to(self, target: Locator) -> None:
-        """Tab until the element has the focus: what a person without a mouse can reach at all."""
-        same_group = "(one) => one.type === 'radio' && one.name === document.activeElement.name"
-        for _ in range(MOST_TABS):
-            if target.evaluate("(one) => one === document.activeElement"):
-                return
-            # Tab visits a group of radios once; the arrows move inside it.
-            self.page.keyboard.press("ArrowDown" if target.evaluate(same_group) else "Tab")
-        raise AssertionError(f"{self.name} cannot reach {target} with Tab ({self.brief()})")
 
     # ── what they see and hear ──
 
@@ -374,16 +307,6 @@ class Person:
             self.browser.close()
 
 
-def _ways_to_type(text: str) -> list[str]:
-    """The keys for an ISO date or a time of day, for each order in which browsers of different places ask for it."""
-    if ":" in text:
-        hour, minute = text.split(":")
-        half = "PM" if int(hour) >= 12 else "AM"
-        return [hour + minute, f"{(int(hour) - 1) % 12 + 1:02}{minute}{half}"]
-    year, month, day = text.split("-")
-    return [day + month + year, month + day + year, year + "\t" + month + day]
-
-
 def axe_findings(page: Page) -> list[str]:
     """What axe-core finds on the page as it is, one line a finding; empty when nothing."""
     source = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -398,28 +321,6 @@ def axe_findings(page: Page) -> list[str]:
         f"{found['id']}: {found['help']}: {[node['target'] for node in found['nodes']][:3]}"
         for found in result["violations"]
     ]
-
-
-def source_script(mark: Mark, other: Mark, screen: Mark, failing: str | None) -> str:
-    """`page/source.js` with its devices filled in: two cameras, two microphones, a screen."""
-    devices = [mark, other]
-    config = {
-        "cameras": [_camera(f"camera-{n}", device) for n, device in enumerate(devices)],
-        "microphones": [_microphone(f"microphone-{n}", device) for n, device in enumerate(devices)],
-        "screen": {**_camera("screen", screen), "width": 960, "height": 540, "frames_per_s": 5},
-        "failing": failing,
-    }
-    text = (HERE / "page" / "source.js").read_text(encoding="utf-8")
-    return text.replace("const config = SOURCE;", f"const config = {json.dumps(config)};")
-
-
-def _camera(device: str, mark: Mark) -> dict[str, Any]:
-    label = f"Camera {mark.name}"
-    return {"id": device, "label": label, "colour": mark.colour, "width": 480, "height": 270, "frames_per_s": 20}
-
-
-def _microphone(device: str, mark: Mark) -> dict[str, Any]:
-    return {"id": device, "label": f"Microphone {mark.name}", "tone_hz": mark.tone_hz, "beep_hz": mark.beep_hz}
 
 
 class Cast:
