@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from media.estimate import LOSS_FULL, Estimate
+from media.estimate import LOSS_FULL, LOSS_LIMIT, Estimate
 from media.feedback import MS
 from media.forward import Forward
 from media.layers import HOLD, LayerChoice, Needs
+from media.losses import Losses
 from media.probe import Probe
 from media.rtp import abs_send_time
 
@@ -51,6 +52,7 @@ class Downlink:
         self._told_bps = 0
         # Packets sent to each forward's SSRC when its last report came.
         self._reported: dict[int, int] = {}
+        self._losses = Losses()
 
     # ---- what its receiver says
 
@@ -70,7 +72,8 @@ class Downlink:
                 self._reported[ssrc] = sent
                 packets += count
                 lost += fraction * count
-        if packets and self.estimate.lost(lost / 256 / packets, self._sent_bps, now_ns):
+        share = self._losses.surely_above(LOSS_LIMIT, lost / 256, packets, now_ns)
+        if share and self.estimate.lost(share, self._sent_bps, now_ns):
             self._fell(now_ns)
 
     def asked(self, number: int, now_ns: int) -> None:
