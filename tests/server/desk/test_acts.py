@@ -8,6 +8,7 @@ import io
 import re
 from datetime import timedelta
 
+from ical.calendar_stream import IcsCalendarStream
 from icalendar import Calendar
 from sqlalchemy import select, update
 
@@ -314,6 +315,8 @@ async def test_the_calendar_file_of_the_page_holds_only_what_a_calendar_may(desk
     assert str(event["UID"]).startswith(desk.appointment)
     assert event["CLASS"] == "PRIVATE"
     assert event.decoded("DTSTART") == TEN
+    (other,) = IcsCalendarStream.calendar_from_ics(await answer.text()).events
+    assert (other.start, other.uid, other.classification) == (TEN, str(event["UID"]), "PRIVATE")
     assert "Müller" not in str(event)
     assert "Ida" not in str(event)
 

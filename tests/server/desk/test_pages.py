@@ -6,6 +6,8 @@ import re
 from datetime import timedelta
 
 from server import context
+from server.accounts import links
+from server.accounts.links import LinkKind
 from server.db import new_id
 from server.desk.acts import ROUTES as ACTS
 from server.desk.views import ROUTES
@@ -249,6 +251,24 @@ async def test_who_waits_is_on_board_and_clinic_and_comes_first(desk: Desk) -> N
     assert clinic.index("Next: 11:30") < clinic.index("10:30")
     assert "Waiting for 7 minutes" in clinic
     assert f'href="{desk.root}/visits/{encounter.id}"' in clinic
+    site.clock.forward(minutes=85)
+    late = await (await (await site.signed_in(cast.doctor)).get(f"{desk.root}/clinic/list")).text()
+    assert "You run 15 minutes late." in late
+
+
+async def test_who_has_gone_through_the_door_is_at_the_door_on_the_board(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    board = await site.signed_in(cast.scheduler)
+    assert "At the door" not in await (await board.get(f"{desk.root}/board/list")).text()
+    site.clock.forward(minutes=25)
+    async with site.database.writing() as session:
+        token = await links.new_link(
+            session, clinic_id=cast.clinic.id, kind=LinkKind.VISIT, subject_id=desk.appointment, now=site.clock()
+        )
+    assert (await site.browser().get(f"/v/{token}")).status == 200
+    assert "At the door" not in await (await board.get(f"{desk.root}/board/list")).text(), "looking is not going in"
+    assert (await site.browser().post(f"/v/{token}", {"identity": "self"})).status == 303
+    assert "At the door" in await (await board.get(f"{desk.root}/board/list")).text()
 
 
 async def test_a_released_note_sends_the_link_of_the_patient_s_page(desk: Desk) -> None:

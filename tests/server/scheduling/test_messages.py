@@ -20,7 +20,8 @@ from server.db import Database
 from server.errors import DomainError
 from server.jobs import JobContext, JobFailed
 from server.jobs.models import Job
-from server.scheduling import handlers, jobs, messages, service
+from server.scheduling import delays, handlers, jobs, messages, service
+from server.scheduling.delays import Delay
 from server.scheduling.messages import SEND, News
 from server.scheduling.models import Appointment, Message, VisitType
 from server.scheduling.rules import Kind
@@ -195,8 +196,10 @@ async def test_sending_again_to_nobody_says_so(world: World) -> None:
     assert refused.value.code is Code.MALFORMED
 
 
-async def test_a_message_holds_none_of_the_markers_of_every_other_field(world: World) -> None:
-    marker = "MARKER"
+@pytest.mark.parametrize("channel", ["mail", "sms"])
+async def test_a_message_holds_none_of_the_markers_of_every_other_field(world: World, channel: str) -> None:
+    """Sender and file names are written from the same facts, see test_wording.py."""
+    marker, is_mail = "MARKER", channel == "mail"
     async with world.database.writing() as session:
         await session.execute(
             update(Patient)
@@ -204,14 +207,26 @@ async def test_a_message_holds_none_of_the_markers_of_every_other_field(world: W
             .values(
                 name=f"Anna {marker}name",
                 search_key=f"{marker}key",
-                phone=f"+49{marker}",
+                phone=f"+49{marker}" if is_mail else "+49 30 11",
+                email="anna@example.org" if is_mail else None,
                 language="en",
             )
         )
         await session.execute(update(Clinic).values(name=f"{marker}clinic", emergency_text=f"{marker}emergency"))
         await session.execute(update(VisitType).values(name=f"{marker}type"))
         await session.execute(update(Person).values(name=f"{marker}person", email=None))
-    made = await book(world, kind=Kind.SQUEEZED_IN, reason=f"{marker}reason", idempotency_key=f"{marker}idem")
+    made = await book(
+        world,
+        kind=Kind.SQUEEZED_IN,
+        reason=f"{marker}reason",
+        idempotency_key=f"{marker}idem",
+        language=f"{marker}speech",
+        interpreter="signed",
+    )
+    await send_due(world)
+    async with world.database.writing() as session:
+        delay = Delay(20, "The lift is stuck")
+        assert await delays.run_late(session, world.act(), world.doctor, made.ends_at, delay) == 1
     await send_due(world)
     await move(world, made, NINE + timedelta(hours=1))
     await send_due(world)
@@ -224,9 +239,12 @@ async def test_a_message_holds_none_of_the_markers_of_every_other_field(world: W
         await messages.queue_page_link(session, world.clinic, patient, NOW)
     await send_due(world)
     sent = [row for row in await outbox(world) if row.state == "sent"]
-    assert {row.kind for row in sent} == {"confirmation", "change", "cancellation", "page_link"}
+    assert {row.kind for row in sent} == {"confirmation", "late", "change", "cancellation", "page_link"}
+    assert {row.channel for row in sent} == {channel}
     for row in sent:
         whole = "".join((row.subject or "", row.text or "", row.html or "", (row.ics or b"").decode()))
+        assert ("The lift is stuck" in whole) == (row.kind == "late")
+        assert "interpret" not in whole.lower()
         unfolded = whole.replace("\r\n ", "")
         assert "Anna" in unfolded
         assert marker.lower() not in unfolded.lower()

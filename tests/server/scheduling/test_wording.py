@@ -8,6 +8,8 @@ from email import message_from_bytes
 from email.policy import default
 
 import pytest
+from ical.calendar_stream import IcsCalendarStream
+from ical.event import Event
 from icalendar import Calendar
 
 from server.scheduling.delivery import letter_of, parse_gateway
@@ -32,10 +34,20 @@ FACTS = Facts(
 
 
 def event_of(words: Words):  # type: ignore[no-untyped-def]
+    """As the library that wrote it reads it."""
     assert words.ics is not None
     calendar = Calendar.from_ical(words.ics)
     (event,) = calendar.walk("VEVENT")
     return calendar, event
+
+
+def read_by_another(words: Words) -> tuple[str | None, Event]:
+    """The method and the one event, as a second library reads them, which shares no code with the first."""
+    assert words.ics is not None
+    calendar = IcsCalendarStream.calendar_from_ics(words.ics.decode())
+    assert [*calendar.todos, *calendar.journal, *calendar.timezones] == []
+    (event,) = calendar.events
+    return calendar.method, event
 
 
 def test_a_confirmation_says_who_when_where_and_how() -> None:
@@ -87,6 +99,14 @@ def test_c95_one_entry_lives_and_dies_in_the_calendar() -> None:
     assert stamps == sorted(set(stamps))
     assert [str(event["STATUS"]) for _, event in read] == ["CONFIRMED", "CONFIRMED", "CANCELLED"]
     assert all("METHOD" not in event for _, event in read)
+    others = [read_by_another(words) for words in mails]
+    assert [method for method, _ in others] == ["REQUEST", "REQUEST", "CANCEL"]
+    assert [event.sequence for _, event in others] == [0, 1, 2]
+    assert {event.uid for _, event in others} == {"a1@visits.example.org"}
+    assert [event.status for _, event in others] == ["CONFIRMED", "CONFIRMED", "CANCELLED"]
+    for _, event in others:
+        assert (event.start, event.end) == (START, START + timedelta(minutes=30))
+        assert (event.classification, event.url) == ("PRIVATE", FACTS.link)
     _, first = read[0]
     assert (first["DTSTART"].dt, first["DTEND"].dt) == (START, START + timedelta(minutes=30))
     assert str(first["CLASS"]) == "PRIVATE"
@@ -102,6 +122,12 @@ def test_c97_hostile_names_stay_text_and_add_nothing() -> None:
     assert not [name for name in event if name.startswith("X-")]
     assert "a,b;c\\d" in str(event["DESCRIPTION"])
     assert "\n" not in str(event["SUMMARY"])
+    _, other = read_by_another(words)
+    assert [one.uri for one in other.attendees] == ["mailto:anna@example.org"]
+    assert (other.alarm, other.extras) == ([], [])
+    for part in ('Ann "Q";X=1\nATTENDEE:mailto:x@evil.example\nBEGIN:VALARM', "a,b;c\\d\nX-EVIL:1 z"):
+        assert part in (other.description or "")
+    assert (other.summary, other.description) == (str(event["SUMMARY"]), str(event["DESCRIPTION"]))
     for line in words.ics.split(b"\r\n") if words.ics else []:
         assert len(line) <= 75
         assert not line.startswith((b"X-EVIL", b"BEGIN:VALARM"))
@@ -114,6 +140,19 @@ def test_markup_in_a_name_is_escaped_in_the_html_alone() -> None:
     assert "<img" not in (words.html or "")
     assert "<b>" not in (words.html or "")
     assert "<img src=x>" in words.text
+
+
+@pytest.mark.parametrize("name", ["陈" * 30, "Z\u0308oe \U0001f9d1\u200d\u2695\ufe0f " * 9, "لَيْلَى" * 12])
+def test_long_names_of_many_bytes_are_folded_by_bytes_and_both_libraries_read_them(name: str) -> None:
+    words = write(replace(FACTS, first_name=name, clinic_name=name))
+    assert words.ics is not None
+    assert max(map(len, words.ics.split(b"\r\n"))) <= 75
+    for line in words.ics.split(b"\r\n"):
+        line.decode()  # no sign is torn apart
+    (_, one), (_, other) = event_of(words), read_by_another(words)
+    assert name.strip() in (other.description or "")
+    assert (other.summary, other.description) == (str(one["SUMMARY"]), str(one["DESCRIPTION"]))
+    assert other.attendees[0].common_name == name.strip()
 
 
 def test_a_link_with_control_characters_is_refused() -> None:
@@ -135,6 +174,8 @@ def test_the_letter_carries_the_method_in_its_type_and_round_trips() -> None:
         assert isinstance(content, bytes)
         assert len(Calendar.from_ical(content).walk("VEVENT")) == 1
     assert letter["Message-ID"] == "<m1@visits.example.org>"
+    assert {part.get_filename() for part in letter.walk()} == {None, "appointment.ics"}
+    assert letter["From"].addresses[0].display_name == FACTS.clinic_name
 
 
 @pytest.mark.parametrize("address", ["", "mail.example.org", "http://mail.example.org", "smtp://", "smtp:///x"])
