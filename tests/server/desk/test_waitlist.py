@@ -13,11 +13,12 @@ from sqlalchemy import select
 from server import context
 from server.accounts.service import NewPatient
 from server.jobs.loop import JobsLoop
+from server.records.events import NoteReleased
 from server.scheduling import jobs, offers, service
 from server.scheduling.models import Hold, Message, Tick
 from server.scheduling.ticks import in_transaction
 from server.scheduling.waiting_models import WaitlistEntry, WaitlistOffer
-from tests.server.cast import Browser, add_patient
+from tests.server.cast import PATIENTS, Browser, add_patient
 from tests.server.desk.conftest import TEN, Desk
 from tests.server.desk.test_browser import chromium
 
@@ -220,29 +221,54 @@ async def test_bad_wishes_put_nobody_on_the_list(desk: Desk) -> None:
         assert list(await session.scalars(select(WaitlistEntry))) == []
 
 
+async def sent(desk: Desk, kind: str, patient: str) -> str:
+    """The words of the newest such message that was sent to them."""
+    async with desk.site.database.reading() as session:
+        query = select(Message.text).where(Message.kind == kind, Message.patient_id == patient, Message.state == "sent")
+        return (await session.scalars(query.order_by(Message.created_at.desc()).limit(1))).one() or ""
+
+
 @pytest.mark.browser
 async def test_a_scanner_that_runs_script_opens_every_link_three_times_and_the_patient_still_succeeds(
     desk: Desk,
 ) -> None:
-    """The confirmation's link and the offer's: looked at by a real browser, nothing is confirmed, taken or used up."""
-    cast = desk.site.cast
+    """Every kind of link there is in a message (a visit's, an offer's, the own page's), looked at by a real browser:
+    nothing is confirmed, taken, opened or used up, and then each does what it is for."""
+    cast, site = desk.site.cast, desk.site
     await waiting_two(desk)
+    released = NoteReleased(cast.clinic.id, cast.patient, "e", "n", 1, site.clock())
+    async with site.database.writing() as session:
+        await site.app[context.EVENTS].raise_event(session, released)
     await cancel(desk, await desk.book(cast.patient, cast.doctor, TOMORROW))
-    async with desk.site.database.reading() as session:
-        sent = await session.scalars(select(Message.text).where(Message.state == "sent"))
-        links = {found for text in sent for found in re.findall(r"https?://[^/]+(/[vop]/\S+)", text or "")}
-    assert {link[:3] for link in links} == {"/v/", "/o/"}
+    async with site.database.reading() as session:
+        texts = await session.scalars(select(Message.text).where(Message.state == "sent"))
+        links = {found for text in texts for found in re.findall(r"https?://[^/]+(/\w/\S+)", text or "")}
+    assert {link[:3] for link in links} == {"/v/", "/o/", "/p/"}
     before = [(one.id, one.status, one.starts_at, one.sequence) for one in await desk.appointments()]
     async with chromium() as browser:
         for _ in range(3):
             scanner = await (await browser.new_context()).new_page()
             for link in sorted(links):
-                await scanner.goto(str(desk.site.client.make_url(link)), wait_until="load")
+                await scanner.goto(str(site.client.make_url(link)), wait_until="load")
             await scanner.context.close()
         assert [(one.id, one.status, one.starts_at, one.sequence) for one in await desk.appointments()] == before
         assert await all_offers(desk) == [(cast.other_patient, "open")]
+        assert "code" not in [message.kind for message in await desk.messages()]
         patient = await (await browser.new_context()).new_page()
-        await patient.goto(str(desk.site.client.make_url(await offer_link(desk, cast.other_patient))))
+        await patient.goto(str(site.client.make_url(await offer_link(desk, cast.other_patient))))
         await patient.get_by_role("button", name="Yes, I take it").click()
         await patient.get_by_text("The earlier appointment is yours.").wait_for()
     assert await all_offers(desk) == [(cast.other_patient, "accepted")]
+    own = site.browser()
+    (page,) = re.findall(r"/p/\S+", await sent(desk, "page_link", cast.patient))
+    assert (await own.post(f"{page}/code")).status == 303
+    await run_jobs(desk)
+    (code,) = re.findall(r"\b\d{6}\b", await sent(desk, "code", cast.patient))
+    opened = await own.post(page, {"birth_date": PATIENTS[0].birth_date.isoformat(), "code": code})
+    assert opened.headers["Location"] == f"{desk.root}/patients/{cast.patient}/home"
+    site.clock.forward(minutes=25)
+    async with site.database.reading() as session:
+        query = select(Message.text).where(Message.appointment_id == desk.appointment, Message.kind == "confirmation")
+        (visit,) = re.findall(r"/v/\S+", (await session.scalars(query)).one() or "")
+    went_in = await site.browser().post(visit, {"identity": "self"})
+    assert went_in.headers["Location"].startswith("/visits/")
