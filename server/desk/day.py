@@ -117,9 +117,10 @@ async def load_of_patient(
     mine = Appointment.patient_id == patient_id
     if newest is None:
         return await _load(session, clinic, mine, now)
-    ids = select(Appointment.id).where(Appointment.clinic_id == clinic.id, mine)
-    ids = ids.order_by(Appointment.starts_at.desc()).limit(newest)
-    return await _load(session, clinic, Appointment.id.in_(ids.scalar_subquery()), now)
+    # Asked first: as a part of the query, PostgreSQL joins the whole record before it looks which are wanted.
+    query = select(Appointment.id).where(Appointment.clinic_id == clinic.id, mine)
+    ids = list(await session.scalars(query.order_by(Appointment.starts_at.desc()).limit(newest)))
+    return await _load(session, clinic, Appointment.id.in_(ids), now)
 
 
 async def load_one(session: AsyncSession, clinic: ClinicScope, appointment_id: str, now: datetime) -> Line | None:

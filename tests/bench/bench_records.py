@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from server import keys
 from server.accounts import sessions
@@ -114,7 +114,6 @@ async def _fill(env: dict[str, str], size: Size) -> Filled:
     note_id = await _long_record(cast, size.visits)
     async with database.writing() as session:
         opened = await sessions.open_page(session, {}, clinic_id=cast.clinic.id, patient_id=cast.patient, now=utc_now())
-        await session.execute(text("ANALYZE"))  # as the database does by itself within a minute
     await database.close()
     home = f"/c/{cast.clinic.slug}/patients/{cast.patient}/home"
     cookie = f"{COOKIES[SessionKind.PAGE]}={opened.token}"
