@@ -89,7 +89,6 @@ class Code(StrEnum):
     CROSS_SITE = "cross_site"
     LINK_CLOSED = "link_closed"
     VISIT_OVER = "visit_over"
-    NOT_YET_OPEN = "not_yet_open"
     REMOVED = "removed"
     NOT_ADMITTED = "not_admitted"
     WRONG_PHASE = "wrong_phase"
@@ -122,7 +121,6 @@ STATUS: dict[Code, int] = {
     Code.CROSS_SITE: 403,
     Code.LINK_CLOSED: 410,
     Code.VISIT_OVER: 410,
-    Code.NOT_YET_OPEN: 409,
     Code.REMOVED: 403,
     Code.NOT_ADMITTED: 403,
     Code.WRONG_PHASE: 409,
@@ -161,7 +159,6 @@ TEXT: dict[Code, str] = {
     Code.CROSS_SITE: N_("That came from another site and was not accepted. Please use this clinic's own page."),
     Code.LINK_CLOSED: N_("This link is closed. Please ring the clinic."),
     Code.VISIT_OVER: N_("This visit is over. If you still need help, please ring the clinic."),
-    Code.NOT_YET_OPEN: N_("This visit is not open yet. The page opens by itself when it is time."),
     Code.REMOVED: N_("You were taken out of this visit. If that was a mistake, please ring the clinic."),
     Code.NOT_ADMITTED: N_("You are still in the waiting room. The doctor lets you in."),
     Code.WRONG_PHASE: N_("That can't be done at this point of the visit. Nothing was changed."),

@@ -19,7 +19,6 @@ export type Code =
   | "cross_site"
   | "link_closed"
   | "visit_over"
-  | "not_yet_open"
   | "removed"
   | "not_admitted"
   | "wrong_phase"
