@@ -19,6 +19,7 @@ from server.encounters import chat
 from server.encounters.models import Participant
 from server.records.models import Note
 from signaling.words import Role
+from tests.server.cast import Browser
 from tests.server.records.rights import copy_url, make_copy, unpacked
 from tests.server.visits import House
 
@@ -53,14 +54,16 @@ async def test_unsigned_text_leaves_by_no_door(house: House, stream: io.StringIO
         (patient, f"{home}/visits/{cast.appointment_id}/appointment.ics"),
         (await house.at_visit(place.id), f"/visits/{place.id}"),
         (await house.at_visit(place.id), f"/visits/{place.id}/closing"),
-        (scheduler, f"/c/{slug}/board?q={WORD}"),
+        (scheduler, f"/c/{slug}/board"),
         (scheduler, f"/c/{slug}/appointments/{cast.appointment_id}"),
-        (await house.browser_of("colleague"), f"/c/{slug}/records?q={WORD}"),
         (await house.browser_of("colleague"), f"/c/{slug}/notes"),
         (await house.browser_of("administrator"), f"/c/{slug}/people"),
         (await house.browser_of("doctor"), house.visit_url("/note/versions/1/file")),
     ):
         said[path] = await (await browser.get(path)).read()
+    for browser, path in ((scheduler, f"/c/{slug}/book"), (await house.browser_of("colleague"), f"/c/{slug}/records")):
+        assert "Anna Müller" in await _found(browser, path, "anna"), "the search finds people"
+        assert "Anna Müller" not in await _found(browser, path, WORD), "and nobody by what is written of them"
     async with cast.database.reading() as session:
         guest = await session.get_one(Participant, (cast.clinic.id, await cast.place(Role.DOCTOR)))
         lines = await chat.load(session, (await cast.visit()).encounter, guest, 0, cast.sealer)
@@ -95,6 +98,13 @@ async def test_an_expired_sign_in_loses_no_word_and_shows_it_to_nobody_else(hous
     assert (await colleague.request("PUT", url, json={"text": "mine"}, headers=headers)).status == 404
     assert (await colleague.get(house.visit_url("/summary"))).status == 404
     assert (await _note(house)).draft == last
+
+
+async def _found(browser: Browser, path: str, text: str) -> str:
+    """The page that a search leads to."""
+    answer = await browser.post(path, {"search": text})
+    assert answer.status == 303
+    return await (await browser.get(answer.headers["Location"])).text()
 
 
 async def _note(house: House) -> Note:
