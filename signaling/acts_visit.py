@@ -125,6 +125,7 @@ def _recording(scene: Scene, recording_id: str) -> Recording:
 
 async def emergency(scene: Scene, event: m.Emergency) -> m.Ok:
     contact = await scene.clinic.emergency(scene.room_id, scene.me.participant_id)
+    also = contact.also
     return m.EmergencyFacts(
         place=contact.place,
         phone=contact.phones.given,
@@ -132,6 +133,7 @@ async def emergency(scene: Scene, event: m.Emergency) -> m.Ok:
         number=contact.number,
         country=contact.country,
         country_from=contact.country_from,
+        also=also and m.AlsoNumber(number=also.number, country=also.country, country_from=also.country_from),
         pressed_at=rfc3339(contact.pressed_at),
     )
 

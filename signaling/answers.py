@@ -65,6 +65,14 @@ class ChatStored(Ok):
     at: str
 
 
+class AlsoNumber(Wire):
+    """Of another country, told by something else."""
+
+    number: str
+    country: str
+    country_from: Literal["place", "phone", "clinic"]
+
+
 class EmergencyFacts(Ok):
     """None is shown as "not given"."""
 
@@ -74,6 +82,7 @@ class EmergencyFacts(Ok):
     number: str = Field(description="the emergency number of that country")
     country: str
     country_from: Literal["place", "phone", "clinic"] = Field(description="what told it; 'clinic': nothing did")
+    also: AlsoNumber | None = Field(default=None, description="when place and phone tell of two countries")
     pressed_at: str
 
 

@@ -8,6 +8,7 @@ from these types, so both ends read the same definition.
 from __future__ import annotations
 
 from signaling.answers import (
+    AlsoNumber,
     ChatLine,
     ChatLines,
     ChatStored,
@@ -96,6 +97,7 @@ __all__ = [
     "AdmitEvent",
     "AgreeGuest",
     "AllowDevice",
+    "AlsoNumber",
     "AnswerRecording",
     "ArrivalView",
     "Arrivals",

@@ -177,6 +177,13 @@ class PatientPhones:
 
 
 @dataclass(frozen=True, slots=True)
+class EmergencyNumber:
+    number: str
+    country: str
+    country_from: Literal["place", "phone", "clinic"]
+
+
+@dataclass(frozen=True, slots=True)
 class EmergencyContact:
     place: str | None
     phones: PatientPhones
@@ -184,6 +191,8 @@ class EmergencyContact:
     country: str
     country_from: Literal["place", "phone", "clinic"]
     pressed_at: datetime
+    also: EmergencyNumber | None = None
+    """Another country's, when place and phone disagree."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from server.audit import AuditAction
 from server.db import new_id
 from server.encounters import rules, visits
 from server.encounters.models import EmergencyPress, Encounter
-from server.encounters.places import guess_country
+from server.encounters.places import guess_countries
 from server.encounters.service import Room
 from server.errors import not_found
-from signaling.ports import EmergencyContact
+from signaling.ports import EmergencyContact, EmergencyNumber
 
 EVERYWHERE = "112"
 """Answered by mobile networks in most of the world."""
@@ -51,7 +51,10 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
     clinic = await get_clinic(session, encounter.clinic_id)
     whereabouts = await visits.load_whereabouts(session, encounter)
     phones = (whereabouts.phones.given, whereabouts.phones.on_file)
-    guess = guess_country(whereabouts.place, phones, clinic.country)
+    first, *others = (
+        EmergencyNumber(number_of(guess.country), guess.country, guess.source)
+        for guess in guess_countries(whereabouts.place, phones, clinic.country)
+    )
     last = await _load_last(session, room)
     if last is None or room.now - last.pressed_at > rules.SAME_PRESS:
         last = EmergencyPress(
@@ -59,8 +62,8 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
             id=new_id(),
             encounter_id=encounter.id,
             participant_id=by.id,
-            number=number_of(guess.country),
-            country=guess.country,
+            number=first.number,
+            country=first.country,
             pressed_at=room.now,
         )
         session.add(last)
@@ -71,15 +74,16 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
             actor_participation_id=by.id,
             action=AuditAction.EMERGENCY,
             subject=("encounter", encounter.id),
-            detail={"country": guess.country},
+            detail={"country": first.country},
             now=room.now,
         )
     return EmergencyContact(
         place=whereabouts.place,
         phones=whereabouts.phones,
-        number=number_of(guess.country),
-        country=guess.country,
-        country_from=guess.source,
+        number=first.number,
+        country=first.country,
+        country_from=first.country_from,
+        also=next((other for other in others if other.number != first.number), None),
         pressed_at=last.pressed_at,
     )
 

@@ -186,7 +186,7 @@ async def test_the_doctors_page(fake: FakeRoom, opened: OpenPage, look: Look) ->
     fake.answers["emergency"] = {
         "ok": True, "place": "14 Harbour Street, flat 3, Whitby", "phone": "the usual one",
         "phone_on_file": "+44 7700 900123", "number": "999", "country": "GB", "country_from": "phone",
-        "pressed_at": at(),
+        "also": {"number": "144", "country": "CH", "country_from": "place"}, "pressed_at": at(),
     }  # fmt: skip
     fake.answers["carry_on_by_phone"] = {"ok": True, "phone": "+44 7700 900123", "phone_on_file": None}
     fake.answers["chat_history"] = {"ok": True, "lines": chat_lines()}

@@ -58,6 +58,13 @@ export interface AllowDevice {
   device: string;
 }
 
+/** Of another country, told by something else. */
+export interface AlsoNumber {
+  number: string;
+  country: string;
+  country_from: "place" | "phone" | "clinic";
+}
+
 /** A yes says who else is in the room and that they agree, and for whom it is given. */
 export interface AnswerRecording {
   id: string;
@@ -277,6 +284,8 @@ export interface EmergencyFacts {
   country: string;
   /** what told it; 'clinic': nothing did */
   country_from: "place" | "phone" | "clinic";
+  /** when place and phone tell of two countries */
+  also: AlsoNumber | null;
   pressed_at: string;
 }
 

@@ -37,12 +37,17 @@ function countryWords(country: string): string {
 }
 
 /** Why this country: a guess is called one. */
-function countryFrom(facts: EmergencyFacts): string {
+function countryFrom(facts: Pick<EmergencyFacts, "country_from">): string {
   return {
     place: t("by where the patient says they are"),
     phone: t("by the patient's phone: ask where they are"),
     clinic: t("the clinic's own country: ask where they are"),
   }[facts.country_from];
+}
+
+/** A number with its country and what told it. */
+function ring(label: string, facts: Pick<EmergencyFacts, "number" | "country_from">): HTMLElement {
+  return fact(label, h("span", {}, dial(facts.number), h("span", { class: "fact__why" }, countryFrom(facts))));
 }
 
 function fact(label: string, value: Node | string): HTMLElement {
@@ -116,10 +121,10 @@ export class Urgent {
             h(
               "dl",
               { class: "facts", id: "emergency-facts" },
-              fact(
-                t("Emergency number ({country})", { country: countryWords(facts.country) }),
-                h("span", {}, dial(facts.number), h("span", { class: "fact__why" }, countryFrom(facts))),
-              ),
+              ring(t("Emergency number ({country})", { country: countryWords(facts.country) }), facts),
+              ...(facts.also
+                ? [ring(t("If they are in {country}", { country: countryWords(facts.also.country) }), facts.also)]
+                : []),
               fact(t("Where the patient is"), facts.place ? h("bdi", { class: "bs-name" }, facts.place) : missing),
               ...phoneFacts(facts),
             ),

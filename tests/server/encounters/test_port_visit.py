@@ -14,7 +14,7 @@ from server.audit import AuditAction
 from server.encounters import visits
 from server.encounters.models import EmergencyPress, Encounter, VisitCard
 from server.jobs.models import Job
-from signaling.ports import PatientPhones
+from signaling.ports import EmergencyNumber, PatientPhones
 from signaling.words import (
     Code,
     Outcome,
@@ -46,8 +46,23 @@ async def test_emergency_shows_place_and_number_and_writes_the_time_once(cast: V
     again = await cast.port.emergency(cast.room, doctor)
     assert contact == again
     assert contact.country_from == "place"
+    assert contact.also is None, "the phone says France as well"
     assert (contact.number, contact.country, contact.pressed_at) == ("15", "FR", START + timedelta(minutes=5))
     assert await count(cast, EmergencyPress) == 2
+
+
+async def test_a_place_that_the_phone_contradicts_gives_both_numbers(cast: VisitCast) -> None:
+    doctor, patient = await open_visit(cast)
+    async with cast.database.writing() as session:
+        session.add(
+            VisitCard(
+                clinic_id=cast.clinic.id, encounter_id=cast.encounter_id, participant_id=patient, identity="self",
+                place="Bad Schandau, Sächsische Schweiz", phone="the usual one", at=START,
+            )
+        )  # fmt: skip
+    contact = await cast.port.emergency(cast.room, doctor)
+    assert (contact.number, contact.country, contact.country_from) == ("112", "DE", "phone")
+    assert contact.also == EmergencyNumber("144", "CH", "place")
 
 
 async def test_by_phone_answers_what_was_given_at_the_door_and_the_number_on_file(cast: VisitCast) -> None:
