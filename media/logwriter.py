@@ -22,7 +22,8 @@ from typing import BinaryIO
 from media.logformat import MAGIC
 from media.vault import ChunkSealer
 
-SYNC_INTERVAL_S = 1.0
+SYNC_INTERVAL_S = 0.75
+"""With what waits for a tick of `capture.py` less than a second: no more is lost when a machine is cut off."""
 LATE_WITHIN_S = 60.0
 LATE_KEPT = 2000
 

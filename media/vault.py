@@ -147,7 +147,7 @@ def delete_participant(source: Path, target: Path, participant_id: str, *, at_ns
             if part.kind == FrameKind.END:
                 copy.write(_removal(participant_id, at_ns, utc_s))
                 said = True
-            copy.write(frame(FrameKind(part.kind), part.body))
+            copy.write(frame(part.kind, part.body))
         if not said:
             copy.write(_removal(participant_id, at_ns, utc_s))
         copy.flush()

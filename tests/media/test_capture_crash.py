@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from media.capture import CaptureStore
+from media.capture import TICK_INTERVAL_S, CaptureStore
+from media.compose.reader import SegmentLog
+from media.foundlog import close_found_log
+from media.logformat import SUFFIX
+from media.logwriter import SYNC_INTERVAL_S
+from media.vault import delete_participant
 from tests.media.captured import HEADER, Keys, microphone, payloads, read
 
 WRITER = """
@@ -65,13 +73,53 @@ async def test_a_writer_killed_in_the_middle_loses_at_most_the_last_second(
     assert await store.recover() == []
 
 
-async def test_a_torn_tail_is_cut_off_and_the_rest_kept(tmp_path: Path, keys: Keys, store: CaptureStore) -> None:
+async def test_a_machine_cut_off_has_on_its_disk_all_but_the_last_second(
+    tmp_path: Path, keys: Keys, store: CaptureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the file only what the disk was made to take counts; the rest stood in memory alone."""
+    on_disk, sync = [0], os.fsync
+
+    def fsync(descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        sync(descriptor)
+        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix == SUFFIX:
+            on_disk.append(size)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    session = store.open_session("room", "rec", 1)
+    track = microphone(session, "anna")
+    session.set_grant(True, keys.grant("anna"))
+    fed: list[float] = []
+    while not fed or fed[-1] - fed[0] < 2.5:
+        session.packet(track, time.monotonic_ns(), len(fed), HEADER, b"%d" % len(fed))
+        fed.append(time.monotonic())
+        await asyncio.sleep(0.01)
+    held_bytes = session.log.path.read_bytes()[: on_disk[-1]]
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "rec.0001.cut.bedlog").write_bytes(held_bytes)
+    found = close_found_log(tmp_path / "cut" / "rec.0001.cut.bedlog")
+    assert found is not None
+    held = payloads(SegmentLog(tmp_path / "cut" / "rec.0001.cut.bedlog", keys.unwrap))["anna"]
+    assert [int(one) for one in held] == list(range(len(held)))
+    assert TICK_INTERVAL_S + SYNC_INTERVAL_S < 1
+    assert fed[-1] - fed[len(held)] < 2, "a second, and another for a machine with much to do"
+    await session.close("ended")
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(4096), b"\x00\x00\x01\x00\x03torn"])
+async def test_a_torn_tail_is_cut_off_and_the_rest_kept(
+    tmp_path: Path, keys: Keys, store: CaptureStore, tail: bytes
+) -> None:
+    """Also where a disk left noughts, or a frame begun; and a person can still be taken out of it."""
     whole = tmp_path / "recordings" / await closed_log(store, keys)
     data = whole.read_bytes()
     torn = tmp_path / "captures" / "rec.0001.torn.bedlog"
-    torn.write_bytes(data[: len(data) - 120])
+    torn.write_bytes(data[: len(data) - 120] + tail)
     (found,) = await store.recover()
     assert payloads(read(tmp_path, found, keys))["anna"][:1] == [b"0"]
+    copy = tmp_path / "copy.bedlog"
+    assert delete_participant(tmp_path / "recordings" / found.path, copy, "anna") > 0
+    assert SegmentLog(copy, keys.unwrap).tracks == []
 
 
 async def test_a_log_in_use_and_a_file_that_is_none_are_left_alone(
