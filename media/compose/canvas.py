@@ -46,8 +46,10 @@ class Canvas:
         self.width, self.height = width, height
         self._labels, self._removed = labels, removed or {}
         self._small, self._large = Lettering(max(8, height // 36)), Lettering(max(10, height // 20))
-        self._luma = np.empty((height, width), np.uint8)
-        self._chroma = (np.empty((height // 2, width // 2), np.uint8), np.empty((height // 2, width // 2), np.uint8))
+        self._frame = av.VideoFrame(width, height, "yuv420p")
+        luma, blue, red = self._frame.planes
+        self._luma = _view(luma, height)[:, :width]
+        self._chroma = (_view(blue, height // 2)[:, : width // 2], _view(red, height // 2)[:, : width // 2])
         self._tiles: dict[Tile, _Painted] = {}
         self.clear(BLACK)
 
@@ -85,12 +87,8 @@ class Canvas:
             self._paste(words, self.width - words[0].shape[1] - 2 * LABEL_GAP, LABEL_GAP)
 
     def to_frame(self) -> av.VideoFrame:
-        """A frame of its own: the encoder keeps it while the canvas goes on."""
-        frame = av.VideoFrame(self.width, self.height, "yuv420p")
-        for plane, source in zip(frame.planes, (self._luma, *self._chroma), strict=True):
-            rows, columns = source.shape
-            _view(plane, rows)[:, :columns] = source
-        return frame
+        """The canvas itself, as it is now: the encoder takes its picture before it returns."""
+        return self._frame
 
     def mean_luma(self) -> float:
         return float(self._luma[::16, ::16].mean())

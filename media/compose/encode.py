@@ -7,11 +7,12 @@ off goes on behind the last whole one. What is in it comes from the others; whet
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -22,12 +23,37 @@ from media.compose.sound import RATE, Samples
 KEY_FRAME_EVERY_S = 2
 
 
-class PartWriter:
-    """A context: left without an error the part is whole, left with one it is gone."""
+class _Writer(ABC):
+    """A context: left without an error the file is whole, left with one it is gone."""
+
+    def __init__(self, path: Path, **how: Any) -> None:
+        self._path = path
+        self._container = av.open(str(path), "w", format="mp4", **how)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._container.close()
+            if kind is not None:
+                self._path.unlink(missing_ok=True)
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Writes what the encoder still holds back."""
+
+
+class PartWriter(_Writer):
+    """The picture of a stretch of the film."""
 
     def __init__(self, path: Path, options: FilmOptions) -> None:
-        self._path = path
-        self._container = av.open(str(path), "w", format="mp4")
+        super().__init__(path)
         self._video = self._container.add_stream(
             "libx264",
             rate=options.frame_rate,
@@ -40,47 +66,36 @@ class PartWriter:
         context.thread_count = options.threads
         context.colorspace, context.color_range = 6, 1  # BT.601, limited: what browsers send in VP8
         context.color_primaries, context.color_trc = 6, 6
+        self._frame = Fraction(1, options.frame_rate)
         self._frames = 0
         self._packets = 0
         self.delay = 0
         """How many frames the order of decoding is ahead of that of showing, at most."""
 
-    def __enter__(self) -> PartWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._mux(self._video.encode(None))
-        finally:
-            self._container.close()
-            if kind is not None:
-                self._path.unlink(missing_ok=True)
-
     def picture(self, frame: av.VideoFrame) -> None:
         """The next frame; its moment is its number over the frame rate."""
         frame.pts = self._frames
-        frame.time_base = 1 / self._video.codec_context.framerate
+        frame.time_base = self._frame
         self._frames += 1
         self._mux(self._video.encode(frame))
+
+    def _finish(self) -> None:
+        self._mux(self._video.encode(None))
 
     def _mux(self, packets: list[av.Packet[Any]]) -> None:
         for packet in packets:
             if packet.pts is not None and packet.time_base is not None:
-                shown = round(packet.pts * packet.time_base * self._video.codec_context.framerate)
+                shown = round(packet.pts * packet.time_base / self._frame)
                 self.delay = max(self.delay, self._packets - shown)
             self._packets += 1
             self._container.mux(packet)
 
 
-class FilmWriter:
-    """Copies the picture's parts behind each other and encodes the sound beside them. A context, as each part is."""
+class FilmWriter(_Writer):
+    """Copies the picture's parts behind each other and encodes the sound beside them."""
 
     def __init__(self, path: Path, options: FilmOptions, parts: Sequence[Part]) -> None:
-        self._path = path
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
+        super().__init__(path, options={"movflags": "+faststart"})
         with av.open(str(parts[0].path)) as first:
             self._video = self._container.add_stream_from_template(first.streams.video[0])
         self._frame = Fraction(1, options.frame_rate)
@@ -91,20 +106,11 @@ class FilmWriter:
         self._waiting = next(self._pictures, None)
         self._samples = 0
 
-    def __enter__(self) -> FilmWriter:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                self._container.mux(self._audio.encode(None))
-        finally:
-            self._pictures.close()
-            self._container.close()
-            if kind is not None:
-                self._path.unlink(missing_ok=True)
+        self._pictures.close()
+        super().__exit__(kind, error, trace)
 
     def pictures(self, before: int) -> None:
         """Those that are to be decoded before the frame of this number."""
@@ -118,6 +124,9 @@ class FilmWriter:
         frame.pts = self._samples
         self._samples += len(samples)
         self._container.mux(self._audio.encode(frame))
+
+    def _finish(self) -> None:
+        self._container.mux(self._audio.encode(None))
 
     def _copies(self, parts: Sequence[Part]) -> Generator[av.Packet[Any], None, None]:
         """In decoding order, numbered by the film's frames; each part as far ahead as the one that needs it most."""

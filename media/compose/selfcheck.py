@@ -115,18 +115,19 @@ class _Times:
 
 def _packet_times(container: av.container.InputContainer, stream: int) -> _Times:
     """When each packet plays, in playing order; `disordered` when decoding times do not rise strictly."""
-    spans: list[tuple[float, float]] = []
+    spans: list[tuple[int, int]] = []
     before, disordered = None, False
     container.seek(0)
     for packet in container.demux(container.streams[stream]):
-        if packet.pts is None or packet.time_base is None:
+        pts, dts = packet.pts, packet.dts
+        if pts is None:
             continue
-        disordered = disordered or (before is not None and packet.dts is not None and packet.dts <= before)
-        before = packet.dts
-        start = float(packet.pts * packet.time_base)
-        spans.append((start, start + float((packet.duration or 0) * packet.time_base)))
+        disordered = disordered or (before is not None and dts is not None and dts <= before)
+        before = dts
+        spans.append((pts, pts + (packet.duration or 0)))
     spans.sort()
-    return _Times([start for start, _ in spans], [end for _, end in spans], disordered)
+    tick_s = float(container.streams[stream].time_base or 0)
+    return _Times([start * tick_s for start, _ in spans], [end * tick_s for _, end in spans], disordered)
 
 
 def _length(times: _Times) -> float:

@@ -174,5 +174,11 @@ def _decode_packet(decoder: av.AudioCodecContext, payload: bytes) -> Samples | N
         frames = decoder.decode(av.Packet(payload)) if payload else []
     except av.error.FFmpegError:
         return None
-    parts = [frame.to_ndarray().mean(axis=0, dtype=np.float32) for frame in frames]
-    return np.concatenate(parts) if parts else None
+    parts = [_mono(np.asarray(frame.to_ndarray(), np.float32)) for frame in frames]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else None
+
+
+def _mono(channels: Samples) -> Samples:
+    mono: Samples = np.add(channels[0], channels[-1])
+    mono *= np.float32(0.5)
+    return mono
