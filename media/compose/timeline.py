@@ -101,6 +101,7 @@ def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
     running: list[list[_Running]] = []
     tracks: list[FilmTrack] = []
     removed: list[Removed] = []
+    named: list[tuple[str, Span]] = []
     for segment in segments:
         shift_s = _film_shift(segment, first, zero_ns / 1e9, zero_utc_s)
         spans = [
@@ -109,13 +110,14 @@ def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
         running.append([one for one in spans if one.span.end_s > one.span.start_s])
         tracks += _lay_tracks(segment, shift_s)
         removed += _removed(segment, shift_s)
+        named += _named(segment, shift_s)
     length_s = min(LONGEST_S, max((one.span.end_s for spans in running for one in spans), default=0.0))
     return Timeline(
         length_s=length_s,
         started_at_utc_s=zero_utc_s,
         tracks=tuple(tracks),
         pauses=tuple(_pauses(running)),
-        participants=tuple(_presence(tracks, length_s)),
+        participants=tuple(_presence(tracks, named, {one.participant_id for one in removed}, length_s)),
         incomplete=_incomplete(segments),
         removed=tuple(removed),
     )
@@ -148,18 +150,36 @@ def _removed(segment: SegmentLog, shift_s: float) -> Iterable[Removed]:
     """Whose part is gone, and when the grants had named them. Where they had been stays, what they sent does not."""
     marked = {mark.participant_id: mark for mark in segment.marks if mark.kind == "removed"}
     for who in sorted({one for one in marked if one} | segment.sealed_away):
-        spans: list[Span] = []
-        since: int | None = None
-        for mark in segment.marks:
-            if mark.kind in ("paused", "stopped") or (mark.kind == "running" and since is not None):
-                spans += [Span(since / 1e9 + shift_s, mark.at_ns / 1e9 + shift_s)] if since is not None else []
-                since = None
-            if mark.kind == "running" and who in _granted(mark.detail):
-                since = mark.at_ns
-        if since is not None:
-            spans.append(Span(since / 1e9 + shift_s, segment.last_ns / 1e9 + shift_s))
+        spans = tuple(_named_spans(segment, who, shift_s))
         told = marked[who].detail.get("utc_s") if who in marked else None
-        yield Removed(who, tuple(spans), float(told) if isinstance(told, int) and 0 < told < 2**40 else 0.0)
+        yield Removed(who, spans, float(told) if isinstance(told, int) and 0 < told < 2**40 else 0.0)
+
+
+def _named(segment: SegmentLog, shift_s: float) -> Iterable[tuple[str, Span]]:
+    """Everybody whom a grant names, whether or not they ever sent anything, and when capture ran with them there."""
+    people = {who for mark in segment.marks if mark.kind == "running" for who in _granted(mark.detail)}
+    return [(who, span) for who in sorted(people) for span in _named_spans(segment, who, shift_s)]
+
+
+def _named_spans(segment: SegmentLog, who: str, shift_s: float) -> Iterable[Span]:
+    runs = is_named = False
+    is_there = True
+    since: int | None = None
+    for mark in segment.marks:
+        if mark.kind == "running":
+            runs, is_named = True, who in _granted(mark.detail)
+        elif mark.kind in ("paused", "stopped"):
+            runs = False
+        elif mark.participant_id == who and mark.kind in ("joined", "left"):
+            is_there = mark.kind == "joined"
+        is_on = runs and is_named and is_there
+        if is_on and since is None:
+            since = mark.at_ns
+        elif since is not None and not is_on:
+            yield Span(since / 1e9 + shift_s, mark.at_ns / 1e9 + shift_s)
+            since = None
+    if since is not None:
+        yield Span(since / 1e9 + shift_s, segment.last_ns / 1e9 + shift_s)
 
 
 def _granted(detail: Mapping[str, object]) -> frozenset[str]:
@@ -212,13 +232,19 @@ def _pauses(running: Iterable[list[_Running]]) -> Iterable[Pause]:
             yield Pause(gap, "paused" if one == two else "between", left.why)
 
 
-def _presence(tracks: Iterable[FilmTrack], length_s: float) -> list[tuple[str, Span]]:
-    """From a person's first packet to their last. Small differences at the film's edges don't make the picture jump."""
+def _presence(
+    tracks: Iterable[FilmTrack], named: Iterable[tuple[str, Span]], removed: set[str], length_s: float
+) -> list[tuple[str, Span]]:
+    """From a person's first packet to their last; of who sends nothing, from the first grant that names them.
+
+    Small differences at the film's edges don't make the picture jump.
+    """
+    sent = [(one.participant_id, Span(float(one.times_s.min()), float(one.times_s.max()))) for one in tracks]
+    senders = {who for who, _ in sent}
     seen: dict[str, Span] = {}
-    for track in tracks:
-        start, end = float(track.times_s.min()), float(track.times_s.max())
-        known = seen.get(track.participant_id, Span(start, end))
-        seen[track.participant_id] = Span(min(start, known.start_s), max(end, known.end_s))
+    for who, span in [*sent, *((who, span) for who, span in named if who not in senders | removed)]:
+        known = seen.get(who, span)
+        seen[who] = Span(min(span.start_s, known.start_s), max(span.end_s, known.end_s))
     presence = []
     for participant_id, span in sorted(seen.items(), key=lambda item: (round(item[1].start_s), item[0])):
         start = 0.0 if span.start_s < EDGE_S else span.start_s

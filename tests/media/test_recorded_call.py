@@ -14,7 +14,7 @@ from aiortc import AudioStreamTrack
 from av import AudioFrame
 
 from media.api import CaptureGrant, NodeEventKind, SealingKey
-from media.compose import FilmOptions, compose_film
+from media.compose import FilmOptions, FilmReport, compose_film
 from media.compose.reader import SegmentLog
 from tests.media.compose.shown import Shown, near
 from tests.media.peers import ColourTrack, Peer, RunningNode
@@ -50,7 +50,7 @@ async def received(running: RunningNode, packets: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_camera_that_goes_off_and_on_while_somebody_only_watches(running: RunningNode, tmp_path: Path) -> None:
+async def test_c36_c40_c56_a_camera_that_goes_off_and_on_while_somebody_only_watches(running: RunningNode, tmp_path: Path) -> None:
     """C56; of C36 that a recording begun late has a picture soon; of C40 that somebody who sends nothing is no harm."""
     await running.client.create_room("r")
     for who in ("anna", "doctor"):
@@ -85,9 +85,18 @@ async def test_a_camera_that_goes_off_and_on_while_somebody_only_watches(running
     assert on_s - off_s > 1.0
     heard = [film.level(HERTZ, at, at + 0.06) for at in np.arange(off_s, on_s - 0.06, 0.06)]
     assert min(heard) > 0.1, "the sound goes on"
-    assert near(film.colour((off_s + on_s) / 2, 0.5, 0.5), DARK)
-    resumed = film.moments(0.5, 0.5, LIGHT)
+    assert set(report.participants) == {"anna", "doctor"}, "also who only watched was there"
+    x, doctors_x = centre(report, "anna"), centre(report, "doctor")
+    assert near(film.colour((off_s + on_s) / 2, x, 0.5), DARK)
+    assert not near(film.colour((off_s + on_s) / 2, doctors_x, 0.5), DARK)
+    resumed = film.moments(x, 0.5, LIGHT)
     assert resumed[0] == pytest.approx(on_s, abs=0.2)
+
+
+def centre(report: FilmReport, who: str) -> float:
+    """Of this person's tile, as a share of the picture's width."""
+    [tile] = [one for one in report.details["layout"][-1]["tiles"] if one[0] == who]
+    return float(tile[2] + tile[4] / 2) / report.width
 
 
 def moments(path: Path) -> tuple[float, float, float]:

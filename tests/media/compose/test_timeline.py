@@ -128,6 +128,22 @@ def test_presence_begins_and_ends_with_what_a_person_sent(golden: GoldenLog) -> 
     assert spans == {"anna": (0.0, 20.0), "guest": (5.0, 11.0)}
 
 
+def test_c40_who_sends_nothing_was_there_as_long_as_the_grants_named_them(golden: GoldenLog) -> None:
+    """No camera, no microphone: they watched and listened, and the film tells of it. Who left is no longer there."""
+    golden.mark(0.0, "running", participants=["anna", "doctor", "guest"])
+    golden.mark(6.0, "left", "guest")
+    golden.mark(9.0, "joined", "guest")
+    golden.mark(12.0, "paused", participants=["anna", "doctor", "guest"])
+    golden.mark(14.0, "running", participants=["anna", "doctor"])
+    golden.send(golden.track("anna", "microphone"), sound(0, 12) + sound(14, 20))
+    golden.track("doctor", "camera")
+    golden.write(20.0)
+    timeline = laid(golden)
+    spans = {who: (round(span.start_s, 1), round(span.end_s, 1)) for who, span in timeline.participants}
+    assert spans == {"anna": (0.0, 20.0), "doctor": (0.0, 20.0), "guest": (0.0, 13.0)}
+    assert timeline.length_s == pytest.approx(20.0)
+
+
 def test_only_long_gaps_end_a_stretch() -> None:
     times = np.array([0.0, 1.0, 3.5, 8.0, 9.0])
     spans = [(one.start_s, one.end_s) for one in active_spans(times, gap_s=3.0, hold_s=1.0)]
