@@ -155,6 +155,9 @@ class Forward:
             if out < 0:
                 return
         self._send(layer, out)
+        if layer.is_repair and not self.is_waiting:
+            # Its receiver waits for it by now, and asked in vain: sent twice, since it may well be lost here too.
+            self._send_repair(out, layer.stamp)
 
     def close_over(self, layer: Layer) -> None:
         """The packet at hand is padding and ends here; numbers close over it."""

@@ -120,6 +120,7 @@ class Publisher:
         if wide >= 0:
             self._arrivals.add(wide, now_ns)
         layer = streams.by_ssrc.get(ssrc)
+        repaired: Layer | None = None
         payload = packet[start:end]
         if layer is None:
             repaired = streams.by_repair.get(ssrc)
@@ -136,6 +137,7 @@ class Publisher:
         layer.reception.arrived(timestamp, now_ns)
         layer.marker, layer.timestamp, layer.payload = second & 0x80, timestamp, payload
         layer.level = level if level >= 0 else SILENT_LEVEL
+        layer.is_repair = repaired is not None
         if layer.has_begun:
             layer.deliver(self.counts)
         else:

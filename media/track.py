@@ -46,6 +46,7 @@ class Layer:
         "capture_track",
         "has_begun",
         "is_key",
+        "is_repair",
         "key_frames",
         "last_ns",
         "level",
@@ -81,7 +82,7 @@ class Layer:
         self.last_ns = 0
         # The packet at hand.
         self.number = self.timestamp = self.marker = self.level = self.stamp = self.now_ns = 0
-        self.is_key = False
+        self.is_key = self.is_repair = False
         self.payload = b""
 
     def is_active(self, now_ns: int) -> bool:

@@ -2,112 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-from types import SimpleNamespace
-from typing import Any, cast
-
 import pytest
 from aiortc.codecs.vpx import VpxPayloadDescriptor
-from aiortc.rtp import HeaderExtensionsMap, RtcpPacket, RtcpSrPacket, RtpPacket
+from aiortc.rtp import RtcpPacket, RtcpSrPacket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.api import Source
-from media.counts import Counts
-from media.feedback import MS, SentReports
-from media.forward import Forward
-from media.sdp import Codec
 from media.track import Layer, Track
-
-VP8 = Codec(96, "vp8", 90000, 1, {}, {"nack"})
-OPUS = Codec(111, "opus", 48000, 2)
-
-
-class Link:
-    """Stands where a connection sends: keeps what goes out."""
-
-    def __init__(self) -> None:
-        self.path = SimpleNamespace(is_congested=False)
-        self.is_open = True
-        self.packets: list[RtpPacket] = []
-        self.raw: list[bytes] = []
-        self.again: list[bytes] = []
-        self.reports: list[bytes] = []
-
-    def send_rtp(self, packet: bytes, *, copied: bool = False) -> bytes | None:
-        if not self.is_open:
-            return None
-        self.packets.append(RtpPacket.parse(packet, HeaderExtensionsMap()))
-        self.raw.append(packet)
-        return b"sealed" + packet if copied else b""
-
-    def send_again(self, datagram: bytes) -> None:
-        self.again.append(datagram)
-
-    def send_rtcp(self, packet: bytes) -> None:
-        self.reports.append(packet)
-
-
-class Asked:
-    """Stands where a track asks for key frames."""
-
-    def __init__(self) -> None:
-        self.layers: list[Layer] = []
-
-    def want_key_frame(self, layer: Layer) -> None:
-        self.layers.append(layer)
-
-
-class Stage:
-    """A track with its layers and one forward, fed packet by packet."""
-
-    def __init__(self, codec: Codec = VP8, rids: list[str] | None = None, repair_type: int | None = 97) -> None:
-        self.link = Link()
-        self.asked = Asked()
-        source = Source.CAMERA if codec is VP8 else Source.MICROPHONE
-        self.track = Track("a", source, codec, self.asked, rids or [])
-        self.layers = {}
-        for place, rid in enumerate(rids or [""]):
-            self.layers[rid] = self.track.layers[rid] = Layer(self.track, rid, 1000 + place)
-        self.forward = Forward(cast(Any, self.link), self.track, b"name", SentReports())
-        self.forward.attach(96 if codec is VP8 else 111, repair_type)
-        self.now_ns = 10**9
-        self.counts = Counts()
-
-    def feed(
-        self,
-        sequence: int,
-        payload: bytes = b"",
-        *,
-        key: bool = False,
-        timestamp: int | None = None,
-        rid: str = "",
-        later_ms: int = 10,
-        padding: bool = False,
-    ) -> bool:
-        """Whether the layer took the packet."""
-        self.now_ns += later_ms * MS
-        layer = self.layers[rid]
-        if not layer.take(sequence & 0xFFFF, self.now_ns):
-            return False
-        layer.reception.arrived(timestamp or 0, self.now_ns)
-        layer.marker, layer.level = 0, 0
-        layer.timestamp = timestamp if timestamp is not None else sequence * 3000 & 0xFFFFFFFF
-        if not padding:
-            payload = (b"\x10\x00" if key else b"\x10\x01") + payload
-        layer.payload = payload
-        layer.deliver(self.counts)
-        return True
-
-    @property
-    def numbers(self) -> list[int]:
-        """Sequence numbers sent, counted from the first."""
-        sent = [packet.sequence_number for packet in self.link.packets]
-        return [(number - sent[0] + 0x8000 & 0xFFFF) - 0x8000 for number in sent]
-
-    @property
-    def payloads(self) -> list[bytes]:
-        return [packet.payload[2:] for packet in self.link.packets]
+from tests.media.stage import OPUS, VP8, Stage
 
 
 def test_nothing_is_sent_before_a_key_frame_and_one_is_asked_for() -> None:
@@ -277,66 +180,6 @@ def test_picture_numbers_go_on_over_a_switch() -> None:
     found = [VpxPayloadDescriptor.parse(packet.payload)[0] for packet in stage.link.packets]
     assert [one.picture_id for one in found] == [300, 301, 302, 303, 304]
     assert [one.tl0picidx for one in found] == [7, 8, 9, 10, 11]
-
-
-def test_a_repair_is_a_new_packet_of_the_repair_stream_with_the_old_number_in_front() -> None:
-    stage = Stage()
-    stage.feed(10, b"10", key=True)
-    stage.feed(11, b"11")
-    original = stage.link.packets[1]
-    assert stage.forward.repair(original.sequence_number, 0) > 0
-    repair = stage.link.packets[2]
-    assert (repair.payload_type, repair.ssrc) == (97, stage.forward.repair_ssrc)
-    assert repair.timestamp == original.timestamp
-    assert repair.payload == struct.pack("!H", original.sequence_number) + original.payload
-
-
-def test_a_packet_is_repaired_at_most_three_times_and_each_time_under_a_new_number() -> None:
-    stage = Stage()
-    stage.feed(10, b"10", key=True)
-    number = stage.link.packets[0].sequence_number
-    assert [bool(stage.forward.repair(number, 0)) for _ in range(5)] == [True] * 3 + [False] * 2
-    assert len({packet.sequence_number for packet in stage.link.packets[1:]}) == 3
-
-
-def test_a_number_never_sent_is_not_repaired() -> None:
-    stage = Stage()
-    stage.feed(9, b"9", key=False)
-    stage.feed(10, b"10", key=True)
-    first = stage.link.packets[0].sequence_number
-    for number in (first - 1, first + 1, first + 100, first + 30_000):
-        assert stage.forward.repair(number & 0xFFFF, 0) == 0
-    assert len(stage.link.packets) == 1
-
-
-def test_a_repair_finds_its_packet_behind_padding() -> None:
-    stage = Stage()
-    stage.feed(10, b"10", key=True)
-    stage.feed(11, padding=True)
-    stage.feed(12, b"12")
-    stage.feed(13, b"13")
-    for packet in list(stage.link.packets):
-        stage.forward.repair(packet.sequence_number, 0)
-    assert [packet.payload[4:] for packet in stage.link.packets[3:]] == [b"10", b"12", b"13"]
-
-
-def test_a_packet_that_came_late_for_us_too_is_repaired_once_it_is_there() -> None:
-    stage = Stage()
-    stage.feed(10, b"10", key=True)
-    stage.feed(12, b"12")
-    missing = stage.link.packets[0].sequence_number + 1
-    assert stage.forward.repair(missing, 0) == 0
-    stage.feed(11, b"11")
-    assert stage.forward.repair(missing, 0) > 0
-
-
-def test_without_a_repair_stream_the_same_ciphertext_goes_again() -> None:
-    stage = Stage(repair_type=None)
-    stage.feed(10, b"10", key=True)
-    number = stage.link.packets[0].sequence_number
-    assert stage.forward.repair(number, 0) > 0
-    assert stage.link.again == [b"sealed" + stage.link.raw[0]]
-    assert len(stage.link.packets) == 1
 
 
 def test_a_sender_report_is_translated_and_never_made_up() -> None:

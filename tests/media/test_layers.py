@@ -13,7 +13,7 @@ from media.feedback import MS, SentReports
 from media.forward import Forward
 from media.layers import PAUSED, LayerChoice, Needs, Stream, allocate
 from media.track import Layer, Track
-from tests.media.test_forward import VP8, Asked, Link
+from tests.media.stage import VP8, Asked, Link
 
 LOW_BPS, HIGH_BPS = 150_000, 1_500_000
 Camera = Source.CAMERA

@@ -171,10 +171,14 @@ async def test_a_repair_takes_its_original_s_place() -> None:
     bench.feed(21, 700, struct.pack("!H", 2) + DELTA, kind=97, mid="1", repaired="h")
     assert [number for _, number, _ in bench.camera] == [1, 3, 2]
     assert bench.counts.rtx_in == 1
+    layer = bench.publisher.tracks[Source.CAMERA].layers["h"]
+    assert layer.is_repair
     bench.feed(11, 2, DELTA)
     bench.feed(21, 701, struct.pack("!H", 2) + DELTA, kind=97)
     bench.feed(21, 702, b"", kind=97)
     assert len(bench.camera) == 3
+    bench.feed(11, 4, DELTA)
+    assert not layer.is_repair
 
 
 async def test_a_repair_that_names_no_known_encoding_is_left_out() -> None:
