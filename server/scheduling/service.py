@@ -67,16 +67,18 @@ async def book(session: AsyncSession, act: Act, booking: Booking) -> Appointment
     visit_type = await finding.get_visit_type(session, act.clinic, booking.visit_type_id)
     claim = Claim(visit_type, tuple(dict.fromkeys(booking.practitioner_ids)), booking.starts_at, booking.kind)
     hold = await _own_hold(session, act, booking.hold_id)
+    holds = [hold] if hold is not None else []
     try:
         await _check(session, act, claim, booking.reason, hold)
     except DomainError as refused:
-        hold = await _hold_on_its_way(session, act, claim) if hold is None else None
-        if refused.code is not Code.SLOT_TAKEN or hold is None:
+        newer = await _hold_on_its_way(session, act, claim) if refused.code is Code.SLOT_TAKEN else None
+        if newer is None:
             raise
-        await _check(session, act, claim, booking.reason, hold)
+        await _check(session, act, claim, booking.reason, newer)
+        holds = [*holds, newer]
     appointment = await _store(session, act, booking, claim)
-    if hold is not None:
-        await ticks.free(session, hold)
+    for each in holds:
+        await ticks.free(session, each)
     await claims.take_ticks(session, act, _owner(appointment), claim, patient.person_id)
     await history.remember(session, act, appointment, action="booked", why=booking.reason)
     if claim.kind is not Kind.WALK_IN:
@@ -315,7 +317,8 @@ async def _own_hold(session: AsyncSession, act: Act, hold_id: str | None) -> Own
 
 
 async def _hold_on_its_way(session: AsyncSession, act: Act, claim: Claim) -> Owner | None:
-    """A time picked and booked at once: the form was sent before it heard of its own hold, which stands in its way.
+    """A time picked and booked at once: the form was sent before it heard of its own hold, which stands in its way,
+    and may still name the one before.
 
     One that keeps a time for longer keeps it for a patient who was offered it.
     """

@@ -348,6 +348,18 @@ async def test_a_form_sent_before_it_heard_of_its_own_hold_is_booked(world: Worl
     assert await ticks_of(world, world.doctor) == 8
 
 
+async def test_a_form_that_still_names_the_hold_before_is_booked_and_gives_both_back(world: World) -> None:
+    before = await in_transaction(
+        world.database,
+        lambda session: service.hold(session, world.act(), world.visit, (world.doctor,), NINE + timedelta(hours=2)),
+    )
+    await kept_by(world, world.scheduler)
+    await book(world, hold_id=before.id)
+    async with world.database.reading() as session:
+        assert not list(await session.scalars(select(Tick).where(Tick.hold_id.is_not(None))))
+    assert await ticks_of(world, world.doctor) == 8
+
+
 async def test_a_time_kept_for_a_patient_who_was_offered_it_is_nobodys_form(world: World) -> None:
     await kept_by(world, world.scheduler, until=timedelta(hours=2))
     assert await refusal(world) is Code.SLOT_TAKEN
