@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
+from sqlalchemy import update
 
+from server.scheduling.models import VisitType
 from tests.server.cast import Browser
 from tests.server.desk.conftest import SQUEEZED, TEN, Desk
 
@@ -180,6 +182,30 @@ async def test_a_known_and_a_new_patient_are_booked_by_keyboard_alone(desk: Desk
         await page.wait_for_url("**/appointments/*")
         assert "Chloé Petit" in await page.content()
     assert len(await desk.appointments()) == 3
+
+
+async def test_a_patient_books_by_keyboard_alone_with_the_timer_of_the_kept_time_in_sight(desk: Desk) -> None:
+    cast = desk.site.cast
+    async with desk.site.database.writing() as session:
+        await session.execute(update(VisitType).values(for_patients=True))
+    async with chromium() as browser:
+        page = await page_of(browser, desk, await desk.site.browser_of("patient"))
+        await page.goto(url(desk, f"{desk.root}/patients/{cast.patient}/home/book"))
+        await press(page, "Tab", "10:00")
+        await press(page, "ArrowDown", "12:00")
+        timer = page.locator("#hold [role=timer]")
+        await expect(timer).to_have_text(re.compile(r"^(10:00|9:5\d)$"))
+        for width, height in SIZES:
+            await page.set_viewport_size({"width": width, "height": height})
+            assert await findings(page) == [], width
+            box = await timer.bounding_box()
+            assert box is not None
+            assert 0 < box["y"] < height - box["height"], "not below the edge of the screen"
+        await page.get_by_text("12:00, Dr Ida Weiss", exact=False).last.wait_for()
+        await press(page, "Tab", "Book this time")
+        await page.keyboard.press("Enter")
+        await page.get_by_text("Your appointment is booked.").wait_for()
+    assert len(await desk.appointments()) == 2
 
 
 async def test_the_board_changes_by_itself_and_leaves_the_focus_alone(desk: Desk) -> None:
