@@ -90,6 +90,28 @@ def book_now(scheduler: Person, patient: str, doctor: str) -> str:
     return found.group(1)
 
 
+def note_proxy(scheduler: Person, appointment: str, name: str) -> tuple[str, str]:
+    """A mother who may come along and read notes; answers the link that is shown once, and a code read out for it."""
+    scheduler.open(f"{CLINIC}/appointments/{appointment}")
+    patient = str(scheduler.page.locator('#maincontent a[href*="/patients/"]').first.get_attribute("href"))
+    found = re.search(r"/patients/[\w-]+", patient)
+    assert found, patient
+    page = f"{CLINIC}{found.group()}/proxies"
+    scheduler.open(page)
+    scheduler.write("[name=name]", name)
+    scheduler.write("[name=relation]", "mother")
+    scheduler.press("input[name=authority][value=parent]")
+    for scope in ("attend", "read_notes"):
+        scheduler.press(f"input[name=scopes][value={scope}]")
+    scheduler.press('button:has-text("make their link")')
+    wait_shown(scheduler, 'a[href*="/p/"]')
+    link = str(scheduler.page.locator('a[href*="/p/"]').first.get_attribute("href"))
+    scheduler.open(page)
+    scheduler.press('button:has-text("A code to read out")')
+    wait_shown(scheduler, ".nhsuk-heading-xl strong")
+    return link, re.sub(r"\D", "", scheduler.page.locator(".nhsuk-heading-xl strong").inner_text())
+
+
 def links_to(person: Person, patient: str) -> list[str]:
     """The personal links in the demo's outbox to this patient, the newest first."""
     person.open("/demo/outbox")

@@ -1,4 +1,4 @@
-"""Going in when something is missing: no camera, no microphone, or the time has not come; nobody is shut out."""
+"""Going in when something is missing: no camera, no microphone, the time has not come, or the patient themself."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.browser]
 
 PATIENT = "Anna Lindqvist"
 EARLY = "Zoë"
+CHILD, BORN, MOTHER = "Lily Baker", "2017-02-03", "Pia Baker"
 OPENS_BEFORE = timedelta(minutes=30)
 HELP = {
     "NotFoundError": ("No camera found", "No microphone found"),
@@ -93,3 +94,50 @@ def bring_near(bedside: AllInOne, opens_in: timedelta) -> None:
         newest = "SELECT id FROM appointment ORDER BY created_at DESC LIMIT 1"
         changed = database.execute(f"UPDATE appointment SET starts_at = ?, ends_at = ? WHERE id = ({newest})", moments)
         assert changed.rowcount == 1
+
+
+def test_whoever_acts_for_a_patient_goes_in_by_their_own_page_and_answers_for_themself_alone(
+    cast: Cast, doctor: Person
+) -> None:
+    """A mother within her scope: she comes along and reads, and may not agree to a recording for the child."""
+    desk, mother = cast.person("scheduler"), cast.person("second")
+    clinic.sign_in(desk, "Mina Park")
+    appointment = clinic.book_now(desk, CHILD, DOCTOR)
+    link, code = clinic.note_proxy(desk, appointment, MOTHER)
+    mother.open(link)
+    mother.press('a:has-text("I have a code already")')
+    mother.write("[name=birth_date]", BORN)
+    mother.write("[name=code]", code)
+    mother.press('button:has-text("Open my page")')
+    room.wait_shown(mother, f'h1:has-text("{CHILD}")')
+    mother.keep("own-page", "proxy")
+    mother.press('button:has-text("Go to the visit")')
+    clinic.fill_card(mother, place="12 Mill Lane, Leeds", phone="+44 113 496 0000")
+    mother.keep("door", "proxy")
+    mother.press("#i-help")
+    room.check_devices_and_enter(mother)
+    room.wait_in_waiting_room(mother)
+
+    clinic.open_visit(doctor, appointment)
+    card = f'#lobby [data-participant]:has-text("{MOTHER}")'
+    room.wait_shown(doctor, card)
+    assert f"mother of {CHILD}, who acts for them" in room.text(doctor, card)
+    doctor.keep("lobby", "proxy")
+    room.admit(doctor, MOTHER)
+    room.wait_inside(mother)
+    room.both_see_and_hear(doctor, mother, 25)
+
+    room.ask_to_record(doctor)
+    room.answer_yes(doctor)
+    room.wait_shown(mother, "#recording-question[open]")
+    mother.press("#answer-yes")
+    room.wait_shown(mother, "#others-present")
+    assert mother.page.locator("#given-patient").count() == 0, "for the child she may not agree"
+    mother.press("#send-yes")
+    room.wait_shown(mother, ':text("You may not agree to a recording for the patient")')
+    assert not room.is_shown(doctor, "#recording-banner[data-state=running]")
+    mother.press('.question__details button:has-text("No, don")')
+    room.wait_for(mother, lambda: not room.is_shown(mother, "#recording-question[open]"), "the question is answered")
+    room.end_visit(doctor, "seen")
+    mother.page.wait_for_url("**/closing", timeout=30_000)
+    mother.assert_untroubled(allowed=["Failed to load resource"])

@@ -146,8 +146,9 @@ export class People {
     const facts: [string, string][] = [
       [t("Waiting since"), hourMinute(view.waiting_since) + (view.late ? ` – ${t("late")}` : "")],
     ];
-    if (!isGuest(view.role))
-      facts.unshift([t("Birth date"), view.birth_date ? dateWords(view.birth_date) : t("not given")]);
+    const isProxy = view.role === "proxy";
+    const born = isProxy ? t("Birth date of the patient") : t("Birth date");
+    if (!isGuest(view.role)) facts.unshift([born, view.birth_date ? dateWords(view.birth_date) : t("not given")]);
     else facts.unshift([t("Comes as"), roleWords(view.role)]);
     facts.push([t("Link opened by"), view.opened_by ?? t("not given")]);
     const identity = {
@@ -156,7 +157,7 @@ export class People {
       denied: t("said: I am not this person"),
       not_given: t("not answered"),
     }[view.identity];
-    if (identity && !isGuest(view.role)) facts.push([t("Who they say they are"), identity]);
+    if (identity && !isGuest(view.role) && !isProxy) facts.push([t("Who they say they are"), identity]);
     const card = cards.find((each) => each.participant_id === view.participant_id);
     if (card) facts.push(...cardFacts(card));
     const agreement = {
