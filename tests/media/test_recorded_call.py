@@ -50,7 +50,9 @@ async def received(running: RunningNode, packets: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_c36_c40_c56_a_camera_that_goes_off_and_on_while_somebody_only_watches(running: RunningNode, tmp_path: Path) -> None:
+async def test_c36_c40_c56_a_camera_that_goes_off_and_on_while_somebody_only_watches(
+    running: RunningNode, tmp_path: Path
+) -> None:
     """C56; of C36 that a recording begun late has a picture soon; of C40 that somebody who sends nothing is no harm."""
     await running.client.create_room("r")
     for who in ("anna", "doctor"):
