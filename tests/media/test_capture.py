@@ -55,7 +55,7 @@ async def test_a_pause_stores_nothing_from_its_grant_on_and_says_why(
     assert [mark.detail.get("code") for mark in log.marks if mark.kind == "paused"] == ["examination"]
 
 
-async def test_a_latecomer_is_not_stored_until_a_grant_names_them(
+async def test_c60_a_latecomer_is_not_stored_until_a_grant_names_them(
     store: CaptureStore, keys: Keys, tmp_path: Path
 ) -> None:
     session = store.open_session("room", "rec", 1)

@@ -53,7 +53,7 @@ def test_what_an_answer_takes_over_keeps_the_offer_s_numbers() -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), corpus(), ids=[name for name, _ in corpus()])
-def test_rotation_is_never_negotiated(name: str, text: str) -> None:
+def test_c58_rotation_is_never_negotiated(name: str, text: str) -> None:
     text = text.replace("urn:ietf:params:rtp-hdrext:toffset", "urn:3gpp:video-orientation")
     assert "video-orientation" not in write_answer(plan_up(read(text), sources_of(text)), LOCAL, 1, 1)
 

@@ -319,7 +319,7 @@ async def test_a_voice_is_reported_as_lost_as_its_worst_listener_loses_it_and_a_
     assert told(6100) == {voice: 0, 2719055115: 0}
 
 
-async def test_a_key_frame_is_asked_for_until_one_passes_whatever_is_lost() -> None:
+async def test_c36_a_key_frame_is_asked_for_until_one_passes_whatever_is_lost() -> None:
     bench = Bench("chromium-156-plain")
     bench.publisher.connection.is_connected = True
     bench.feed(2719055115, 1, DELTA)

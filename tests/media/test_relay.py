@@ -258,7 +258,7 @@ async def test_a_publisher_who_reloads_keeps_its_place_at_the_receivers(
     await again.close()
 
 
-async def test_somebody_without_camera_and_microphone_joins_sees_and_hears(
+async def test_c40_somebody_without_camera_and_microphone_joins_sees_and_hears(
     running: RunningNode, peers: dict[str, Peer]
 ) -> None:
     a, b = peers["a"], peers["b"]

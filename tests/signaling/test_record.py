@@ -188,8 +188,8 @@ async def admit_guest(house: House, doctor: Page, patient: Page) -> Page:
     return guest
 
 
-async def test_a_newcomer_pauses_capture_until_their_yes(house: House) -> None:
-    """C60: nobody's picture is stored before they have answered."""
+async def test_c60_a_newcomer_pauses_capture_until_their_yes(house: House) -> None:
+    """Nobody's picture is stored before they have answered."""
     doctor, patient = await recorded(house)
     guest = await admit_guest(house, doctor, patient)
     await guest.sees(lambda s: s["recording"]["phase"] == "paused")
@@ -202,7 +202,7 @@ async def test_a_newcomer_pauses_capture_until_their_yes(house: House) -> None:
     assert "guest" in house.node.grants[ROOM].keys
 
 
-async def test_a_newcomers_no_keeps_it_off_and_the_visit_goes_on(house: House) -> None:
+async def test_c60_a_newcomers_no_keeps_it_off_and_the_visit_goes_on(house: House) -> None:
     doctor, patient = await recorded(house)
     guest = await admit_guest(house, doctor, patient)
     recording = (await guest.sees(lambda s: s["recording"]["phase"] == "paused"))["recording"]
@@ -215,8 +215,8 @@ async def test_a_newcomers_no_keeps_it_off_and_the_visit_goes_on(house: House) -
     assert house.node.capture(ROOM).phase == CapturePhase.STOPPED
 
 
-async def test_the_api_gives_no_keys_without_everybodys_yes(house: House) -> None:
-    """C60 step 4, at the port: the room never asks for keys, and would get none."""
+async def test_c60_the_api_gives_no_keys_without_everybodys_yes(house: House) -> None:
+    """At the port: the room never asks for keys, and would get none."""
     doctor, patient = await met(house)
     recording_id = await asked(doctor, patient)
     await agree(doctor)
@@ -304,7 +304,7 @@ async def test_whose_link_takes_no_pictures_is_told_and_so_are_those_they_cannot
     await patient.sees(lambda s: not any(any(one) for one in seen(s).values()))
 
 
-async def test_a_full_disk_fails_the_recording_and_the_doctor_is_told_why(house: House) -> None:
+async def test_c125_a_full_disk_fails_the_recording_and_the_doctor_is_told_why(house: House) -> None:
     house.node.is_full = True
     doctor, patient = await met(house)
     await connected(doctor, patient)

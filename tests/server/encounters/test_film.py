@@ -66,7 +66,7 @@ async def test_a_log_that_comes_later_makes_the_film_anew(recorded: Recorded, tm
     assert (film.duration_s or 0) > APART_S, "the time between the segments keeps its length"
 
 
-async def test_a_recording_without_a_first_frame_ends_empty(recorded: Recorded) -> None:
+async def test_c48_a_recording_without_a_first_frame_ends_empty(recorded: Recorded) -> None:
     await recorded.stop()
     assert (await recorded.film()).state == "queued"
     assert await recorded.run_jobs() == 0, "the node may still be storing its log"

@@ -108,7 +108,7 @@ async def test_a_no_may_be_asked_once_more_and_then_stands(cast: VisitCast) -> N
     assert await refusal(cast.port.ask_recording(cast.room, doctor, "teaching")) is Code.WRONG_PHASE
 
 
-async def test_answers_are_added_never_changed(cast: VisitCast) -> None:
+async def test_c60_answers_are_added_never_changed(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     given = ConsentGiven(
@@ -133,7 +133,7 @@ async def test_answers_are_added_never_changed(cast: VisitCast) -> None:
                 await session.execute(change)
 
 
-async def test_keys_come_only_after_everybodys_newest_yes(cast: VisitCast) -> None:
+async def test_c60_keys_come_only_after_everybodys_newest_yes(cast: VisitCast) -> None:
     doctor, patient = await open_visit(cast)
     asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
     both = [doctor, patient]
