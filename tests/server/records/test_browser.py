@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from server.accounts import secondfactor
+from server.accounts.links import LinkKind
 from server.encounters import chat
 from server.encounters.models import Encounter, Participant
 from server.records import reading
@@ -225,3 +226,32 @@ async def _visit_of(house: House, person_id: str) -> str:
     async with house.database.reading() as session:
         query = select(Participant.encounter_id).where(Participant.person_id == person_id)
         return str((await session.scalars(query)).one())
+
+
+async def test_a_visit_is_handed_over_and_read_and_a_locked_link_is_opened_again(house: House) -> None:
+    """Pages of people who go on: the first doctor's reading page, and the desk's for a patient who is locked out."""
+    cast = house.cast
+    await with_a_chat(house, "Drink enough, please.")
+    doctor = await sign(house, "Cough for a week.\n\nNo fever.", summary="Rest.")
+    token = await cast.link(LinkKind.PAGE, cast.patient)
+    async with chromium() as browser:
+        keys = await at_keyboard(browser, house, doctor)
+        await keys.open(house.visit_url("/summary"))
+        await keys.press('details:has(form[action$="/hand-over"]) summary')
+        await keys.to("#colleague")
+        await keys.look("hand-over")
+        await keys.go('form[action$="/hand-over"] button')
+        for words in ("You can read it here.", "Cough for a week.", "In plain words", "Rest."):
+            assert words in await keys.page.inner_text("main")
+        await keys.look("handed")
+
+        for _ in range(5):
+            await house.browser().post(f"/p/{token}", {"birth_date": "1980-05-01", "code": "000000"})
+        await keys.become(await house.browser_of("scheduler"))
+        await keys.open(f"/c/{cast.clinic.slug}/appointments/{cast.appointment_id}")
+        await keys.to('form[action$="/page-link/unlock"] button')
+        await keys.look("locked")
+        await keys.go('form[action$="/page-link/unlock"] button')
+        assert "work again" in await keys.page.inner_text("main")
+        await keys.look("unlocked")
+        assert keys.troubles == []
