@@ -54,7 +54,7 @@ class Size:
     processes: int
 
 
-FULL = Size(doctors=200, appointments=100_000, lists=15, slots=100, attempts=10_000, bookings=40, processes=4)
+FULL = Size(doctors=200, appointments=100_000, lists=15, slots=100, attempts=10_000, bookings=80, processes=4)
 SMALLEST = Size(doctors=3, appointments=60, lists=1, slots=4, attempts=40, bookings=4, processes=1)
 
 
@@ -72,25 +72,25 @@ def measure(full: bool) -> list[Figure]:
     size = FULL if full else SMALLEST
     engines = ("sqlite", "postgresql") if full else ("sqlite",)
     figures: list[Figure] = []
-    for engine in engines:
-        with _databases(engine) as make:
-            if engine == "sqlite":
-                figures += asyncio.run(_lists(make("lists"), size))
-            figures += _rush(make, size, engine)
-            figures += _beside_core(make, size, engine)
+    with _crew(size.processes) as crew:
+        for engine in engines:
+            with _databases(engine) as make:
+                if engine == "sqlite":
+                    figures += asyncio.run(_lists(make("lists"), size))
+                figures += _rush(crew, make, size, engine)
+                figures += _beside_core(crew, make, size, engine)
     return figures
 
 
 class _Databases:
-    """Makes empty, migrated databases by name, and copies of them."""
+    """Makes empty, migrated databases by name, and copies of them. Migrating itself is done once."""
 
     def __init__(self, folder: Path, cluster: PostgresCluster | None) -> None:
         self._folder, self._cluster = folder, cluster
+        asyncio.run(_migrate(self._url("empty") if cluster is None else cluster.create("empty")))
 
     def __call__(self, name: str) -> str:
-        url = self._url(name) if self._cluster is None else self._cluster.create(name)
-        asyncio.run(_migrate(url))
-        return url
+        return self.copy("empty", name)
 
     def copy(self, name: str, to: str) -> str:
         if self._cluster is not None:
@@ -236,14 +236,14 @@ def _appointment(stored: Stored, one: str, start: datetime) -> dict[str, Any]:
     }
 
 
-def _rush(make: _Databases, size: Size, engine: str) -> list[Figure]:
+def _rush(crew: _Crew, make: _Databases, size: Size, engine: str) -> list[Figure]:
     """Many attempts on few slots: as many bookings as slots, every refusal coded."""
     url = make("rush")
     doctors = max(1, size.slots // 10)
     stored = asyncio.run(_filled(url, doctors, size.slots * 2))
     told = {"job": "rush", "slots": size.slots, "tries": size.attempts // (size.slots * size.processes)}
     answers: Counter[str] = Counter()
-    outputs = _run([{**told, "url": url, **_ids(stored), "n": n} for n in range(size.processes)])
+    outputs = crew.run([{**told, "url": url, **_ids(stored), "n": n} for n in range(size.processes)])
     for output in outputs:
         answers.update(output["answers"])
     took = max(output["end"] for output in outputs) - min(output["begin"] for output in outputs)
@@ -257,13 +257,13 @@ def _rush(make: _Databases, size: Size, engine: str) -> list[Figure]:
     ]
 
 
-def _beside_core(make: _Databases, size: Size, engine: str) -> list[Figure]:
+def _beside_core(crew: _Crew, make: _Databases, size: Size, engine: str) -> list[Figure]:
     """Bookings through the service beside the very same statements through SQLAlchemy Core, in turns."""
     url = make("base")
-    stored = asyncio.run(_filled(url, size.processes, size.processes * size.bookings))
+    stored = asyncio.run(_filled(url, size.processes, size.processes * (size.bookings + 1)))
     copies = {name: make.copy("base", name) for name in ("recorded", "core", "service")}
     told = {"job": "beside", "bookings": size.bookings, "urls": copies}
-    outputs = _run([{**told, **_ids(stored), "n": n} for n in range(size.processes)])
+    outputs = crew.run([{**told, **_ids(stored), "n": n} for n in range(size.processes)])
     core = sum(output["core_s"] for output in outputs)
     ours = sum(output["service_s"] for output in outputs)
     rate = size.processes * size.bookings / (ours / size.processes)
@@ -273,26 +273,42 @@ def _beside_core(make: _Databases, size: Size, engine: str) -> list[Figure]:
     ]
 
 
-def _run(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One process a task; each says that it is ready, then all begin together, in every turn."""
+class _Crew:
+    """The processes that measure. Each says that it is ready, then all begin together, in every turn of a task."""
+
+    def __init__(self, workers: list[subprocess.Popen[str]]) -> None:
+        self._workers = workers
+
+    def run(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for worker, task in zip(self._workers, tasks, strict=True):
+            _say(worker, json.dumps(task))
+        results: dict[int, dict[str, Any]] = {}
+        while len(results) < len(tasks):
+            lines = [(n, _hear(worker)) for n, worker in enumerate(self._workers) if n not in results]
+            for n, line in lines:
+                if line != "ready":
+                    results[n] = json.loads(line)
+            for n, line in lines:
+                if line == "ready":
+                    _say(self._workers[n], "go")
+        return [results[n] for n in range(len(tasks))]
+
+
+@contextmanager
+def _crew(count: int) -> Iterator[_Crew]:
     command = [sys.executable, "-m", "tests.bench.schedule_worker"]
     workers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in tasks
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        for _ in range(count)
     ]
-    for worker, task in zip(workers, tasks, strict=True):
-        _say(worker, json.dumps(task))
-    results: dict[int, dict[str, Any]] = {}
-    while len(results) < len(workers):
-        lines = [(n, _hear(worker)) for n, worker in enumerate(workers) if n not in results]
-        for n, line in lines:
-            if line != "ready":
-                results[n] = json.loads(line)
-        for n, line in lines:
-            if line == "ready":
-                _say(workers[n], "go")
-    for worker in workers:
-        worker.wait(30)
-    return [results[n] for n in range(len(workers))]
+    try:
+        yield _Crew(workers)
+    finally:
+        for worker in workers:
+            assert worker.stdin is not None
+            worker.stdin.close()
+        for worker in workers:
+            worker.wait(30)
 
 
 def _say(worker: subprocess.Popen[str], line: str) -> None:

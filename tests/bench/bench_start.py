@@ -18,9 +18,10 @@ def measure(full: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bedside-bench-") as folder:
         bedside = AllInOne(Path(folder))
         try:
-            first = _start(bedside)
-            bedside.stop()
-            second = _start(bedside)
+            first = second = _start(bedside)
+            if full:
+                bedside.stop()
+                second = _start(bedside)
             times = sorted(_page(f"{bedside.url}/demo") for _ in range(PAGES if full else 3))
         finally:
             bedside.stop()

@@ -1,6 +1,6 @@
 """One process of `bench_schedule.py`: a rush on few slots, or bookings beside the same statements through Core.
 
-It is told what to do in one line of JSON, waits for `go` before each turn, and answers in one line of JSON.
+Each line of JSON tells it what to do; it waits for `go` before each turn and answers in one line of JSON.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ from server.scheduling.service import Act, Booking
 from server.scheduling.ticks import in_transaction
 
 AT_A_TIME = 8
-TURNS = 4
+TURNS = 8
 A_DAY = 16
 """Starts of one day, every half hour from nine to five."""
 
 
 def main() -> None:
     load_models()
-    told = json.loads(sys.stdin.readline())
-    answer = asyncio.run({"rush": rush, "beside": beside}[told["job"]](told))
-    print(json.dumps(answer), flush=True)
+    while line := sys.stdin.readline():
+        told = json.loads(line)
+        answer = asyncio.run({"rush": rush, "beside": beside}[told["job"]](told))
+        print(json.dumps(answer), flush=True)
 
 
 def await_go() -> None:
@@ -88,32 +89,41 @@ async def attempt(database: Database, act: Act, wanted: Booking) -> str:
 
 
 async def beside(told: dict[str, Any]) -> dict[str, Any]:
-    """Books once with a recorder; then replays what it said and books anew, each on a copy, in turns."""
+    """Books once with a recorder; then replays what it said and books anew, each on a copy, in turns.
+
+    Who goes first changes from turn to turn, and the first booking of each, which compiles its statements, isn't timed.
+    """
     recorded, core, ours = (Database(told["urls"][name]) for name in ("recorded", "core", "service"))
     n, count = told["n"], told["bookings"]
     wanted = [
-        Booking(told["patients"][n * count + k], told["visit"], (told["doctors"][n],), start_of(told, k))
-        for k in range(count)
+        Booking(told["patients"][n * (count + 1) + k], told["visit"], (told["doctors"][n],), start_of(told, k))
+        for k in range(count + 1)
     ]
     act = await act_of(ours, told)
     await asyncio.to_thread(await_go)
     statements = [await record(recorded, act, each) for each in wanted]
-    core_s = service_s = 0.0
+
+    async def through_core(k: int) -> None:
+        await replay(core, statements[k])
+
+    async def through_service(k: int) -> None:
+        await in_transaction(ours, lambda session: service.book(session, act, wanted[k]))
+
+    ways = {"core_s": through_core, "service_s": through_service}
+    took = dict.fromkeys(ways, 0.0)
+    for way in ways.values():
+        await way(0)
     for turn in range(TURNS):
-        mine = slice(turn * count // TURNS, (turn + 1) * count // TURNS)
-        await asyncio.to_thread(await_go)
-        began = time.perf_counter()
-        for said in statements[mine]:
-            await replay(core, said)
-        core_s += time.perf_counter() - began
-        await asyncio.to_thread(await_go)
-        began = time.perf_counter()
-        for each in wanted[mine]:
-            await in_transaction(ours, lambda session, each=each: service.book(session, act, each))  # type: ignore[misc]
-        service_s += time.perf_counter() - began
+        mine = range(1 + turn * count // TURNS, 1 + (turn + 1) * count // TURNS)
+        for name in list(ways) if turn % 2 == 0 else list(reversed(ways)):
+            await asyncio.to_thread(await_go)
+            began = time.perf_counter()
+            for k in mine:
+                await ways[name](k)
+            took[name] += time.perf_counter() - began
     for database in (recorded, core, ours):
         await database.close()
-    return {"core_s": core_s, "service_s": service_s}
+    return took
 
 
 async def record(database: Database, act: Act, wanted: Booking) -> list[tuple[Any, Any]]:
