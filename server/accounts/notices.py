@@ -41,6 +41,7 @@ WORDS = {
     "look_reviewed": N_("Your look at a record without a visit was reviewed."),
     "incident_yours": N_("An incident is yours to look into."),
     "visit_handed_over": N_("A colleague handed a visit to you."),
+    "note_unsigned": N_("Notes of your visits are not signed yet. Nobody but you reads them before."),
     "walk_in_untaken": N_("A walk-in that you wrote down still waits: no doctor has taken it."),
     "audit_broken": N_("The audit of this clinic does not verify: an incident was filed."),
 }
@@ -50,6 +51,7 @@ PATHS = {
     "colleague_set_up": "people",
     "look_opened": "looks",
     "incident_yours": "incidents",
+    "note_unsigned": "notes",
     "audit_broken": "incidents",
 }
 """Where on the clinic's pages to look; the rest stands on one's own account's page."""

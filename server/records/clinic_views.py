@@ -25,14 +25,12 @@ from server.permissions import is_administrator, is_doctor, is_privacy_officer
 from server.records import rules, start, withdrawing
 from server.records.models import CorrectionRequest, Note, NoteHold, NoteTemplate
 from server.records.rights_models import RecordRequest
+from server.records.rules import NOTED
 from server.records.service import Writing
 from server.routing import Route, see_other
 from server.scheduling.models import Appointment, VisitType
 from server.scheduling.wording import when
 from signaling.words import N_, Role
-
-NOTED = ("seen", "finished_by_phone", "sent_elsewhere")
-"""Outcomes of a visit that a note is due for."""
 
 
 class TemplateForm(BaseModel):

@@ -23,7 +23,7 @@ from server.encounters.filmstore import SealedFilm, open_recordings, put_film
 from server.errors import DomainError
 from server.jobs import JobContext, JobFailed
 from server.languages import SOURCE, shipped
-from server.records import export_facts, export_sheets, exports, fhir, printing, sealing
+from server.records import chasing, export_facts, export_sheets, exports, fhir, printing, sealing
 from server.records.attachments import Attached
 from server.records.export_facts import Record
 from server.records.models import NoteKey
@@ -32,6 +32,8 @@ from server.records.rights_models import RecordExport
 from server.vault import KEY_BYTES
 
 LOOK_EVERY_S = 60.0
+CHASE_EVERY_LOOKS = 60
+"""Once an hour: it reads every visit without a signed note."""
 BATCH = 200
 GATHERED, WITH_FILES, PRINTED, PACKED = 0.1, 0.5, 0.8, 0.9
 """How far it is, as the page shows it."""
@@ -64,9 +66,14 @@ async def make(job: JobContext) -> None:
 
 
 async def keep(job: JobContext) -> None:
-    """The standing job: copies past their week open no more, and their bytes go."""
+    """The standing job: copies past their week open no more, and their bytes go; notes left unsigned are chased."""
+    looks = 0
     while not job.cancelled():
         await look(job)
+        if looks % CHASE_EVERY_LOOKS == 0:
+            async with job.database.writing() as session:
+                await chasing.chase(session, job.now())
+        looks += 1
         await job.pause(LOOK_EVERY_S)
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 
 NOTE_LIMIT_CHARACTERS = 100_000
+NOTED = ("seen", "finished_by_phone", "sent_elsewhere")
+"""Outcomes of a visit that a note is due for."""
 FIRST = bytes(32)
 """What the first version of a note follows."""
 

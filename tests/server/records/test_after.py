@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import html
+
 import pyotp
 import pytest
 from aiohttp import FormData
 from sqlalchemy import select, update
 
 from server.accounts import secondfactor
+from server.accounts.trust_models import StaffNotice
 from server.audit import AuditAction, Incident
 from server.encounters import chat
 from server.encounters.models import Encounter, Participant
 from server.events import Events
 from server.permissions import Actor, StaffRole
-from server.records import corrections, reading, service, withdrawing
+from server.records import chasing, corrections, reading, service, withdrawing
 from server.records.models import Note, NoteHold, NoteText
 from server.records.service import Writing
 from signaling.words import Role
@@ -313,3 +316,43 @@ async def test_a_note_that_does_not_verify_says_so_and_shows_nothing_that_was_al
     assert (await browser.get(house.visit_url("/note/versions/1/file"))).status == 404
     status, mine = await home(house)
     assert (status, "Please ring the clinic" in mine) == (200, True)
+
+
+async def test_a_note_left_unsigned_is_chased_until_it_is_signed(house: House) -> None:
+    cast, browser = house.cast, await written(house)
+    async with cast.database.writing() as session:
+        encounter = await session.get_one(Encounter, (cast.clinic.id, cast.encounter_id))
+        encounter.status, encounter.outcome, encounter.ended_at = "finished", "seen", house.clock()
+
+    async def chased() -> int:
+        async with cast.database.writing() as session:
+            return await chasing.chase(session, house.clock())
+
+    house.clock.forward(hours=23)
+    assert await chased() == 0, "it is still on time"
+    house.clock.forward(hours=2)
+    assert [await chased(), await chased()] == [1, 0]
+    house.clock.forward(days=4)
+    assert await chased() == 1, "and again"
+    browser = await house.browser_of("doctor")
+    page = await (await browser.get(f"/c/{cast.clinic.slug}/account")).text()
+    assert "not signed yet" in page
+    assert "Anna" not in page, "a notice names no patient"
+    assert house.visit_url("/summary") in await (await browser.get(f"/c/{cast.clinic.slug}/notes")).text()
+    assert (await browser.post(house.visit_url("/note/sign"), {"revision": "1"})).status == 303
+    house.clock.forward(days=4)
+    assert await chased() == 0
+    async with cast.database.reading() as session:
+        told = list(await session.scalars(select(StaffNotice)))
+    assert {(one.person_id, one.kind) for one in told} == {(cast.doctor, "note_unsigned")}
+
+
+async def test_a_follow_up_opens_the_booking_with_this_patient_and_kind_of_visit(house: House) -> None:
+    cast, browser = house.cast, await signed(house)
+    page = await (await browser.get(house.visit_url("/summary"))).text()
+    address = page.split('href="')
+    link = html.unescape(next(one for one in address if one.startswith(f"/c/{cast.clinic.slug}/book/")).split('"')[0])
+    booking = await browser.get(link)
+    text = await booking.text()
+    assert (booking.status, "Anna Müller" in text) == (200, True)
+    assert f'value="{cast.visit_type_id}" selected' in text
