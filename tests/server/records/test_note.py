@@ -9,8 +9,11 @@ from sqlalchemy import select
 
 from server.audit import AuditAction, AuditEntry
 from server.db import Database
+from server.encounters import planning
+from server.encounters.models import Encounter
 from server.records import reading, service
 from server.records.models import Note
+from signaling.words import Role
 from tests.server.cast import Browser
 from tests.server.records.rights import copy_url, make_copy, unpacked
 from tests.server.visits import House
@@ -75,6 +78,25 @@ async def test_two_windows_lose_no_word(house: House) -> None:
     )  # fmt: skip
     both = f"{told['text']}\n\n{told['yours']}"
     assert await save(second, house, both, 1) == (200, {"revision": 2})
+
+
+async def test_two_clinicians_of_a_visit_lose_no_word_and_sign_once(house: House) -> None:
+    cast = house.cast
+    async with house.database.writing() as session:
+        encounter = await session.get_one(Encounter, (cast.clinic.id, cast.encounter_id))
+        second = planning.new_participant(encounter, Role.DOCTOR, "Dr Omar Haddad", house.clock())
+        second.person_id = cast.colleague
+        session.add(second)
+    first, other = await house.browser_of("doctor"), await house.browser_of("colleague")
+    await save(first, house, "Cough")
+    status, told = await save(other, house, "Rash")
+    assert (status, told["text"], told["yours"]) == (409, "Cough", "Rash")
+    assert (await save(other, house, "Cough\n\nRash", 1))[0] == 200
+    answers = await asyncio.gather(
+        *(one.post(house.visit_url("/note/sign"), {"revision": "2"}) for one in (first, other))
+    )
+    assert sorted(one.status for one in answers) == [303, 409]
+    assert await versions(house) == [("signed", "Cough\n\nRash")]
 
 
 async def test_writing_on_after_a_lost_answer_is_no_conflict(house: House) -> None:
