@@ -44,6 +44,8 @@ WORDS = {
     "note_unsigned": N_("Notes of your visits are not signed yet. Nobody but you reads them before."),
     "walk_in_untaken": N_("A walk-in that you wrote down still waits: no doctor has taken it."),
     "audit_broken": N_("The audit of this clinic does not verify: an incident was filed."),
+    "recording_check_failed": N_("A recording did not pass its own check. Watch it, and say whether it is right."),
+    "recording_storage_full": N_("A recording was stopped because the store is full. Make room; visits go on."),
 }
 PATHS = {
     "factor_replaced": "account",
@@ -53,8 +55,12 @@ PATHS = {
     "incident_yours": "incidents",
     "note_unsigned": "notes",
     "audit_broken": "incidents",
+    "recording_check_failed": "incidents",
+    "recording_storage_full": "incidents",
 }
 """Where on the clinic's pages to look; the rest stands on one's own account's page."""
+OF_A_PLACE = frozenset({"visit_handed_over", "walk_in_untaken", "recording_check_failed"})
+"""Their detail is where to look, if they have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ def sentences(notice: StaffNotice, about: str) -> list[str]:
 
 def path_of(notice: StaffNotice) -> str:
     """Where to look, below the clinic's address."""
-    if notice.kind in ("visit_handed_over", "walk_in_untaken") and notice.detail:
+    if notice.kind in OF_A_PLACE and notice.detail:
         return notice.detail
     return PATHS.get(notice.kind, "account")
 

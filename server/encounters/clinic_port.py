@@ -18,7 +18,7 @@ from media.api import SealingKey, StoredLog
 from server.accounts.service import get_clinic
 from server.context import ClinicScope
 from server.db import Database
-from server.encounters import chat, emergency, keeping, recordings, seats, service, visits
+from server.encounters import alarms, chat, emergency, keeping, recordings, seats, service, visits
 from server.encounters.models import Participant
 from server.encounters.places import country_names
 from server.encounters.recording_models import Recording
@@ -197,9 +197,12 @@ class ClinicPort:
     ) -> None:
         async with self._change(room_id) as change:
             recording = await change.recording(recording_id)
+            before = recording.phase
             await recordings.set_phase(
                 change.session, recording, phase, segment=segment, code=code, now=change.room.now
             )
+            if recording.phase != before:
+                await alarms.capture_ended(change.session, recording, change.room.now)
 
     async def log_stored(self, log: StoredLog) -> None:
         async with self._database.reading() as session:

@@ -162,7 +162,7 @@ async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -
         film_id,
         made.labels,
         state="ready",
-        code=None if made.report.passed else "check_failed",
+        code=None if made.report.passed else alarms.FILM_CODE,
         path=sealed.path,
         size_bytes=sealed.size,
         duration_s=made.report.duration_s,
@@ -221,11 +221,11 @@ async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **val
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
         await _refuse_lost_keys(session, film, labels)
-        was_known = film.made_at is not None and film.code == "check_failed"
+        was_known = film.made_at is not None and film.code == alarms.FILM_CODE
         cleared = dict.fromkeys(("code", "path", "size_bytes", "duration_s", "wrapped_key", "parts", "parts_key"))
         for name, value in {**cleared, "progress": 1.0, "made_at": job.now(), **values}.items():
             setattr(film, name, value)
-        if film.code == "check_failed" and not was_known:
+        if film.code == alarms.FILM_CODE and not was_known:
             await alarms.check_failed(session, film, job.now())
         if film.state == "ready":
             await redacting.film_made(session, film, job.now())

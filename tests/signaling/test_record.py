@@ -11,6 +11,7 @@ from signaling.words import ParticipantId, RoomId
 from tests.signaling.clinic import GERMAN
 from tests.signaling.house import House, Page
 from tests.signaling.test_visit import met
+from tests.signaling.until import until
 
 ROOM = RoomId("room1")
 YES = {"answer": "yes", "others_present": "my sister", "others_agree": True, "given_for": "self"}
@@ -314,6 +315,23 @@ async def test_c125_a_full_disk_fails_the_recording_and_the_doctor_is_told_why(h
     snapshot = await doctor.sees(lambda s: s["recording"]["phase"] == "failed")
     assert snapshot["recording"]["code"] == "storage_full"
     await patient.ok("chat", text="we go on")
+
+
+async def test_c125_a_disk_that_fills_up_stops_it_for_everybody_and_with_room_again_another_one_runs(
+    house: House,
+) -> None:
+    doctor, patient = await recorded(house)
+    house.node.is_full = True
+    await house.node.stop_capture(ROOM, doctor.snapshot["recording"]["recording_id"], "storage_full")
+    for page in (doctor, patient):
+        snapshot = await page.sees(lambda s: s["recording"]["phase"] == "failed", "said on every screen")
+        assert (snapshot["recording"]["code"], snapshot["mode"]) == ("storage_full", "relay")
+    await until(lambda: house.clinic.rooms[ROOM].phases[-1][1:] == ("failed", 2, "storage_full"))
+    await patient.ok("chat", text="we go on")
+    house.node.is_full = False
+    await asked(doctor, patient)
+    await agree(doctor, patient)
+    await patient.sees(lambda s: s["recording"]["phase"] == "running", "without any restart")
 
 
 async def test_a_dead_nodes_room_opens_on_another_and_capture_goes_on_as_a_new_segment(house: House) -> None:

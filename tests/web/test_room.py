@@ -292,6 +292,10 @@ async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRo
     await page.click("#withdrawn-delete_mine")
     await page.wait_for_selector('.notice:has-text("being deleted")')
     assert fake.sent("choose_withdrawn")[0]["choice"] == "delete_mine"
+    await fake.push("patient", open_room(recording=running, mode="relay"))
+    full = recording(phase="failed", recording_id="r1", code="storage_full")
+    await fake.push("patient", open_room(recording=full, mode="relay"))
+    await page.wait_for_selector('.notice:has-text("the clinic\'s store is full")')
 
 
 async def test_a_doctor_who_stops_it_is_offered_the_choice_and_not_stopped_by_it(

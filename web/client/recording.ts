@@ -247,7 +247,7 @@ export class Recording {
     else if (recording.phase === "stopped" && was)
       announcer.notice("recording", t("Recording has stopped. The visit goes on."), this.offerDeletion(recording));
     else if (recording.phase === "failed" && (was || this.lastPhase === "asking"))
-      announcer.notice("recording", t("Recording is not possible just now. The visit goes on."));
+      announcer.notice("recording", failedWords(recording, this.lastPhase));
     else if (recording.phase === "declined" && this.lastPhase === "asking") this.tellDeclined(room, recording);
   }
 
@@ -265,6 +265,14 @@ export class Recording {
       again ? { label: t("Ask once more"), run: () => this.openAsk() } : undefined,
     );
   }
+}
+
+/** A store that is full is said as that: it helps nobody to ask again before somebody has made room. */
+function failedWords(recording: RecordingView, before: string): string {
+  if (recording.code !== "storage_full") return t("Recording is not possible just now. The visit goes on.");
+  return before === "running" || before === "paused"
+    ? t("Recording has stopped: the clinic's store is full. What was recorded is kept. The visit goes on.")
+    : t("Recording is not possible: the clinic's store is full. The visit goes on.");
 }
 
 /** Rising when it runs, level when it pauses, falling when it is over. */

@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import delete, select
 
 from media.vault import participants_of
+from server.accounts.notices import path_of
+from server.accounts.trust_models import StaffNotice
 from server.audit import Deletion, Incident
 from server.encounters import alarms, filmparts, films, jobs, keeping, rewrapping
 from server.encounters.keeping_models import RecordingDeletion
-from server.encounters.recording_models import Film, Recording, SegmentKey, StoredLog
+from server.encounters.recording_models import Recording, SegmentKey, StoredLog
 from server.jobs import JobFailed
 from tests.server.encounters.recorded import Recorded, context_of
 
@@ -195,20 +197,44 @@ async def test_the_log_goes_once_the_film_is_good_and_the_note_signed(recorded: 
 
 
 async def test_a_failed_check_alarms_doctor_and_clinic_and_keeps_its_log(recorded: Recorded, tmp_path: Path) -> None:
-    await recorded.seal()
-    await recorded.stop()
-    await recorded.with_film(tmp_path, code="check_failed")
+    """A byte of the log was altered: a film is made of the rest, and says so; the doctor is told where to watch it."""
+    log = await recorded.stopped(tmp_path)
+    altered = bytearray(log.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    log.write_bytes(altered)
+    await recorded.run_jobs()
+    film = await recorded.film()
+    assert (film.state, film.code) == ("ready", alarms.FILM_CODE)
+    assert json.loads(film.report or "")["problems"] == ["chunks_missing"]
     cast = recorded.house.cast
-    async with cast.database.writing() as session:
-        film = (await session.scalars(select(Film))).one()
-        await alarms.check_failed(session, film, cast.clock())
-        owners = {one.owner_person_id for one in await session.scalars(select(Incident))}
-    assert owners == {recorded.house.cast.doctor, None}
+    async with cast.database.reading() as session:
+        [incident] = await session.scalars(select(Incident))
+        told = {one.person_id: path_of(one) for one in await session.scalars(select(StaffNotice))}
+    assert (incident.kind, incident.subject_id, incident.owner_person_id) == (alarms.CHECK_FAILED, film.id, None)
+    assert told.pop(cast.doctor) == f"visits/{cast.encounter_id}/summary"
+    assert set(told.values()) == {"incidents"}, "the administrators"
+    doctor = await recorded.house.browser_of("doctor")
+    assert "Please check this recording" in await (await doctor.get(await recorded.url("state"))).text()
     await recorded.withdraw(recorded.doctor)
     assert await recorded.choose(recorded.doctor, "delete_mine") == "done", "withdrawals apply"
     assert await recorded.keys() == {recorded.patient}
-    await recorded.with_film(tmp_path, code="check_failed")
+    await recorded.with_film(tmp_path, code=alarms.FILM_CODE)
     await recorded.sign()
     for days, orders in ((29, 0), (30, 1)):
         async with cast.database.writing() as session:
             assert await keeping.order_due(session, cast.clock() + timedelta(days=days)) == orders
+
+
+async def test_c125_a_full_disk_is_an_incident_once_and_the_administrators_are_told(recorded: Recorded) -> None:
+    cast = recorded.house.cast
+    for _ in range(2):
+        await cast.port.recording_phase(cast.room, recorded.recording, "failed", 1, "storage_full")
+    assert (await recording_of(recorded)).code == "storage_full"
+    another = (await cast.port.ask_recording(cast.room, recorded.doctor, "teaching")).recording_id
+    for phase, code in (("starting", None), ("failed", "storage_full")):
+        await cast.port.recording_phase(cast.room, another, phase, 1, code)
+    async with cast.database.reading() as session:
+        incidents = [(one.kind, one.subject_id) for one in await session.scalars(select(Incident))]
+        told = [(one.kind, path_of(one)) for one in await session.scalars(select(StaffNotice))]
+    assert incidents == [(alarms.NO_SPACE, recorded.recording)], "until somebody has closed it, one is enough"
+    assert set(told) == {(alarms.NO_SPACE, "incidents")}
