@@ -17,8 +17,8 @@ from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
 from media.api import DownRequest
+from tests.media.browser_person import FLAGS, SCRIPT, Person, frames_rise
 from tests.media.peers import RunningNode, running_node, settings_for
-from tests.media.test_browsers import FLAGS, SCRIPT, Person, frames_rise
 from tests.support.firefox import Firefox, firefox
 from tests.support.marks import draw_marks
 

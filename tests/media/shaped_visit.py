@@ -17,9 +17,9 @@ from typing import Any
 from playwright.async_api import async_playwright
 
 from media.api import Source
+from tests.media.browser_person import FLAGS, SCRIPT, Person
 from tests.media.canned import Canned, Loop, loop_of
 from tests.media.peers import RunningNode, running_node, settings_for
-from tests.media.test_browsers import FLAGS, SCRIPT, Person
 
 EVERY_S = 0.25
 LAYERS = {"l": ((160, 90), (120_000,)), "h": ((640, 360), (1_200_000,))}

@@ -5,34 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import secrets
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from media.api import DownAnswer, DownOffer, DownRequest, NodeEvent, NodeEventKind, Source, UpOffer
+from media.api import DownRequest, NodeEvent, NodeEventKind, Source
 from media.client import NodeClient
+from tests.media.browser_person import FLAGS, SCRIPT, Person, frames_rise, through
 from tests.media.peers import running_node, settings_for
+from tests.support.udplink import UdpLink, Weather
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "a-secret-for-tests-only"
-FLAGS = [
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required",
-]
-SCRIPT = Path(__file__).parent / "browser_page.js"
 
 
 class NodeProcess:
@@ -79,115 +72,6 @@ async def chromium() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
-
-
-class HasClient(Protocol):
-    @property
-    def client(self) -> NodeClient: ...
-
-
-class Person:
-    """One context with one page, signalled by the test in place of a server."""
-
-    def __init__(self, node: HasClient, page: Any, participant_id: str, room_id: str = "room") -> None:
-        self.node = node
-        self.page = page
-        self.room_id = room_id
-        self.participant_id = participant_id
-        self.colour = [random.choice((40, 200)) for _ in range(3)]
-        self.up_id, self.down_id = secrets.token_hex(6), secrets.token_hex(6)
-        self.revision = 0
-        self.tcp_only = False
-        # What a test changes in the node's descriptions, by the connection they are for.
-        self.changes: dict[str, Callable[[str], str]] = {}
-        self.size = [640, 360]
-        self.picture_first = False
-        self.mids: dict[tuple[str, Source], str] = {}
-        self.following: asyncio.Task[None] | None = None
-        self.events: list[NodeEvent] = []
-
-    async def prepare(self, layers: int = 1) -> None:
-        """Both connections, before any media flows."""
-        await self.node.client.admit(self.room_id, self.participant_id, admitted=True, picture_first=self.picture_first)
-        await self.call("source", self.colour, random.randint(300, 900), self.size)
-        await self.call("prepare", layers)
-        await self.offer()
-        request = DownRequest(connection_id=self.down_id)
-        await self.take(await self.node.client.down(self.room_id, self.participant_id, request))
-        self.following = asyncio.create_task(self.follow())
-
-    async def offer(self, restart: bool = False) -> None:
-        offer = await self.call("offer", restart)
-        answer = await self.node.client.up(
-            self.room_id,
-            self.participant_id,
-            UpOffer(
-                connection_id=self.up_id,
-                revision=self.revision,
-                sdp=offer["sdp"],
-                sources={offer["audio"]: Source.MICROPHONE, offer["video"]: Source.CAMERA},
-            ),
-        )
-        self.revision += 1
-        assert all(section.accepted for section in answer.sections)
-        await self.call("answered", self.changed("up", answer.sdp))
-
-    async def take(self, offer: DownOffer) -> None:
-        self.mids = {
-            (section.participant_id, section.source): section.mid
-            for section in offer.sections
-            if section.participant_id and section.source
-        }
-        sdp = await self.call("answer", self.changed("down", offer.sdp))
-        answer = DownAnswer(connection_id=offer.connection_id, revision=offer.revision, sdp=sdp)
-        await self.node.client.down_answer(self.room_id, self.participant_id, answer)
-
-    def changed(self, leg: str, sdp: str) -> str:
-        change = self.changes.get(leg)
-        return without_udp(sdp) if self.tcp_only else change(sdp) if change else sdp
-
-    async def follow(self) -> None:
-        async for event in self.node.client.events(0):
-            if event.room_id != self.room_id:
-                continue
-            self.events.append(event)
-            if event.kind is NodeEventKind.DOWN_OFFER and event.participant_id == self.participant_id:
-                assert event.offer is not None
-                if event.offer.connection_id == self.down_id:
-                    await self.take(event.offer)
-
-    async def sees(self, other: Person, min_width: int = 1) -> dict[str, Any]:
-        """Waits until the other's colour is decoded here, and moving."""
-        mid, seen = None, None
-        for _ in range(400):
-            mid = self.mids.get((other.participant_id, Source.CAMERA))
-            seen = await self.call("seen", mid) if mid else None
-            if seen and near(seen["colour"], other.colour) and seen["frames"] > 5 and seen["width"] >= min_width:
-                return dict(seen)
-            await asyncio.sleep(0.05)
-        followed = self.following.exception() if self.following is not None and self.following.done() else None
-        stats = await self.node.client.stats(self.room_id)
-        received = await self.call("inbound", "down")
-        raise AssertionError(f"{self.participant_id} sees {seen} at {mid}: {followed=} {stats=} {received=}")
-
-    async def call(self, name: str, *arguments: Any) -> Any:
-        return await self.page.evaluate(
-            "([name, given]) => window.participant[name](...given)", [name, list(arguments)]
-        )
-
-    async def stop(self) -> None:
-        if self.following is not None:
-            self.following.cancel()
-            await asyncio.gather(self.following, return_exceptions=True)
-
-
-def without_udp(sdp: str) -> str:
-    return "".join(line + "\r\n" for line in sdp.splitlines() if not ("a=candidate" in line and " udp " in line))
-
-
-def near(one: list[int], other: list[int]) -> bool:
-    """Whether the channels are dark and bright alike: colour matrices differ by more than codecs do."""
-    return all((a > 120) == (b > 120) for a, b in zip(one, other, strict=True))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -253,13 +137,6 @@ async def connected_pair(people: list[Person], layers: int = 1) -> tuple[Person,
     await doctor.sees(anna)
     await anna.sees(doctor)
     return anna, doctor
-
-
-async def frames_rise(watcher: Person, other: Person, by: int = 20, within_s: float = 20) -> None:
-    before = (await watcher.sees(other))["frames"]
-    async with asyncio.timeout(within_s):
-        while (await watcher.sees(other))["frames"] < before + by:
-            await asyncio.sleep(0.05)
 
 
 async def test_a_receiver_goes_to_the_low_layer_and_back_as_the_sender_switches(people: list[Person]) -> None:
@@ -343,13 +220,46 @@ async def test_chromium_estimates_its_bandwidth_from_our_arrival_reports(people:
     assert figures["roundTripTime"] < 0.5
 
 
-async def test_a_network_that_lets_only_tcp_through_carries_the_visit_too(people: list[Person]) -> None:
-    people[0].tcp_only = True
-    anna, doctor = await connected_pair(people)
-    await frames_rise(doctor, anna)
-    await frames_rise(anna, doctor)
-    figures = await anna.call("inbound", "down")
-    assert figures["candidate"]["protocol"] == "tcp"
+async def test_a_receiver_whose_nat_gives_it_another_address_has_media_soon_after_its_next_check(
+    node: NodeProcess, people: list[Person]
+) -> None:
+    since: dict[str, float] = {}
+
+    def note(packet: bytes, is_check_way: bool) -> bool:
+        if is_check_way and packet[0] == 0:
+            since.setdefault("check", time.monotonic())
+        elif "check" in since and not is_check_way and 127 < packet[0] < 192:
+            since.setdefault("media", time.monotonic())
+        return False
+
+    weather = Weather()
+    with UdpLink(("127.0.0.1", node.listening["port"]), weather) as link:
+        people[1].changes["down"] = through(link)
+        anna, doctor = await connected_pair(people)
+        link.rebind()
+        weather.drop = note
+        async with asyncio.timeout(10):
+            while "media" not in since:
+                await asyncio.sleep(0.02)
+        assert since["media"] - since["check"] <= 1
+        await frames_rise(doctor, anna)
+        await doctor.stop()
+        await doctor.page.goto("about:blank")
+
+
+async def test_a_network_that_lets_no_udp_through_carries_the_visit_over_tcp_by_itself(
+    node: NodeProcess, people: list[Person]
+) -> None:
+    with UdpLink(("127.0.0.1", node.listening["port"]), Weather(loss=1)) as shut:
+        people[0].changes = dict.fromkeys(("up", "down"), through(shut, with_tcp=True))
+        anna, doctor = await connected_pair(people)
+        await frames_rise(doctor, anna)
+        await frames_rise(anna, doctor)
+        for leg in ("up", "down"):
+            assert (await anna.call("inbound", leg))["candidate"]["protocol"] == "tcp"
+        assert shut.losses
+        await anna.stop()
+        await anna.page.goto("about:blank")
 
 
 async def test_chromium_follows_a_cap_down_and_its_release_up_again(

@@ -10,10 +10,9 @@ import asyncio
 import base64
 import contextlib
 import random
-import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from media.api import Source
+from tests.media.browser_person import FLAGS, SCRIPT, Person, through
 from tests.media.lossbooks import Books, Span, freezes, is_excused
 from tests.media.peers import RunningNode, running_node, settings_for
-from tests.media.test_browsers import FLAGS, SCRIPT, Person
 from tests.support.udplink import UdpLink, Weather
 
 pytestmark = [pytest.mark.soak, pytest.mark.browser, pytest.mark.timeout(240)]
@@ -135,17 +134,6 @@ async def people(running: RunningNode, browser: Browser) -> list[Person]:
         person.size = [320, 180] if name == "anna" else [80, 60]
         found.append(person)
     return found
-
-
-def through(link: UdpLink) -> Callable[[str], str]:
-    """Descriptions whose only candidate is the link's front."""
-    host, port = link.address
-
-    def change(sdp: str) -> str:
-        lines = [line for line in sdp.splitlines() if not ("a=candidate" in line and " tcp " in line)]
-        return re.sub(r"( udp \d+) \S+ \d+ typ host", rf"\1 {host} {port} typ host", "\r\n".join(lines) + "\r\n")
-
-    return change
 
 
 def judge_sound(looks: list[dict[str, Any]]) -> None:

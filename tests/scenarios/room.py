@@ -156,18 +156,23 @@ def sees_nobody_of(person: Person, marks: list[Mark]) -> bool:
 
 
 def selected_remote_candidate(person: Person, connection: str) -> dict[str, Any]:
-    """The remote candidate of the nominated pair of `direct`, `up` or `down`; {} when there is none."""
+    return selected_candidate(person, connection, "remote")
+
+
+def selected_candidate(person: Person, connection: str, side: str) -> dict[str, Any]:
+    """The `local` or `remote` candidate of the nominated pair of `direct`, `up` or `down`; {} when there is none."""
     found: dict[str, Any] = person.page.evaluate(
-        """async (name) => {
+        """async ([name, side]) => {
           const link = window.__bedside?.[name];
           if (!link) return {};
           const stats = [...(await link.getStats()).values()];
           const transport = stats.find((one) => one.type === "transport");
           const pair = stats.find((one) => one.id === transport?.selectedCandidatePairId);
-          const remote = stats.find((one) => one.id === pair?.remoteCandidateId);
-          return remote ? { address: remote.address, port: remote.port, type: remote.candidateType } : {};
+          const found = stats.find((one) => one.id === pair?.[`${side}CandidateId`]);
+          const { address, port, protocol, candidateType: type } = found ?? {};
+          return found ? { address, port, protocol, type } : {};
         }""",
-        connection,
+        [connection, side],
     )
     return found
 

@@ -145,6 +145,37 @@ class Network:
         _, interface = self._join(gateway.namespace, namespace, subnet)
         return Host(namespace, f"{subnet}.2", interface)
 
+    def another_way(self, host: Host) -> Host:
+        """The same machine with a second interface, beside the router and down until `swap`: mobile data, say."""
+        number = next(self._numbers)
+        one, other, subnet = f"v{number}a", f"v{number}b", f"10.82.{number}"
+        _run(
+            "ip",
+            "link",
+            "add",
+            one,
+            "netns",
+            self._router,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            other,
+            "netns",
+            host.namespace,
+        )
+        _run("ip", "-n", self._router, "addr", "add", f"{subnet}.1/24", "dev", one)
+        _run("ip", "-n", host.namespace, "addr", "add", f"{subnet}.2/24", "dev", other)
+        _run("ip", "-n", self._router, "link", "set", one, "up")
+        return Host(host.namespace, f"{subnet}.2", other)
+
+    def swap(self, old: Host, new: Host) -> None:
+        """One interface goes and another comes, with the way to everywhere else."""
+        _run("ip", "-n", old.namespace, "link", "set", old.interface, "down")
+        _run("ip", "-n", new.namespace, "link", "set", new.interface, "up")
+        gateway = new.address.rpartition(".")[0] + ".1"
+        _run("ip", "-n", new.namespace, "route", "replace", "default", "via", gateway)
+
     def limit_towards(self, host: Host, rate: str | None) -> None:
         """Caps what reaches this host, and nobody else, as in "500kbit"; None lifts it."""
         for words in towards(self._router, host, rate):

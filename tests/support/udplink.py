@@ -57,6 +57,7 @@ class UdpLink:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._front, selectors.EVENT_READ, None)
         self._ended = threading.Event()
+        self._moved = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         return self
@@ -73,8 +74,19 @@ class UdpLink:
         host, port = self._front.getsockname()
         return str(host), int(port)
 
+    def rebind(self) -> None:
+        """From now on the target sees each client at another address, as when a NAT has forgotten its mappings; what is
+        sent to the old ones is lost."""
+        self._moved.set()
+
     def _run(self) -> None:
         while not self._ended.is_set():
+            if self._moved.is_set():
+                self._moved.clear()
+                for old in self._back.values():
+                    self._selector.unregister(old)
+                    old.close()
+                self._back.clear()
             wait = 0.02 if not self._waiting else max(0.0, min(0.02, self._waiting[0][0] - time.monotonic()))
             for key, _ in self._selector.select(wait):
                 assert isinstance(key.fileobj, socket.socket)
