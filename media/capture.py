@@ -123,6 +123,11 @@ class CaptureStore:
         self._sessions.add(session)
         return session
 
+    @property
+    def is_low(self) -> bool:
+        """The disk is below its floor: nothing is recorded until there is room again."""
+        return self._is_low
+
     def lag_s(self) -> float:
         """How far the disk was behind the calls within the last minute."""
         return self._pool.lag_s() if self._pool is not None else 0.0

@@ -73,6 +73,10 @@ def write(event: LogEvent, **fields: Any) -> None:
     structlog.get_logger().info(event.value, **fields)
 
 
+def write_warning(event: LogEvent, **fields: Any) -> None:
+    structlog.get_logger().warning(event.value, **fields)
+
+
 def write_error(event: LogEvent, error: BaseException) -> None:
     """The traceback without the values in it."""
     structlog.get_logger().error(

@@ -93,6 +93,11 @@ class Metrics(Collector):
             "The longest that captured packets waited for the disk, last minute",
             value=node.store.lag_s() * 1000,
         )
+        yield GaugeMetricFamily(
+            "bedside_media_disk_low",
+            "1 while nothing is recorded because the disk is below its floor",
+            value=float(node.store.is_low),
+        )
         lag = GaugeMetricFamily("bedside_media_loop_lag_ms", "How late the loop was, last minute", labels=["quantile"])
         ordered = sorted(self._lags) or [0.0]
         lag.add_metric(["0.99"], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000)

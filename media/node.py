@@ -68,7 +68,7 @@ class Node:
             self.node_id,
             CaptureCallbacks(
                 changed=lambda room_id, state: self.events.emit(NodeEventKind.CAPTURE, room_id=room_id, capture=state),
-                disk=lambda figures: self.events.emit(NodeEventKind.DISK, figures=figures),
+                disk=self._disk_changed,
                 stored=self._log_stored,
             ),
             limits=CaptureLimits(disk_floor_bytes=settings.min_free_bytes),
@@ -246,6 +246,11 @@ class Node:
             self.events.emit(NodeEventKind.LOG_STORED, log=found)
         if logs:
             log.write(LogEvent.LOGS_RECOVERED, logs=len(logs))
+
+    def _disk_changed(self, figures: dict[str, float]) -> None:
+        """Below its floor, or above it again: loud in the log, in the metrics and to every server."""
+        log.write_warning(LogEvent.DISK, **figures)
+        self.events.emit(NodeEventKind.DISK, figures=figures)
 
     def _log_stored(self, room_id: str, stored: StoredLog) -> None:
         self.events.emit(NodeEventKind.LOG_STORED, room_id=room_id, log=stored)

@@ -15,6 +15,7 @@ from media.api import (
     CapturePhase,
     DownAnswer,
     DownRequest,
+    NodeEventKind,
     NodeRefusal,
     SealingKey,
     Source,
@@ -221,6 +222,19 @@ async def test_a_room_has_as_much_room_as_its_node_is_told(tmp_path: Path) -> No
         assert await refused(node.client.admit("r", "p2", admitted=False)) is NodeRefusal.AT_CAPACITY
         await node.client.remove("r", "p0", "left")
         await node.client.admit("r", "p2", admitted=False)
+
+
+async def test_c125_below_the_floor_of_its_disk_it_records_nothing_and_says_so_everywhere(tmp_path: Path) -> None:
+    async with running_node(settings_for(tmp_path, min_free_bytes=2**62)) as running:
+        await running.client.create_room("r")
+        await running.client.admit("r", "a", admitted=True)
+        assert await refused(running.client.grant("r", grant("a"))) is NodeRefusal.STORAGE_FULL
+        assert STATUS[NodeRefusal.STORAGE_FULL] == 507
+        figures = (await running.event_of(NodeEventKind.DISK)).figures
+        assert figures is not None
+        assert (figures["low"], figures["floor_bytes"]) == (1.0, float(2**62))
+        assert b"bedside_media_disk_low 1.0" in running.node.metrics()
+        assert (await running.client.state()).rooms["r"].capture.phase is CapturePhase.OFF
 
 
 async def test_a_room_has_room_for_sixteen(running: RunningNode) -> None:
