@@ -14,7 +14,7 @@ from signaling.messages import CameraState, MediaMode, MicrophoneState, Phase
 from signaling.ports import CardFacts, ParticipantFacts
 from signaling.recording import ask_person
 from signaling.state import Card, Device, Person, Place, RoomState
-from signaling.words import Departure, Right
+from signaling.words import Departure, Right, Role
 
 Outcome = tuple[RoomState, list[c.Effect]]
 
@@ -226,7 +226,11 @@ def handle_departed(state: RoomState, change: c.Departed, now: datetime) -> Outc
         held += [person.place] if person.place is not None else []
         effects = [c.Evict(one.sid, one.server, change.reason) for one in held]
         gone = replace(gone, place=None, devices=())
-    return _forget_answer(state, gone), effects
+    after = _forget_answer(state, gone)
+    if change.reason is Departure.WRONG_PERSON and person.role is Role.PATIENT and not person.link_closed:
+        # None of it is the patient's.
+        after = replace(after, recording=None, by_phone=False, chat_from=after.chat_count)
+    return after, effects
 
 
 def handle_sent_back(state: RoomState, change: c.SentBack, now: datetime) -> Outcome:

@@ -153,6 +153,8 @@ class RoomFacts:
     recording: RecordingFacts | None = None
     by_phone: bool = False
     chat_count: int = 0
+    chat_from: int = 0
+    """Lines up to this number were written while somebody who was not the patient was there."""
     started_at: datetime | None = None
     outcome: Outcome | None = None
     ended_at: datetime | None = None

@@ -75,6 +75,7 @@ def born(facts: RoomFacts, now: datetime) -> RoomState:
         attempt=0 if facts.phase == "waiting" else int(now.timestamp()),
         by_phone=facts.by_phone,
         chat_count=facts.chat_count,
+        chat_from=facts.chat_from,
         started_at=facts.started_at,
         outcome=facts.outcome,
         ended_at=facts.ended_at,
@@ -225,7 +226,9 @@ def _handle_refreshed(state: RoomState, change: c.Refreshed, now: datetime) -> t
         )
         state = state.with_person(kept)
         if fresh.link_closed and not held.link_closed:
-            state, out = handle_departed(state, c.Departed(one.participant_id, Departure.LINK_CLOSED), now)
+            is_wrong = fresh.reason is Departure.WRONG_PERSON and facts.phase != "ended"
+            why = Departure.WRONG_PERSON if is_wrong else Departure.LINK_CLOSED
+            state, out = handle_departed(state, c.Departed(one.participant_id, why), now)
             effects += out
     state = replace(
         state,

@@ -186,6 +186,7 @@ class Snapshot(Wire):
     recording: RecordingView = Field(default_factory=RecordingView)
     by_phone: bool = False
     chat_count: int = 0
+    chat_from: int = Field(default=0, description="lines up to this number are shown no longer")
     started_at: str | None = None
     outcome: Outcome | None = None
     undo_until: str | None = None

@@ -186,6 +186,7 @@ class RoomState:
     recording: Recording | None = None
     by_phone: bool = False
     chat_count: int = 0
+    chat_from: int = 0
     started_at: datetime | None = None
     outcome: Outcome | None = None
     ended_at: datetime | None = None

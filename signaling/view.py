@@ -80,6 +80,7 @@ def _ended(state: RoomState, person: Person) -> dict[str, object]:
     update: dict[str, object] = {
         "started_at": rfc3339(state.started_at) if state.started_at else None,
         "chat_count": state.chat_count,
+        "chat_from": state.chat_from,
         "recording": _recording(state, person),
         "mode": state.mode,
     }
@@ -106,6 +107,7 @@ def _room(state: RoomState, person: Person, ice_servers: Sequence[dict[str, str]
         "recording": _recording(state, person),
         "by_phone": state.by_phone,
         "chat_count": state.chat_count,
+        "chat_from": state.chat_from,
         "started_at": rfc3339(state.started_at) if state.started_at else None,
         "devices": [
             _device(one, device.device, device.since)

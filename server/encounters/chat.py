@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.encounters.models import ChatLine, Encounter, Participant
+from server.encounters.strangers import strangers_until
 from server.errors import DomainError
 from server.vault import ClinicVault
 from signaling.messages import CHAT_LIMIT_CHARACTERS
@@ -76,10 +77,33 @@ async def load(
 async def load_all(
     session: AsyncSession, encounter: Encounter, vault: ClinicVault, *, after: int = 0
 ) -> list[StoredChat]:
-    query = select(ChatLine).where(
-        ChatLine.clinic_id == encounter.clinic_id, ChatLine.encounter_id == encounter.id, ChatLine.n > after
-    )
+    """In their order; none that was written while somebody who was not the patient was there."""
+    query = select(ChatLine).where(*_lines_of(encounter), ChatLine.n > after)
+    if until := await strangers_until(session, encounter):
+        query = query.where(ChatLine.at > until)
     return [_opened(line, vault) for line in await session.scalars(query.order_by(ChatLine.n))]
+
+
+async def load_strangers(session: AsyncSession, encounter: Encounter, vault: ClinicVault) -> list[StoredChat]:
+    """What was written while somebody who was not the patient was there, for the doctor's eyes."""
+    until = await strangers_until(session, encounter)
+    if until is None:
+        return []
+    query = select(ChatLine).where(*_lines_of(encounter), ChatLine.at <= until)
+    return [_opened(line, vault) for line in await session.scalars(query.order_by(ChatLine.n))]
+
+
+async def load_begin(session: AsyncSession, encounter: Encounter) -> int:
+    """The number after which the conversation with the patient begins."""
+    until = await strangers_until(session, encounter)
+    if until is None:
+        return 0
+    last = await session.scalar(select(func.max(ChatLine.n)).where(*_lines_of(encounter), ChatLine.at <= until))
+    return last or 0
+
+
+def _lines_of(encounter: Encounter) -> tuple[ColumnElement[bool], ...]:
+    return ChatLine.clinic_id == encounter.clinic_id, ChatLine.encounter_id == encounter.id
 
 
 def _opened(line: ChatLine, vault: ClinicVault) -> StoredChat:

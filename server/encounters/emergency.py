@@ -19,6 +19,7 @@ from server.encounters import rules, visits
 from server.encounters.models import EmergencyPress, Encounter
 from server.encounters.places import guess_countries
 from server.encounters.service import Room
+from server.encounters.strangers import strangers_until
 from server.errors import not_found
 from signaling.ports import EmergencyContact, EmergencyNumber
 
@@ -89,10 +90,12 @@ async def press(session: AsyncSession, room: Room) -> EmergencyContact:
 
 
 async def load_presses(session: AsyncSession, encounter: Encounter) -> list[EmergencyPress]:
-    """Every press of this visit, in its order."""
+    """Every press of this visit, in its order; none about somebody who was not the patient."""
     query = select(EmergencyPress).where(
         EmergencyPress.clinic_id == encounter.clinic_id, EmergencyPress.encounter_id == encounter.id
     )
+    if until := await strangers_until(session, encounter):
+        query = query.where(EmergencyPress.pressed_at > until)
     return list(await session.scalars(query.order_by(EmergencyPress.pressed_at)))
 
 

@@ -43,6 +43,7 @@ async def split_off_error(session: AsyncSession, encounter: Encounter, now: date
         raise not_found()
     error = _new_encounter(appointment, "entered-in-error", now)
     error.outcome, error.started_at, error.ended_at = Outcome.WRONG_PERSON.value, encounter.started_at, now
+    error.by_phone = encounter.by_phone
     session.add(error)
     await session.flush()
     await set_doctors(session, error, await _practitioners(session, appointment), now)
@@ -153,6 +154,7 @@ async def put_back(session: AsyncSession, clinic_id: str, appointment_id: str, n
         return
     encounter.status = "planned"
     encounter.outcome = encounter.ended_at = encounter.ended_by = encounter.started_at = None
+    encounter.by_phone = False
 
 
 async def everybody_leaves(session: AsyncSession, encounter: Encounter, reason: Departure, now: datetime) -> None:

@@ -22,6 +22,7 @@ from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import ConsentAnswer, Recording, RecordingPurpose, SegmentKey
 from server.encounters.recording_models import StoredLog as StoredLogRow
 from server.encounters.rules import Answered, Ask
+from server.encounters.strangers import strangers_until
 from server.errors import DomainError, not_found
 from server.permissions import ProxyScope
 from server.vault import KEY_BYTES, ClinicVault
@@ -59,7 +60,7 @@ async def ask(session: AsyncSession, encounter: Encounter, by: Participant, purp
             clinic_id=encounter.clinic_id,
             id=new_id(),
             encounter_id=encounter.id,
-            n=(newest.n if newest else 0) + 1,
+            n=await _count(session, encounter) + 1,
             question=0,
             segment=1,
             created_at=now,
@@ -239,6 +240,14 @@ async def set_phase(
         await films.expect(session, recording, now)
 
 
+async def end_strangers(session: AsyncSession, encounter: Encounter, now: datetime) -> None:
+    """Somebody who was not the patient is shut out: what they were asked, or what runs, has ended with them."""
+    recording = await load_newest(session, encounter)
+    if recording is not None and recording.phase not in rules.FINAL_PHASES:
+        phase = "declined" if recording.phase == "asking" else "stopped"
+        await set_phase(session, recording, phase, segment=recording.segment, code="wrong_person", now=now)
+
+
 async def log_stored(
     session: AsyncSession, encounter: Encounter, recording: Recording, log: StoredLog, now: datetime
 ) -> None:
@@ -299,8 +308,18 @@ async def facts_of(session: AsyncSession, recording: Recording) -> RecordingFact
 
 
 async def load_newest(session: AsyncSession, encounter: Encounter) -> Recording | None:
+    """None that somebody who was not the patient was asked about: the patient is asked as if for the first time."""
     query = select(Recording).where(Recording.clinic_id == encounter.clinic_id, Recording.encounter_id == encounter.id)
+    if until := await strangers_until(session, encounter):
+        query = query.where(Recording.created_at > until)
     return (await session.scalars(query.order_by(Recording.n.desc()).limit(1))).first()
+
+
+async def _count(session: AsyncSession, encounter: Encounter) -> int:
+    query = select(func.max(Recording.n)).where(
+        Recording.clinic_id == encounter.clinic_id, Recording.encounter_id == encounter.id
+    )
+    return await session.scalar(query) or 0
 
 
 async def get_recording(session: AsyncSession, recording_id: str, *, encounter: Encounter | None = None) -> Recording:

@@ -150,6 +150,8 @@ async def wrong_person(session: AsyncSession, room: Room, person: Participant) -
         return
     if person.role == Role.DOCTOR:
         raise DomainError(Code.MALFORMED)
+    if person.role == Role.PATIENT:
+        await recordings.end_strangers(session, room.encounter, room.now)
     await _shut_out(session, room, person, undo_until=None)
     if person.role == Role.PATIENT:
         told = StrangerShutOut(room.encounter.clinic_id, room.encounter.id, room.now)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Clinic, Membership, Patient
 from server.context import ClinicScope
-from server.encounters import proxyscopes, recordings, rules
+from server.encounters import chat, proxyscopes, recordings, rules
 from server.encounters.models import Encounter, HandOver, Participant, VisitCard
 from server.encounters.rules import Card
 from server.errors import not_found
@@ -179,6 +179,7 @@ async def load_room_facts(session: AsyncSession, room_id: str) -> RoomFacts:
         recording=await recordings.load_facts(session, encounter),
         by_phone=encounter.by_phone,
         chat_count=encounter.chat_count,
+        chat_from=await chat.load_begin(session, encounter),
         started_at=encounter.started_at,
         outcome=Outcome(encounter.outcome) if encounter.outcome else None,
         ended_at=encounter.ended_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import and_, select
@@ -20,6 +20,8 @@ from server.records.service import Writing
 from server.scheduling import finding
 from server.scheduling.wording import when
 from server.vault import ClinicVault
+from signaling.ports import StoredChat
+from signaling.words import Departure
 
 
 async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vault: ClinicVault) -> dict[str, Any]:
@@ -63,12 +65,23 @@ async def load_values(session: AsyncSession, writing: Writing, visit: Visit, vau
             await filmviews.film_values(session, film, slug, may_grant=True, now=writing.now)
             for film in await films.load_films(session, encounter)
         ],
-        "chat": [
-            {"at": times(line.at), "name": line.name.reveal(), "role": line.role.value, "text": line.text.reveal()}
-            for line in await chat.load_all(session, encounter, vault)
-        ],
+        "chat": _chat(visit, await chat.load_all(session, encounter, vault), times),
+        "strangers_chat": _chat(visit, await chat.load_strangers(session, encounter, vault), times),
         **await _note(session, visit, note, vault, times),
     }
+
+
+def _chat(visit: Visit, lines: Sequence[StoredChat], times: Callable[[Any], Any]) -> list[dict[str, Any]]:
+    """A stranger's lines without the patient's name, under which they were written."""
+    strangers = {one.id for one in visit.participants if one.reason == Departure.WRONG_PERSON.value}
+    return [
+        {
+            "at": times(line.at),
+            "name": None if line.participant_id in strangers else line.name.reveal(),
+            "text": line.text.reveal(),
+        }
+        for line in lines
+    ]
 
 
 async def _note(

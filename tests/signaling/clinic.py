@@ -133,7 +133,9 @@ class MemoryClinic(HeldRooms):
         one = self._one(room_id, participant_id)
         self._set(room_id, replace(one, state="left", reason=Departure.WRONG_PERSON, link_closed=True))
         room = self._room(room_id)
-        room.facts = replace(room.facts, phase="waiting", started_at=None)
+        room.facts = replace(
+            room.facts, phase="waiting", started_at=None, recording=None, by_phone=False, chat_from=len(room.chat)
+        )
 
     async def block(self, room_id: RoomId, participant_id: ParticipantId, by: ParticipantId, blocked: bool) -> None:
         self._set(room_id, replace(self._one(room_id, participant_id), blocked=blocked))

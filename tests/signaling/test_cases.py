@@ -245,6 +245,14 @@ async def test_an_older_tab_does_not_come_back_by_itself(house: House) -> None:
 async def test_the_wrong_person_is_cut_off_and_the_visit_waits_again(house: House) -> None:
     doctor, patient = await met(house)
     await patient.sees(lambda s: s["relay_up"])
+    await patient.ok("chat", id="line-0001", text="my rash")
+    for _ in range(2):
+        await doctor.ok("ask_recording", purpose="second_opinion")
+        asked = (await patient.sees(lambda s: s["recording"]["phase"] == "asking"))["recording"]
+        answer = {"recording_id": asked["recording_id"], "question": asked["question"], "answer": "no"}
+        await patient.ok("answer_recording", **answer)
+        await doctor.sees(lambda s: s["recording"]["phase"] == "declined")
+    await doctor.ok("carry_on_by_phone")
     await doctor.ok("wrong_person", participant_id="patient")
     last = await patient.sees(lambda s: s["you"]["state"] == "left")
     assert last["you"]["reason"] == Departure.WRONG_PERSON
@@ -252,6 +260,9 @@ async def test_the_wrong_person_is_cut_off_and_the_visit_waits_again(house: Hous
     snapshot = await doctor.sees(lambda s: s["phase"] == "waiting")
     assert "direct" in snapshot
     assert snapshot["direct"] is None
+    # Nothing of theirs is the patient's who comes next.
+    assert (snapshot["by_phone"], snapshot["recording"]["phase"]) == (False, "off")
+    assert (snapshot["chat_count"], snapshot["chat_from"]) == (1, 1)
     page = house.new_page("session-patient")
     with pytest.raises(SocketError):
         await page.open("/visit", {"v": 1, "participation": "patient", "tab": "tab-0001"})

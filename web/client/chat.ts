@@ -35,6 +35,8 @@ export class Chat {
   private readonly problem = h("p", { class: "chat__problem", id: "chat-problem", role: "alert", hidden: true });
   private readonly form: HTMLFormElement;
   private loading = false;
+  /** How many lines there were when they were last fetched: of some this page may not have all. */
+  private fetched = 0;
   private isOpen = false;
 
   constructor(
@@ -60,7 +62,12 @@ export class Chat {
   }
 
   render(room: Snapshot): void {
-    if (room.you.state === "admitted" && room.chat_count > this.lines.size && !this.loading) void this.load();
+    if (room.you.state !== "admitted") return;
+    const shut = [...this.lines.keys()].filter((n) => n <= room.chat_from);
+    for (const n of shut) this.lines.delete(n);
+    if (shut.length > 0) this.add([]);
+    const newest = Math.max(this.fetched, room.chat_from, ...this.lines.keys());
+    if (room.chat_count > newest && !this.loading) void this.load(room.chat_count);
   }
 
   setOpen(open: boolean): void {
@@ -80,10 +87,13 @@ export class Chat {
     this.changed();
   }
 
-  private async load(): Promise<void> {
+  private async load(count: number): Promise<void> {
     this.loading = true;
     const reply = await this.context.send("chat_history", { after: 0 });
-    if (reply) this.add(reply.lines);
+    if (reply) {
+      this.fetched = count;
+      this.add(reply.lines);
+    }
     this.loading = false;
   }
 

@@ -469,6 +469,8 @@ export interface Snapshot {
   recording: RecordingView;
   by_phone: boolean;
   chat_count: number;
+  /** lines up to this number are shown no longer */
+  chat_from: number;
   started_at: string | null;
   outcome: Outcome | null;
   undo_until: string | null;

@@ -10,7 +10,9 @@ from sqlalchemy import select
 
 from server.accounts import links
 from server.audit import AuditAction, Deletion, Incident
+from server.encounters import chat, emergency
 from server.encounters.models import VisitCard
+from signaling.ports import ConsentGiven
 from signaling.words import (
     Code,
     Departure,
@@ -208,7 +210,38 @@ async def test_the_wrong_person_is_shut_out_and_the_right_one_gets_a_fresh_place
     await cast.port.arrived(cast.room, right, TABLET)
     await cast.port.admitted(cast.room, right, doctor)
     assert list(await cast.port.load_chat(cast.room, right, 0)) == []
-    assert len(await cast.port.load_chat(cast.room, doctor, 0)) == 1
+    assert list(await cast.port.load_chat(cast.room, doctor, 0)) == [], "a stranger read it"
+
+
+async def test_what_a_stranger_did_and_was_asked_is_not_the_patients(cast: VisitCast) -> None:
+    doctor, wrong = await open_visit(cast)
+    await cast.port.store_chat(cast.room, wrong, "event-0001", "my rash")
+    for _ in range(2):
+        asked = await cast.port.ask_recording(cast.room, doctor, "teaching")
+        await cast.port.record_consent(
+            cast.room, ConsentGiven(asked.recording_id, wrong, question=asked.question, yes=False)
+        )
+        await cast.port.recording_phase(cast.room, asked.recording_id, "declined", 1, None)
+    assert await refusal(cast.port.ask_recording(cast.room, doctor, "teaching")) is Code.WRONG_PHASE
+    await cast.port.emergency(cast.room, doctor)
+    await cast.port.by_phone(cast.room, doctor)
+    cast.clock.forward(seconds=1)
+    await cast.port.wrong_person(cast.room, wrong, doctor)
+    cast.clock.forward(seconds=1)
+
+    facts = await cast.port.load_room(cast.room)
+    assert (facts.by_phone, facts.recording, facts.chat_count, facts.chat_from) == (False, None, 1, 1)
+    right = await cast.place(Role.PATIENT)
+    await cast.port.arrived(cast.room, right, TABLET)
+    await cast.port.admitted(cast.room, right, doctor)
+    await cast.port.store_chat(cast.room, right, "event-0002", "a cough")
+    assert [line.text.reveal() for line in await cast.port.load_chat(cast.room, doctor, 0)] == ["a cough"]
+    assert (await cast.port.ask_recording(cast.room, doctor, "teaching")).question == 1
+    async with cast.database.reading() as session:
+        encounter = (await cast.visit()).encounter
+        assert await emergency.load_presses(session, encounter) == []
+        strangers = await chat.load_strangers(session, encounter, cast.sealer)
+        assert [line.text.reveal() for line in strangers] == ["my rash"]
 
 
 async def test_arrivals_are_seen_until_they_come_again(cast: VisitCast) -> None:
