@@ -17,7 +17,7 @@ from server.accounts import links, proxies
 from server.accounts.service import person_names
 from server.desk import day, tries
 from server.desk.day import Line
-from server.desk.rules import Standing
+from server.encounters import underway
 from server.encounters.visits import load_live_encounter
 from server.errors import DomainError, FormError, not_found, status_of
 from server.forms import parse_form
@@ -36,7 +36,7 @@ from server.scheduling.service import Act, Move
 from server.scheduling.ticks import in_transaction
 from server.scheduling.views import STALE
 from server.scheduling.wording import when
-from signaling.words import N_, RoomId
+from signaling.words import N_, Code, RoomId
 
 DONE = {
     "booked": N_("Booked. The patient gets a message with the link."),
@@ -113,6 +113,8 @@ async def move(request: web.Request) -> web.Response:
     try:
         await _do(request, lambda session, act: service.move(session, act, asked))
     except DomainError as refused:
+        if refused.code is Code.WRONG_PHASE:
+            return await _refused(request, refused)
         if refused.code not in STALE:
             raise
         return await _move_page(request, request.query, gone=(refused, asked), status=status_of(refused))
@@ -124,12 +126,18 @@ async def cancel(request: web.Request) -> web.Response:
         form = await parse_form(request, CancelForm)
     except FormError as error:
         return await _page(request, errors=error.fields, status=422)
-    await _do(request, lambda session, act: service.cancel(session, act, _id(request), form.why))
+    try:
+        await _do(request, lambda session, act: service.cancel(session, act, _id(request), form.why))
+    except DomainError as refused:
+        return await _refused(request, refused)
     return _done(request, "cancelled")
 
 
 async def mark_no_show(request: web.Request) -> web.Response:
-    await _do(request, lambda session, act: service.mark_no_show(session, act, _id(request)))
+    try:
+        await _do(request, lambda session, act: service.mark_no_show(session, act, _id(request)))
+    except DomainError as refused:
+        return await _refused(request, refused)
     return _done(request, "noshow")
 
 
@@ -174,6 +182,13 @@ async def _do(request: web.Request, doing: Doing, *, tells_room: bool = False) -
         await context.signaling(request).refresh_room(RoomId(encounter.id))
 
 
+async def _refused(request: web.Request, refused: DomainError) -> web.Response:
+    """The page as it is by now, with why not: it may have stood open since before the patient came."""
+    if refused.code is not Code.WRONG_PHASE:
+        raise refused
+    return await _page(request, errors={"": translate(request, refused.message)}, status=status_of(refused))
+
+
 async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
     clinic, now = context.clinic(request), context.now(request)
     async with context.database(request).reading() as session:
@@ -199,6 +214,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         is_locked = bool(await links.load_locked(session, clinic.id, subjects))
         colleagues = await _colleagues(request, session, line)
         tried = await tries.load(session, clinic, line, now)
+        going_on = await underway.load(session, clinic.id, _id(request))
     state = Status(line.appointment.status)
     values = {
         "line": line,
@@ -208,11 +224,12 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "history": [_history_words(request, row, names) for row in history],
         "messages": [_message_words(request, row) for row in told],
         "done": DONE.get(request.query.get("done", "")),
-        "may_move": state in rules.MOVABLE,
-        "may_cancel": Status.CANCELLED in rules.MAY_BECOME[state],
+        "may_move": state in rules.MOVABLE and not going_on.is_open,
+        "may_send": state in rules.MOVABLE,
+        "may_cancel": Status.CANCELLED in rules.MAY_BECOME[state] and not going_on.is_open,
         "may_be_no_show": state in rules.OPEN
         and now >= line.appointment.starts_at
-        and line.standing not in (Standing.WAITING, Standing.IN_VISIT),
+        and not (going_on.is_open or going_on.is_patient_here),
         "tried": [(when(at, clinic.zone, clinic.language)["clock"], words) for at, words in tried],
         "may_put_back": state is Status.NOSHOW,
         "may_rebook": state in (Status.CANCELLED, Status.NOSHOW),

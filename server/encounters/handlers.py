@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.encounters import planning
+from server.encounters import planning, underway
 from server.events import Events
 from server.scheduling.events import (
+    AppointmentAtStake,
     AppointmentBooked,
     AppointmentCancelled,
     AppointmentMoved,
@@ -17,11 +18,16 @@ from server.scheduling.events import (
 
 def register(events: Events) -> None:
     """Every booked appointment has its planned visit from then on."""
+    events.on(AppointmentAtStake, _at_stake)
     events.on(AppointmentBooked, _booked)
     events.on(AppointmentMoved, _moved)
     events.on(AppointmentCancelled, _cancelled)
     events.on(AppointmentNoShow, _no_show)
     events.on(AppointmentPutBack, _put_back)
+
+
+async def _at_stake(session: AsyncSession, event: AppointmentAtStake) -> None:
+    await underway.refuse(session, event)
 
 
 async def _booked(session: AsyncSession, event: AppointmentBooked) -> None:

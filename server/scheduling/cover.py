@@ -17,7 +17,7 @@ from server.context import ClinicScope
 from server.db import new_id
 from server.errors import DomainError, not_found
 from server.scheduling import claims, finding, history, messages, rules, service, ticks
-from server.scheduling.events import AppointmentMoved
+from server.scheduling.events import AppointmentAtStake, AppointmentMoved
 from server.scheduling.history import Act, Before
 from server.scheduling.messages import News
 from server.scheduling.models import Appointment, VisitType
@@ -82,6 +82,7 @@ async def undo(session: AsyncSession, act: Act, cover_id: str) -> Cover:
     if act.now >= cover.undo_until:
         raise _too_late()
     for row in await load_moves(session, cover):
+        await act.events.raise_event(session, AppointmentAtStake(act.clinic.id, row.appointment_id, "move"))
         appointment = await service.get_appointment(session, act.clinic, row.appointment_id, lock=True)
         if appointment.sequence != row.sequence or Status(appointment.status) not in rules.OPEN:
             raise DomainError(Code.WRONG_PHASE, "One of these visits has changed since. Nothing was undone.")
@@ -129,6 +130,7 @@ async def load_free(
 
 
 async def _give_one(session: AsyncSession, act: Act, cover: Cover, choice: Choice) -> None:
+    await act.events.raise_event(session, AppointmentAtStake(act.clinic.id, choice.appointment_id, "move"))
     appointment = await service.get_appointment(session, act.clinic, choice.appointment_id, lock=True)
     doctors = await service.load_practitioner_ids(session, act.clinic, appointment.id)
     if appointment.sequence != choice.sequence or Status(appointment.status) not in rules.OPEN:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentAtStake:
+    """Raised before the desk or the patient changes one, and before its row is locked: whoever refuses keeps it."""
+
+    clinic_id: str
+    appointment_id: str
+    wanted: Literal["move", "cancel", "no_show"]
 
 
 @dataclass(frozen=True, slots=True)

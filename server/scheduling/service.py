@@ -20,6 +20,7 @@ from server.permissions import StaffRole
 from server.scheduling import claims, finding, history, messages, rules, statements, ticks
 from server.scheduling.claims import Claim
 from server.scheduling.events import (
+    AppointmentAtStake,
     AppointmentBooked,
     AppointmentCancelled,
     AppointmentMoved,
@@ -116,8 +117,10 @@ class Move:
 async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
     """Moves to an offered start: same link, same calendar entry; a squeezed-in one becomes a normal one.
 
-    Raises conflict when it changed meanwhile, wrong_phase when it can't be moved any more, and what `book` raises.
+    Raises conflict when it changed meanwhile, wrong_phase when it can't be moved any more (nor while they are in the
+    visit), and what `book` raises.
     """
+    await act.events.raise_event(session, AppointmentAtStake(act.clinic.id, asked.appointment_id, "move"))
     appointment = await get_appointment(session, act.clinic, asked.appointment_id, lock=True)
     if asked.sequence is not None and asked.sequence != appointment.sequence:
         raise DomainError(Code.CONFLICT, "The appointment has changed meanwhile. Nothing was done; look again.")
@@ -156,7 +159,11 @@ async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
 
 
 async def cancel(session: AsyncSession, act: Act, appointment_id: str, why: str) -> Appointment:
-    """Cancels, frees the time, tells the patient. A second press answers the same and tells nobody again."""
+    """Cancels, frees the time, tells the patient. A second press answers the same and tells nobody again.
+
+    Raises wrong_phase while they are in the visit.
+    """
+    await act.events.raise_event(session, AppointmentAtStake(act.clinic.id, appointment_id, "cancel"))
     appointment = await get_appointment(session, act.clinic, appointment_id, lock=True)
     if appointment.status == Status.CANCELLED:
         return appointment
@@ -174,7 +181,11 @@ async def cancel(session: AsyncSession, act: Act, appointment_id: str, why: str)
 
 
 async def mark_no_show(session: AsyncSession, act: Act, appointment_id: str) -> Appointment:
-    """The patient didn't come; the time stays taken. Undone with `put_back`. Raises wrong_phase before the start."""
+    """The patient didn't come; the time stays taken. Undone with `put_back`.
+
+    Raises wrong_phase before the start, and for a patient who waits or is in the visit.
+    """
+    await act.events.raise_event(session, AppointmentAtStake(act.clinic.id, appointment_id, "no_show"))
     appointment = await get_appointment(session, act.clinic, appointment_id, lock=True)
     if act.now < appointment.starts_at:
         raise DomainError(Code.WRONG_PHASE, "The visit hasn't begun yet. Nothing was done.")
