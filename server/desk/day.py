@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.links import LinkKind
@@ -18,6 +18,7 @@ from server.accounts.models import Link, Patient, Person
 from server.context import ClinicScope
 from server.desk.rules import TONES, WORDS, Facts, Standing, standing
 from server.encounters.models import Encounter, Participant, VisitCard
+from server.records import due
 from server.records.models import Note
 from server.scheduling import walkins
 from server.scheduling.models import Appointment, AppointmentPractitioner, Message, VisitType
@@ -25,8 +26,6 @@ from server.scheduling.slots import local_instant
 from server.scheduling.wording import when
 
 _NOT_LIVE = ("cancelled", "entered-in-error")
-_NOTED = ("seen", "finished_by_phone", "sent_elsewhere")
-"""Outcomes of a visit that a note is due for."""
 TOLD_BY = ("confirmation", "change")
 
 
@@ -89,12 +88,14 @@ async def load_day(
 
 
 async def load_unsigned(session: AsyncSession, clinic: ClinicScope, doctor_id: str, now: datetime) -> list[Line]:
-    """This doctor's finished visits whose note was not signed, oldest first."""
-    signed = exists().where(
-        Note.clinic_id == Encounter.clinic_id, Note.encounter_id == Encounter.id, Note.signed_at.is_not(None)
+    """This doctor's visits whose note waits to be signed, oldest first; one that was cancelled is among them."""
+    query = (
+        select(Encounter.id)
+        .outerjoin(Note, and_(Note.clinic_id == Encounter.clinic_id, Note.encounter_id == Encounter.id))
+        .where(Encounter.clinic_id == clinic.id, due.is_unsigned())
     )
-    where = and_(_of_doctor(clinic, doctor_id), Encounter.status == "finished", Encounter.outcome.in_(_NOTED), ~signed)
-    return await _load(session, clinic, where, now)
+    where = and_(_of_doctor(clinic, doctor_id), Encounter.id.in_(query))
+    return await _load(session, clinic, where, now, without=("entered-in-error",))
 
 
 async def load_walk_ins(session: AsyncSession, clinic: ClinicScope, now: datetime) -> list[Line]:
@@ -156,7 +157,15 @@ def _of_doctor(clinic: ClinicScope, doctor_id: str) -> ColumnElement[bool]:
     )
 
 
-async def _load(session: AsyncSession, clinic: ClinicScope, where: ColumnElement[bool], now: datetime) -> list[Line]:
+async def _load(
+    session: AsyncSession,
+    clinic: ClinicScope,
+    where: ColumnElement[bool],
+    now: datetime,
+    *,
+    without: Sequence[str] = _NOT_LIVE,
+) -> list[Line]:
+    """`without`: what visits are in none of these; an appointment stays in the list."""
     query = (
         select(Appointment, Patient, VisitType.name, Encounter.id, Participant.state, Participant.waiting_since)
         .join(Patient, and_(Patient.clinic_id == Appointment.clinic_id, Patient.id == Appointment.patient_id))
@@ -166,7 +175,7 @@ async def _load(session: AsyncSession, clinic: ClinicScope, where: ColumnElement
             and_(
                 Encounter.clinic_id == Appointment.clinic_id,
                 Encounter.appointment_id == Appointment.id,
-                Encounter.status.not_in(_NOT_LIVE),
+                Encounter.status.not_in(without),
             ),
         )
         .outerjoin(

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import BaseModel, Field
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, context
@@ -22,10 +22,9 @@ from server.errors import FormError, not_found
 from server.forms import parse_form
 from server.pages import render, translate
 from server.permissions import is_administrator, is_doctor, is_privacy_officer
-from server.records import rules, start, withdrawing
+from server.records import due, rules, start, withdrawing
 from server.records.models import CorrectionRequest, Note, NoteHold, NoteTemplate
 from server.records.rights_models import RecordRequest
-from server.records.rules import NOTED
 from server.records.service import Writing
 from server.routing import Route, see_other
 from server.scheduling.models import Appointment, VisitType
@@ -86,9 +85,8 @@ async def _load_open(
         RecordRequest.kind == "see",
         RecordRequest.state == "asked",
     )
-    due = or_(Encounter.outcome.in_(NOTED), Note.draft != "")
     queries = {
-        "unsigned": mine.where(Encounter.status == "finished", Note.signed_at.is_(None), due),
+        "unsigned": mine.where(due.is_unsigned()),
         "asked": mine.join(CorrectionRequest, asked).distinct(),
         "review": mine.join(NoteHold, hold),
         "requests": mine.join(RecordRequest, wanted).distinct(),

@@ -19,6 +19,8 @@ from server.permissions import Actor, StaffRole
 from server.records import chasing, corrections, reading, service, withdrawing
 from server.records.models import Note, NoteHold, NoteText
 from server.records.service import Writing
+from server.scheduling import service as scheduling
+from server.scheduling.service import Act
 from signaling.words import Role
 from tests.server.cast import Browser
 from tests.server.visits import House
@@ -345,6 +347,24 @@ async def test_a_note_left_unsigned_is_chased_until_it_is_signed(house: House) -
     async with cast.database.reading() as session:
         told = list(await session.scalars(select(StaffNotice)))
     assert {(one.person_id, one.kind) for one in told} == {(cast.doctor, "note_unsigned")}
+
+
+@pytest.mark.parametrize("how", ["cancelled", "noshow", "in error"])
+async def test_what_was_written_of_a_visit_that_never_was_is_found_to_be_signed(house: House, how: str) -> None:
+    cast = house.cast
+    browser = await written(house)
+    async with house.database.writing() as session:
+        act = Act(cast.clinic, cast.scheduler, house.clock(), cast.events)
+        if how == "cancelled":
+            await scheduling.cancel(session, act, cast.appointment_id, "rang")
+        elif how == "noshow":
+            await scheduling.mark_no_show(session, act, cast.appointment_id)
+        else:
+            (await session.get_one(Encounter, (cast.clinic.id, cast.encounter_id))).status = "entered-in-error"
+    unsigned = f'id="unsigned-{cast.appointment_id}"'
+    for page, line in {"notes": house.visit_url("/summary"), "clinic": unsigned, "clinic/list": unsigned}.items():
+        text = await (await browser.get(f"/c/{cast.clinic.slug}/{page}")).text()
+        assert (line in text) == (how != "in error"), page
 
 
 async def test_a_follow_up_opens_the_booking_with_this_patient_and_kind_of_visit(house: House) -> None:
