@@ -9,16 +9,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.context import ClinicScope
 from server.errors import DomainError
 from server.scheduling import finding, rules, slots, statements, ticks
 from server.scheduling.history import Act
-from server.scheduling.models import VisitType
+from server.scheduling.models import Hold, Tick, VisitType
 from server.scheduling.rules import Kind
 from server.scheduling.ticks import Owner, Span
 from signaling.words import Code
+
+HOLD = timedelta(minutes=10)
+"""So long a time is kept while a form is filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,36 @@ def doctor_spans(claim: Claim) -> list[Span]:
     shape = finding.shape_of(claim.visit_type)
     start, end = claim.starts_at - shape.before, claim.ends_at + shape.after
     return [Span(person_id, start, end) for person_id in claim.practitioner_ids]
+
+
+async def own_hold(session: AsyncSession, act: Act, hold_id: str | None) -> Owner | None:
+    """None without one, and for somebody else's: theirs goes on keeping the time."""
+    kept = await session.get(Hold, (act.clinic.id, hold_id)) if hold_id else None
+    return Owner(act.clinic.id, hold_id=kept.id) if kept is not None and kept.created_by == act.by else None
+
+
+async def hold_on_its_way(session: AsyncSession, act: Act, claim: Claim) -> Owner | None:
+    """A time picked and booked at once: the form was sent before it heard of its own hold, which stands in its way,
+    and may still name the one before.
+
+    One that keeps a time for longer keeps it for a patient who was offered it.
+    """
+    if act.by is None:
+        return None
+    query = (
+        select(Hold)
+        .join(Tick, and_(Tick.clinic_id == Hold.clinic_id, Tick.hold_id == Hold.id))
+        .where(
+            Hold.clinic_id == act.clinic.id,
+            Hold.created_by == act.by,
+            Hold.visit_type_id == claim.visit_type.id,
+            Hold.starts_at == claim.starts_at,
+            Tick.person_id.in_(claim.practitioner_ids),
+        )
+    )
+    found = (await session.scalars(query.order_by(Hold.created_at.desc()).limit(1))).first()
+    is_forms = found is not None and found.expires_at - found.created_at <= HOLD
+    return Owner(act.clinic.id, hold_id=found.id) if found is not None and is_forms else None
 
 
 def in_the_past() -> DomainError:

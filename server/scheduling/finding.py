@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.accounts.models import Membership, Person
+from server.accounts.models import Membership, Patient, Person
 from server.context import ClinicScope
 from server.errors import not_found
 from server.permissions import StaffRole
@@ -96,6 +96,17 @@ async def get_visit_type(session: AsyncSession, clinic: ClinicScope, visit_type_
     if found is None or not found.is_active:
         raise not_found()
     return found
+
+
+async def get_for_whom(
+    session: AsyncSession, clinic: ClinicScope, patient_id: str, visit_type_id: str
+) -> tuple[Patient, VisitType]:
+    """Raises not_found when either is of another clinic, unknown or retired."""
+    asked = {"clinic": clinic.id, "patient": patient_id, "visit_type": visit_type_id}
+    found = (await session.execute(statements.FOR_WHOM, asked)).one_or_none()
+    if found is None:
+        raise not_found()
+    return found[0], found[1]
 
 
 async def load_any_visit_type(session: AsyncSession, appointment: Appointment | WaitlistEntry) -> VisitType:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
@@ -29,14 +29,14 @@ from server.scheduling.events import (
 )
 from server.scheduling.history import Act, Before
 from server.scheduling.messages import News
-from server.scheduling.models import Appointment, AppointmentPractitioner, Hold, Tick, VisitType
+from server.scheduling.models import Appointment, AppointmentPractitioner, Hold, VisitType
 from server.scheduling.rules import Kind, Status
 from server.scheduling.ticks import Owner
 from signaling.words import Code
 
 __all__ = ["Act", "Booking"]
 
-HOLD = timedelta(minutes=10)
+HOLD = claims.HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,14 @@ async def book(session: AsyncSession, act: Act, booking: Booking) -> Appointment
     earlier = await _load_by_key(session, act, booking)
     if earlier is not None:
         return earlier
-    patient = await get_patient(session, act.clinic, booking.patient_id)
-    visit_type = await finding.get_visit_type(session, act.clinic, booking.visit_type_id)
+    patient, visit_type = await finding.get_for_whom(session, act.clinic, booking.patient_id, booking.visit_type_id)
     claim = Claim(visit_type, tuple(dict.fromkeys(booking.practitioner_ids)), booking.starts_at, booking.kind)
-    hold = await _own_hold(session, act, booking.hold_id)
+    hold = await claims.own_hold(session, act, booking.hold_id)
     holds = [hold] if hold is not None else []
     try:
         await _check(session, act, claim, booking.reason, hold)
     except DomainError as refused:
-        newer = await _hold_on_its_way(session, act, claim) if refused.code is Code.SLOT_TAKEN else None
+        newer = await claims.hold_on_its_way(session, act, claim) if refused.code is Code.SLOT_TAKEN else None
         if newer is None:
             raise
         await _check(session, act, claim, booking.reason, newer)
@@ -319,36 +318,6 @@ async def _load_by_key(session: AsyncSession, act: Act, booking: Booking) -> App
     if not same or earlier.created_by != act.by:
         raise DomainError(Code.CONFLICT, "This form has already booked something else. Start again.")
     return earlier
-
-
-async def _own_hold(session: AsyncSession, act: Act, hold_id: str | None) -> Owner | None:
-    """None without one, and for somebody else's: theirs goes on keeping the time."""
-    kept = await session.get(Hold, (act.clinic.id, hold_id)) if hold_id else None
-    return Owner(act.clinic.id, hold_id=kept.id) if kept is not None and kept.created_by == act.by else None
-
-
-async def _hold_on_its_way(session: AsyncSession, act: Act, claim: Claim) -> Owner | None:
-    """A time picked and booked at once: the form was sent before it heard of its own hold, which stands in its way,
-    and may still name the one before.
-
-    One that keeps a time for longer keeps it for a patient who was offered it.
-    """
-    if act.by is None:
-        return None
-    query = (
-        select(Hold)
-        .join(Tick, and_(Tick.clinic_id == Hold.clinic_id, Tick.hold_id == Hold.id))
-        .where(
-            Hold.clinic_id == act.clinic.id,
-            Hold.created_by == act.by,
-            Hold.visit_type_id == claim.visit_type.id,
-            Hold.starts_at == claim.starts_at,
-            Tick.person_id.in_(claim.practitioner_ids),
-        )
-    )
-    found = (await session.scalars(query.order_by(Hold.created_at.desc()).limit(1))).first()
-    is_forms = found is not None and found.expires_at - found.created_at <= HOLD
-    return Owner(act.clinic.id, hold_id=found.id) if found is not None and is_forms else None
 
 
 async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | None, hold: Owner | None) -> None:
