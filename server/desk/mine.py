@@ -78,7 +78,7 @@ async def show_home(request: web.Request) -> web.Response:
         lines = await day.load_of_patient(session, scope, patient_id, now, newest=newest)
         vault = context.vault(request).clinic(clinic.id)
         notes = await records.load_released_notes(
-            session, vault, clinic, patient_id, before=_before(request), limit=records.PAGE
+            session, vault, clinic, patient_id, before=before(request), limit=records.PAGE
         )
         asked = await corrections.load(session, vault, clinic.id, [note.note_id for note in notes])
         attached = await attachments.load_of_notes(session, vault, clinic.id, notes)
@@ -158,7 +158,7 @@ def _patient_id(request: web.Request) -> str:
     return wanted
 
 
-def _before(request: web.Request) -> datetime | None:
+def before(request: web.Request) -> datetime | None:
     """From where the notes go on; anything else than a moment of ours begins at the newest."""
     try:
         moment = datetime.fromisoformat(request.query.get("before", ""))

@@ -25,6 +25,7 @@ from server.accounts.trust_models import Proxy
 from server.audit import AuditAction
 from server.desk import day
 from server.desk.day import Line
+from server.desk.mine import KIND_WORDS, before
 from server.desk.rules import Standing
 from server.encounters import films, proxyplaces
 from server.encounters.models import Encounter
@@ -34,7 +35,7 @@ from server.names import Name
 from server.pages import language_of, render
 from server.permissions import Actor, ProxyScope, acts_for, is_patient, is_proxy, is_scheduler, may_book
 from server.records import attachments
-from server.records.reading import load_released_notes
+from server.records.reading import PAGE, load_released_notes
 from server.routing import Route, see_other
 from server.scheduling import finding, service
 from server.scheduling.models import VisitType
@@ -188,7 +189,9 @@ async def show_home(request: web.Request) -> web.Response:
             lines = await day.load_of_patient(session, replace(scope, language=language), patient_id, now)
         if acts_for(actor, patient_id, ProxyScope.READ_NOTES):
             vault = context.vault(request).clinic(scope.id)
-            notes = await load_released_notes(session, vault, scope, patient_id, for_proxy=True)
+            notes = await load_released_notes(
+                session, vault, scope, patient_id, for_proxy=True, before=before(request), limit=PAGE
+            )
             attached = await attachments.load_of_notes(session, vault, scope.id, notes)
             for note in notes:
                 await _note_read(request, session, note.note_id)
@@ -204,6 +207,8 @@ async def show_home(request: web.Request) -> web.Response:
         "changeable": {line.appointment.id for line in lines if may_act and _may_change(line, kinds, now)},
         "done": PROXY_DONE.get(request.query.get("done", "")),
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
+        "earlier_notes": notes[-1].released_at.isoformat() if len(notes) == PAGE else None,
+        "kind_words": KIND_WORDS,
         "files": attached,
         "films": [film for film in granted if film.encounter_id not in alone],
     }

@@ -97,6 +97,21 @@ class Keys:
         assert wrong == [], step
 
 
+async def look_in_large_type(keys: Keys, step: str) -> None:
+    """The narrow page with letters twice their size: nothing sticks out."""
+    await keys.page.set_viewport_size({"width": SIZES[1][0], "height": SIZES[1][1]})
+    await keys.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    await keys.page.screenshot(path=PICTURES / f"{step}-large.png", full_page=True)
+    found = await keys.page.evaluate(
+        """() => [...document.querySelectorAll("main *")]
+          .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+          .map((one) => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 40)}`)"""
+    )
+    await keys.page.evaluate("document.documentElement.style.fontSize = ''")
+    await keys.page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+    assert found == [], step
+
+
 async def at_keyboard(browser: Chromium, house: House, person: Browser) -> Keys:
     context = await browser.new_context(accept_downloads=True, locale="en-GB")
     await context.add_init_script(AXE.read_text("utf-8"))

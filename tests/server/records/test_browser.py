@@ -16,7 +16,7 @@ from server.records import reading
 from server.records.models import Note, NoteHold
 from signaling.words import Role
 from tests.server.cast import Browser
-from tests.server.records.keyboard import Keys, at_keyboard, chromium
+from tests.server.records.keyboard import Keys, at_keyboard, chromium, look_in_large_type
 from tests.server.records.rights import run_jobs, sign, unpacked
 from tests.server.visits import House
 
@@ -164,6 +164,7 @@ async def test_the_patient_reads_asks_for_a_correction_and_fetches_a_copy(house:
         await keys.press('details:has(form[action$="/wrong"]) summary')
         await keys.write("textarea[name=text]", "It was the right arm.")
         await keys.look("own-page-wrong")
+        await look_in_large_type(keys, "own-page")
         await keys.go('form[action$="/wrong"] button')
         await keys.wait("text=You said something is wrong:")
         assert "It was the right arm." in await keys.page.inner_text("main")
@@ -178,6 +179,7 @@ async def test_the_patient_reads_asks_for_a_correction_and_fetches_a_copy(house:
         await run_jobs(house)
         await keys.wait("text=Your copy is ready.")
         await keys.look("copy-ready")
+        await look_in_large_type(keys, "copy")
         async with keys.page.expect_download() as coming:
             await keys.press('form[action$="/file"] button')
         found = unpacked(Path(await (await coming.value).path()).read_bytes())

@@ -178,6 +178,25 @@ async def test_a_proxys_copy_never_goes_beyond_their_scope(
     assert ((await fetched(house, browser, export, "proxy"))[0] == 200) == narrower
 
 
+async def test_a_proxy_reads_notes_with_all_that_was_added_only_within_their_scope(house: House) -> None:
+    cast, doctor = house.cast, await sign(house, TEXT, summary="It is harmless.")
+    form = {"kind": "correction", "text": "It was the right arm.", "reason": "Misheard"}
+    assert (await doctor.post(house.visit_url("/note/addenda"), form)).status == 303
+    alone = await cast.another_visit(cast.patient)
+    await sign(house, "For the patient's eyes.", alone, readers="patient_only", reason="wish", review_on="2031-07-01")
+    home = copy_url(house, "proxy").removesuffix("/copy")
+    page = await (await (await _proxy(house, frozenset({ProxyScope.READ_NOTES})))[0].get(home)).text()
+    for words in ("Rash on the left arm", "It is harmless.", "Corrected", "It was the right arm.", "Dr Ida Weiss"):
+        assert words in page
+    assert "patient's eyes" not in page
+    assert "&lt;b&gt;&amp; itching" in page, "text stays text"
+    other = await (await (await _proxy(house, frozenset({ProxyScope.ATTEND})))[0].get(home)).text()
+    assert "Rash" not in other
+    assert (await doctor.post(house.visit_url("/note/withdrawal"))).status == 303
+    page = await (await (await _proxy(house, frozenset({ProxyScope.READ_NOTES})))[0].get(home)).text()
+    assert ("Rash" in page, "An entry was withdrawn" in page) == (False, True)
+
+
 async def test_two_copies_are_not_made_at_once_and_a_failed_one_can_be_asked_anew(house: House) -> None:
     patient = await house.browser_of("patient")
     for _ in range(3):
