@@ -19,6 +19,7 @@ from server.accounts.sessions import COOKIES, SessionKind
 from server.accounts.trust_models import Proxy
 from server.audit import AuditAction, AuditEntry
 from server.encounters.filmstore import open_recordings
+from server.jobs import JobContext
 from server.permissions import ProxyScope
 from server.records import fhir, jobs
 from server.records.rights_models import RecordExport
@@ -225,12 +226,12 @@ async def _proxy(house: House, scopes: frozenset[ProxyScope]) -> tuple[Browser, 
     return Browser(house.client, {COOKIES[SessionKind.PAGE]: str(opened.token)}), row.id
 
 
-def _context(house: House) -> jobs.JobContext:
+def _context(house: House) -> JobContext:
     async def nothing(_: float) -> None:
         return
 
     cast = house.cast
-    return jobs.JobContext(
+    return JobContext(
         id="j", kind="records.keep", subject="all", clinic_id=None, attempt=1, database=cast.database,
         settings=house.settings, vault=cast.vault, clock=house.clock, _progress=nothing, _is_cancelled=lambda: False,
         _pause=nothing,
