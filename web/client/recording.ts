@@ -24,12 +24,14 @@ export class Recording {
   readonly withdrawn: Withdrawn;
   private readonly pause: Pause;
   private readonly tone = new Chime();
-  private readonly bannerText = h("p", { class: "recording__text" });
+  private readonly bannerText = h("p", { class: "recording__text", tabindex: -1 });
   private readonly answers = h("ul", { class: "recording__answers", hidden: true });
   private readonly stop: HTMLButtonElement;
   private asked = "";
   private lastPhase = "off";
   private stoppedHere = "";
+  private isHeld = false;
+  private isStopping = false;
   private lastCode: string | null = null;
   private deadline: string | null = null;
   private readonly left = h("p", { class: "bs-muted question__left", id: "question-left" });
@@ -63,6 +65,13 @@ export class Recording {
     if (recording.phase !== this.lastPhase || recording.code !== this.lastCode) this.tell(room, recording);
     this.lastPhase = recording.phase;
     this.lastCode = recording.code;
+  }
+
+  /** The clinic hasn't answered a press that ends storing: said here, where the press was, until it has. */
+  hold(yes: boolean, room: Snapshot): void {
+    this.isHeld = yes;
+    this.renderBanner(room, room.recording);
+    if (yes) this.context.announcer.say(this.heldWords(room), true);
   }
 
   /** Each second: how long is left to answer. */
@@ -120,10 +129,14 @@ export class Recording {
     const isAsker = may(room, "ask_recording");
     this.banner.hidden = !live && !(asking && isAsker);
     this.banner.dataset.state = recording.phase;
+    this.banner.dataset.held = String(this.isHeld);
     this.stop.hidden = !recording.recording_id;
-    setText(this.stop, asking ? t("Don't record") : t("Stop recording"));
-    setNodes(this.bannerText, bannerNodes(recording));
+    const isSent = this.isHeld && this.isStopping;
+    this.stop.setAttribute("aria-disabled", String(isSent));
+    setText(this.stop, isSent ? t("Stopping …") : asking ? t("Don't record") : t("Stop recording"));
+    setNodes(this.bannerText, this.isHeld ? tn(this.heldWords(room), {}) : bannerNodes(recording));
     this.pause.render(room, recording);
+    if (this.isHeld) this.hidePause();
     const showAnswers = isAsker && (asking || recording.phase === "paused");
     this.answers.hidden = !showAnswers;
     keyed(
@@ -133,6 +146,18 @@ export class Recording {
       () => h("li", {}),
       (item, each) => setNodes(item, tn(answerWords(recording.answers[each.participant_id]), { name: each.name })),
     );
+  }
+
+  /** Pressed already; who pressed by keyboard stands on the words that say so. */
+  private hidePause(): void {
+    if (this.pause.buttons.contains(document.activeElement)) this.bannerText.focus();
+    this.pause.buttons.hidden = true;
+  }
+
+  private heldWords(room: Snapshot): string {
+    return room.mode === "direct"
+      ? t("Not heard by the clinic yet. It is said again until it is.")
+      : t("Not heard by the clinic yet: your picture and sound are held back until it is.");
   }
 
   private renderQuestion(room: Snapshot, recording: RecordingView): void {
@@ -226,13 +251,15 @@ export class Recording {
     const room = this.context.room();
     const recording = room?.recording;
     const id = recording?.recording_id;
-    if (!id || !room || !recording) return;
+    if (!id || !room || !recording || this.isStopping) return;
     const wasLive = recording.phase === "running" || recording.phase === "paused";
     const isHost = may(room, "ask_recording");
     // A doctor mostly stops because it is enough: the choice is offered, not put before them.
     this.stoppedHere = wasLive && isHost ? id : "";
-    if ((await this.context.send("stop_recording", { recording_id: id })) && wasLive && !isHost)
-      this.withdrawn.open(id);
+    this.isStopping = true;
+    const isStopped = await this.context.send("stop_recording", { recording_id: id });
+    this.isStopping = false;
+    if (isStopped && wasLive && !isHost) this.withdrawn.open(id);
   }
 
   private tell(room: Snapshot, recording: RecordingView): void {

@@ -11,6 +11,8 @@ import { Devices, type Kind } from "./devices";
 import { exposeDiagnostics } from "./diagnostics";
 import { h } from "./dom";
 import { Door } from "./door";
+import { Hold } from "./hold";
+import { Memory } from "./memory";
 import { Names } from "./names";
 import type { NotOk, Snapshot } from "./protocol.gen";
 import { patientRefusal, type Refusal, staffRefusal } from "./refusals";
@@ -23,41 +25,17 @@ import { t } from "./words";
 const page = document.getElementById("room") as HTMLElement;
 const config = JSON.parse(document.getElementById("room-config")?.textContent ?? "{}") as RoomConfig;
 
-interface Remembered {
-  entered: boolean;
-  muted: boolean;
-  camera: boolean;
-  resume: boolean;
-}
-
-/** What this tab remembers over a reload: that it was in, what was switched off, that signing in again leads back. */
-class Memory {
-  private readonly key = `bedside-tab:${config.participation}`;
-
-  read(): Remembered {
-    const fresh = { entered: false, muted: false, camera: true, resume: false };
-    try {
-      return { ...fresh, ...JSON.parse(sessionStorage.getItem(this.key) ?? "{}") };
-    } catch {
-      return fresh;
-    }
-  }
-
-  write(change: Partial<Remembered>): void {
-    try {
-      sessionStorage.setItem(this.key, JSON.stringify({ ...this.read(), ...change }));
-    } catch {
-      return;
-    }
-  }
-}
-
 class Visit {
   private room: Snapshot | null = null;
   private socket: RoomSocket | null = null;
   private media: MediaSwitch | null = null;
   private skewMs = Date.parse(config.sent_at) - Date.now();
-  private readonly memory = new Memory();
+  private readonly memory = new Memory(config.participation);
+  private readonly hold = new Hold(
+    this.memory,
+    () => this.room,
+    (on) => this.handleHold(on),
+  );
   private readonly announcer = new Announcer(page);
   private readonly devices: Devices;
   private readonly door: Door;
@@ -152,13 +130,14 @@ class Visit {
     this.media = new MediaSwitch(socket, this.view.tiles, {
       way: (way, connected) => this.view.renderWay(way, connected),
     });
+    this.media.hold(this.hold.on);
     this.media.setTracks(this.devices.tracks);
     exposeDiagnostics({ media: this.media, snapshot: () => this.room, devices: this.devices });
   }
 
   private async send<N extends EventName>(name: N, body: Body<N>) {
     if (!this.socket) return null;
-    const reply = await this.socket.send(name, body);
+    const reply = await this.hold.send(this.socket, name, body);
     if (!isRefusal(reply)) return reply as Exclude<typeof reply, NotOk>;
     this.announcer.notice(
       "refused",
@@ -198,6 +177,7 @@ class Visit {
     this.closing = undefined;
     const isNew = this.show(this.view.root);
     this.door.hide();
+    if (this.socket) this.hold.takeUp(this.socket, room);
     // Before it is rendered: a question in it takes the focus from here.
     if (isNew) this.view.focus();
     this.view.render(room);
@@ -250,6 +230,11 @@ class Visit {
     this.view.renderConnected(yes);
     this.sentDevices = yes ? "" : this.sentDevices;
     if (yes) this.sendDevices();
+  }
+
+  private handleHold(on: boolean): void {
+    this.media?.hold(on);
+    if (this.room) this.view.recording.hold(on, this.room);
   }
 
   private handleRefused(code: string, message: string): void {

@@ -34,6 +34,7 @@ export class MediaSwitch {
   relay: RelayPair | null = null;
   private room: Snapshot | null = null;
   private tracks: Tracks = NOTHING;
+  private isHeld = false;
   private early: Signal[] = [];
   private readonly fronts = new Map<string, Way>();
   private readonly watched = new Set<string>();
@@ -57,7 +58,7 @@ export class MediaSwitch {
     }
     this.keepRelay(room);
     this.keepDirect(room, before);
-    this.relay?.publish(room.mode === "direct" ? NOTHING : this.tracks, room.simulcast);
+    this.publish(room);
     this.show(room);
     this.tell();
   }
@@ -65,7 +66,13 @@ export class MediaSwitch {
   setTracks(tracks: Tracks): void {
     this.tracks = { ...tracks };
     this.direct?.setTracks(this.tracks);
-    if (this.room && this.room.mode !== "direct") this.relay?.publish(this.tracks, this.room.simulcast);
+    if (this.room && this.room.mode !== "direct") this.publish(this.room);
+  }
+
+  /** Keeps the own media from the relay, where it could be stored, whatever becomes of the connection meanwhile. */
+  hold(yes: boolean): void {
+    this.isHeld = yes;
+    if (this.room) this.publish(this.room);
   }
 
   handleSignal(signal: Signal): void {
@@ -92,6 +99,10 @@ export class MediaSwitch {
     this.watched.clear();
     this.preparedFor = "";
     this.readyFor = -1;
+  }
+
+  private publish(room: Snapshot): void {
+    this.relay?.publish(room.mode === "direct" || this.isHeld ? NOTHING : this.tracks, room.simulcast);
   }
 
   private keepRelay(room: Snapshot): void {
