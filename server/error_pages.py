@@ -28,6 +28,18 @@ TITLES = {
     Code.UNAVAILABLE: N_("Not available just now"),
     Code.TOO_MANY: N_("Please wait a moment"),
 }
+BENEATH = {
+    Code.LINK_CLOSED: N_("It opens nothing any more. Please ring the clinic."),
+    Code.VISIT_OVER: N_("If you still need help, please ring the clinic."),
+}
+"""What stands under a heading that has said the rest."""
+FOR_STAFF = {
+    Code.NOT_FOUND: N_("It may be gone, or the address is not right. Nothing was changed."),
+    Code.LINK_CLOSED: N_("It opens nothing any more."),
+    Code.VISIT_OVER: N_("Nothing was changed."),
+    Code.REMOVED: N_("This person was taken out of the visit."),
+}
+"""Where a patient is told to ring the clinic: whoever works there needn't."""
 RETRY_AFTER_S = {Code.UNAVAILABLE: 5, Code.NODE_DOWN: 5, Code.TOO_MANY: 60}
 CODES = {401: Code.NOT_SIGNED_IN, 403: Code.NOT_ALLOWED, 404: Code.NOT_FOUND, 413: Code.TOO_LONG, 503: Code.UNAVAILABLE}
 
@@ -57,8 +69,15 @@ def answer_to(request: web.Request, refused: Refused, *, status: int | None = No
     if wants_json(request):
         body = {"error": refused.code.value, "message": words, "fields": fields, "limit": refused.limit}
         return web.json_response({key: value for key, value in body.items() if value}, status=code, headers=headers)
+    if not refused.message:
+        words = translate(request, _beneath(request, refused.code))
     values = {"code": refused.code.value, "words": words, "sentences": list(fields.values())}
     return _page(request, refused.code, values, status=code, headers=headers)
+
+
+def _beneath(request: web.Request, code: Code) -> str:
+    mine = FOR_STAFF if context.VIEWER in request else BENEATH
+    return mine.get(code) or TEXT[code]
 
 
 def _page(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import context
 from server.accounts import idle, proxies, sessions
 from server.accounts.models import Person
-from server.accounts.service import load_clinic
+from server.accounts.service import get_clinic, load_clinic
 from server.accounts.sessions import SessionKind
 from server.context import ClinicScope, Identity, Viewer
 from server.errors import not_found
@@ -34,6 +34,7 @@ async def identify(request: web.Request) -> Identity:
             actor = replace(actor, acts_for=mine)
         was_signed_off = row is None and await sessions.load_signed_off(session, request.cookies, now) is not None
         viewer = None if is_idle else await _viewer(session, actor)
+        clinic = clinic or await _clinic_of_place(request, session, actor)
     if row is not None and is_idle:
         await idle.sign_off(request, row, clinic_id)
         actor = replace(actor, person_id=None, session_id=None, roles=frozenset())
@@ -53,6 +54,13 @@ async def _clinic(session: AsyncSession, slug: str | None) -> ClinicScope | None
     if clinic is None:
         raise not_found()
     return clinic
+
+
+async def _clinic_of_place(request: web.Request, session: AsyncSession, actor: Actor) -> ClinicScope | None:
+    """Whose visit the address names: whoever is refused there must be told whom to ring."""
+    place = request.match_info.get("participation_id")
+    clinic_id = await sessions.load_clinic_of_place(session, actor, place) if place is not None else None
+    return await get_clinic(session, clinic_id) if clinic_id is not None else None
 
 
 async def _viewer(session: AsyncSession, actor: Actor) -> Viewer | None:

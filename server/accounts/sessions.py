@@ -284,6 +284,14 @@ async def _participations(session: AsyncSession, visits_id: str | None, clinic_i
     return frozenset((await session.scalars(query)).all())
 
 
+async def load_clinic_of_place(session: AsyncSession, actor: Actor, participation_id: str) -> str | None:
+    """The clinic of a place in a visit that this browser holds, also of one that is closed by now."""
+    if actor.visits_session_id is None or participation_id not in actor.participations:
+        return None
+    held = await session.get(SessionParticipation, (actor.visits_session_id, participation_id))
+    return held.clinic_id if held is not None else None
+
+
 async def _patients(session: AsyncSession, page_id: str | None, clinic_id: str | None, now: datetime) -> frozenset[str]:
     if page_id is None or clinic_id is None:
         return frozenset()

@@ -33,6 +33,7 @@ def config(
 
     `sent_at` tells a browser whose clock is wrong how wrong it is.
     """
+    is_to_come = visit.encounter.status == "planned"  # once somebody came, a moved visit shuts nobody out
     values = {
         "participation": participation,
         "room_id": visit.encounter.id,
@@ -47,6 +48,6 @@ def config(
         "clinic_phone": clinic_phone,
         "title": title,
         "sent_at": now.isoformat(),
-        "opens_at": rules.opens_at(visit.appointment.starts_at).isoformat(),
+        "opens_at": rules.opens_at(visit.appointment.starts_at).isoformat() if is_to_come else None,
     }
     return values if clinic is None else {**values, "clinic": clinic}

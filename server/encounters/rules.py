@@ -115,6 +115,11 @@ def may_reopen(*, outcome: str | None, ended_at: datetime | None, now: datetime)
     return outcome is not None and ended_at is not None and now <= undo_until(ended_at)
 
 
+def is_over_for_good(status: str, outcome: str | None, ended_at: datetime | None, now: datetime) -> bool:
+    """Ended, and nothing is left to undo in the room: until then whoever reloads their page stays where they were."""
+    return room_phase(status) == "ended" and not may_reopen(outcome=outcome, ended_at=ended_at, now=now)
+
+
 def undo_until(ended_at: datetime) -> datetime:
     return ended_at + UNDO_LASTS + UNDO_GRACE
 

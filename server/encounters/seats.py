@@ -105,9 +105,16 @@ def _check_open(encounter: Encounter, appointment: Appointment, now: datetime) -
     status = "finished" if encounter.status == "entered-in-error" else encounter.status
     state = rules.door(starts_at=appointment.starts_at, status=status, ended_at=ended_at, now=now)
     if state is Door.CANCELLED:
+        if encounter.status == "cancelled":
+            raise cancelled()
         raise DomainError(Code.LINK_CLOSED)
     if state is Door.OVER:
         raise DomainError(Code.VISIT_OVER)
+
+
+def cancelled() -> DomainError:
+    """For whoever held a place in it, or its link: why it opens nothing any more."""
+    return DomainError(Code.LINK_CLOSED, "This visit was cancelled. If you still need help, please ring the clinic.")
 
 
 async def _refuse_stranger(session: AsyncSession, cookies: Cookies, now: datetime) -> None:

@@ -132,6 +132,8 @@ def _door(
         return render(request, "encounters/door_early.html", values, headers=headers)
     if opening.state is Door.CLOSING:
         return render(request, "encounters/closing.html", {**values, "is_over": True, "back_url": None, "offers": []})
+    if opening.state is Door.CANCELLED and opening.visit.encounter.status == "cancelled":
+        raise seats.cancelled()
     if opening.state in (Door.OVER, Door.CANCELLED):
         raise DomainError(Code.VISIT_OVER if opening.state is Door.OVER else Code.LINK_CLOSED)
     is_plain_guest = opening.is_guest and not opening.is_proxy
@@ -197,7 +199,7 @@ async def show_room(request: web.Request) -> web.Response:
         visit, clinic = await _visit_of(session, seat.room_id)
         await _note_language(request, session, visit, seat.role)
     request[context.CLINIC] = clinic
-    if rules.room_phase(visit.encounter.status) == "ended":
+    if rules.is_over_for_good(visit.encounter.status, visit.encounter.outcome, visit.encounter.ended_at, now):
         return see_other(f"/visits/{participation}/closing")
     config = room_page.config(
         visit,

@@ -92,7 +92,8 @@ async def show_room(request: web.Request) -> web.Response:
         if note is not None:
             await service.enter(session, writing, AuditAction.NOTE_OPENED, note.id)
     base = _base(writing, visit)
-    if rules.room_phase(visit.encounter.status) == "ended" and _is_over(visit, writing):
+    ended = visit.encounter
+    if rules.is_over_for_good(ended.status, ended.outcome, ended.ended_at, writing.now):
         return see_other(f"{base}/summary")
     title = next((one.name for one in visit.participants if one.role == Role.PATIENT), "")
     config = room_page.config(
@@ -113,12 +114,6 @@ async def show_room(request: web.Request) -> web.Response:
     )
     shown = None if request.get(context.NAMES_HIDDEN, False) else title
     return render(request, "visit/room.html", {"config": config, "visit_title": shown})
-
-
-def _is_over(visit: Visit, writing: Writing) -> bool:
-    """Ended so long ago that nothing is left to undo in the room."""
-    ended_at = visit.encounter.ended_at
-    return ended_at is None or writing.now > ended_at + rules.UNDO_LASTS + rules.UNDO_GRACE
 
 
 async def _note_config(

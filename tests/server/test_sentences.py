@@ -14,7 +14,8 @@ from babel.messages.pofile import read_po
 
 from server.accounts import demo
 from server.desk import acts, mine, rules
-from server.error_pages import TITLES
+from server.error_pages import BENEATH, TITLES
+from server.error_pages import FOR_STAFF as INSTEAD_FOR_STAFF
 from server.forms import OTHERWISE, SENTENCES
 from server.pages import ROLE_WORDS
 from signaling.words import TEXT
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 TABLES = (
     TEXT,
     TITLES,
+    BENEATH,
+    INSTEAD_FOR_STAFF,
     ROLE_WORDS,
     SENTENCES,
     rules.WORDS,

@@ -246,6 +246,9 @@ async def test_ending_stops_capture_closes_the_log_and_can_be_undone(house: Hous
     await doctor.sees(lambda s: s["undo_until"] and s["outcome"] == "seen")
     assert house.node.capture(ROOM).phase == CapturePhase.STOPPED
     assert await doctor.no("chat", text="too late") == "visit_over"
+    await patient.close()
+    patient = await house.page("patient")
+    await patient.sees(lambda s: s["phase"] == "ended", "who reloads meanwhile stays where they were")
     await doctor.ok("undo_end")
     snapshot = await patient.sees(lambda s: s["phase"] == "open")
     assert snapshot["recording"]["phase"] == "stopped"

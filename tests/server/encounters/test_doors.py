@@ -10,7 +10,10 @@ from server.accounts.links import LinkKind
 from server.accounts.models import Session
 from server.audit import AuditAction, AuditEntry
 from server.encounters.models import VisitCard
-from signaling.words import Outcome, ParticipantId, Role
+from server.scheduling import service as scheduling
+from server.scheduling.models import Appointment
+from server.scheduling.service import Act
+from signaling.words import Outcome, ParticipantId, Role, SessionId
 from tests.server.visits import START, House
 
 SELF = {"identity": "self", "place": "4 Rue du Lac, Lyon, France", "phone": "+33 6 1", "others": "", "agrees": "yes"}
@@ -178,6 +181,34 @@ async def test_a_closed_link_gives_the_clinics_number(house: House) -> None:
     fresh = await house.browser().post(f"/v/{await cast.link()}", SELF)
     assert fresh.headers["Location"] == f"/visits/{await cast.place(Role.PATIENT)}"
     assert fresh.headers["Location"] != f"/visits/{wrong}"
+
+
+async def test_who_waits_for_a_visit_that_is_cancelled_reads_so_and_whom_to_ring(house: House) -> None:
+    cast, token = house.cast, await house.cast.link()
+    browser = house.browser()
+    room = (await browser.post(f"/v/{token}", SELF)).headers["Location"]
+    async with house.database.writing() as session:
+        act = Act(cast.clinic, cast.scheduler, house.clock(), cast.events)
+        await scheduling.cancel(session, act, cast.appointment_id, "rang")
+    number = f'href="tel:{cast.clinic.phone.replace(" ", "")}"'
+    for path in (room, f"{room}/closing", f"/v/{token}"):
+        answer = await browser.get(path)
+        text = await answer.text()
+        assert answer.status == 410, path
+        assert number in text, path
+        assert text.count("This visit was cancelled.") == 1, path
+    assert number not in await (await house.browser().get(f"{room}/closing")).text(), "a stranger learns nothing"
+
+
+async def test_nobody_of_the_staff_is_told_to_ring_their_own_clinic(house: House) -> None:
+    for who in ("doctor", "scheduler"):
+        browser = await house.browser_of(who)
+        for path in (house.visit_url("-none/summary"), f"/c/{house.cast.clinic.slug}/appointments/none"):
+            answer = await browser.get(path)
+            main = (await answer.text()).partition("<main")[2].partition("</main")[0]
+            assert answer.status in (403, 404)
+            assert "technicians" in main
+            assert "ring the clinic" not in main.lower()
 
 
 async def test_a_second_browser_gets_the_same_place(house: House) -> None:
