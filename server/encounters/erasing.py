@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from server.encounters import films, keeping
 from server.encounters.filmstore import fetch_object, open_recordings, redacted_folder, tracks_folder
 from server.encounters.keeping_models import RecordingDeletion
 from server.encounters.recording_models import Recording, StoredLog
+from server.encounters.workfolders import sweep, work_folder
 from server.jobs import JobContext, JobFailed
 
 LOOK_EVERY_S = 60.0
@@ -47,8 +47,11 @@ async def erase(job: JobContext) -> None:
             proof["logs"] = await _empty(store, f"logs/{recording.id}/")
         else:
             proof["tracks"] = await _empty(store, tracks_folder(recording.id))
-            folder = job.settings.var / "run" / f"erase-{ordered.id}"
-            proof["copies"] = await _without(store, logs, ordered.participant_id, folder, int(job.now().timestamp()))
+            utc_s = int(job.now().timestamp())
+            async with work_folder(job.settings.var, f"erase-{ordered.id}") as folder:
+                proof["copies"] = await _without(store, logs, ordered.participant_id, folder, utc_s)
+        # Before it is said to be done: a job that was killed may have left the film in the clear on this machine.
+        await asyncio.to_thread(sweep, job.settings.var)
     except obstore.exceptions.BaseError:
         raise JobFailed("store_unreachable") from None
     except LogDamagedError:
@@ -79,21 +82,21 @@ async def _without(
 ) -> list[dict[str, Any]]:
     """Each log replaced by a copy without this person, and read back from the store."""
     proofs: list[dict[str, Any]] = []
-    await asyncio.to_thread(folder.mkdir, 0o700, True, True)
-    try:
-        for path in logs:
-            before, after, again = folder / "before", folder / "after", folder / "again"
+    before, after, again = folder / "before", folder / "after", folder / "again"
+    for path in logs:
+        try:
             await fetch_object(store, path, before)
-            await asyncio.to_thread(after.unlink, True)
-            removed = await asyncio.to_thread(_copy, before, after, participant_id, utc_s)
-            if removed is not None:
-                await obstore.put_async(store, path, after)
-                await fetch_object(store, path, again)
-                if await asyncio.to_thread(_names, again, participant_id):
-                    raise JobFailed("store_keeps_it")
-            proofs.append({"path": path, "chunks": removed or 0})
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, True)
+        except FileNotFoundError:
+            proofs.append({"path": path, "chunks": 0, "missing": True})
+            continue
+        await asyncio.to_thread(after.unlink, True)
+        removed = await asyncio.to_thread(_copy, before, after, participant_id, utc_s)
+        if removed is not None:
+            await obstore.put_async(store, path, after)
+            await fetch_object(store, path, again)
+            if await asyncio.to_thread(_names, again, participant_id):
+                raise JobFailed("store_keeps_it")
+        proofs.append({"path": path, "chunks": removed or 0})
     return proofs
 
 
@@ -136,4 +139,5 @@ async def keep(job: JobContext) -> None:
     while not job.cancelled():
         async with job.database.writing() as session:
             await keeping.order_due(session, job.now())
+        await asyncio.to_thread(sweep, job.settings.var)
         await job.pause(LOOK_EVERY_S)

@@ -6,11 +6,9 @@ due is `films.py`.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
-import shutil
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -40,9 +38,12 @@ from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import Film, Recording
 from server.encounters.recordings import get_recording, key_name
 from server.encounters.rules import FINAL_PHASES
+from server.encounters.workfolders import work_folder
 from server.jobs import Handlers, JobContext, JobFailed
 from server.vault import KEY_BYTES, VaultError
 from signaling.words import Refused
+
+UNREACHABLE = "store_unreachable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +66,24 @@ async def make_film(job: JobContext) -> None:
     if not paths:
         await _finish(job, film.id, frozenset(), state="empty", composed_from="[]")
         return
-    folder = job.settings.var / "run" / f"film-{film.id}"
-    await asyncio.to_thread(_fresh_folder, folder)
     try:
-        await _make(job, recording, film, paths, folder)
+        async with work_folder(job.settings.var, f"film-{film.id}") as folder:
+            await _make(job, recording, film, paths, folder)
+    except obstore.exceptions.BaseError:
+        await _say_failed(job, film.id, UNREACHABLE)
+        raise JobFailed(UNREACHABLE) from None
     except JobFailed as failed:
         await _say_failed(job, film.id, failed.code)
         raise
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _make(job: JobContext, recording: Recording, film: Film, paths: list[str], folder: Path) -> None:
     await _mark_composing(job, film.id, job.now())
     store = open_recordings(job.settings)
     work = await _prepare(job, recording, store, paths, folder)
-    try:
-        parts = await filmparts.open_parts(job, film, store, work, paths)
-        work = replace(work, parts=await parts.fetch(folder))
-        await _mark_composing(job, film.id, parts.began_at)
-    except obstore.exceptions.BaseError:
-        raise JobFailed("store_unreachable") from None
+    parts = await filmparts.open_parts(job, film, store, work, paths)
+    work = replace(work, parts=await parts.fetch(folder))
+    await _mark_composing(job, film.id, parts.began_at)
     report = await compose(job, work, parts.keep)
     if isinstance(report, FilmReport):
         await _keep(job, film.id, store, Made(work.output, report, paths, frozenset(work.keys)))
@@ -142,8 +140,6 @@ async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
         await fetch_object(store, path, target)
     except FileNotFoundError:
         raise JobFailed("log_missing") from None
-    except obstore.exceptions.BaseError:
-        raise JobFailed("store_unreachable") from None
 
 
 async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -> None:
@@ -178,16 +174,15 @@ async def make_tracks(job: JobContext) -> None:
     if found is None or not found[2]:
         return
     recording, film, paths = found
-    folder = job.settings.var / "run" / f"tracks-{film.id}"
-    await asyncio.to_thread(_fresh_folder, folder)
     try:
-        store = open_recordings(job.settings)
-        prepared = await _prepare(job, recording, store, paths, folder)
-        work = replace(prepared, output=folder / "tracks.mkv", wants_tracks=True)
-        if await compose(job, work):
-            await _keep_tracks(job, film.id, recording, store, work)
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        async with work_folder(job.settings.var, f"tracks-{film.id}") as folder:
+            store = open_recordings(job.settings)
+            prepared = await _prepare(job, recording, store, paths, folder)
+            work = replace(prepared, output=folder / "tracks.mkv", wants_tracks=True)
+            if await compose(job, work):
+                await _keep_tracks(job, film.id, recording, store, work)
+    except obstore.exceptions.BaseError:
+        raise JobFailed(UNREACHABLE) from None
 
 
 async def _keep_tracks(job: JobContext, film_id: str, recording: Recording, store: ObjectStore, work: Work) -> None:
@@ -237,12 +232,6 @@ async def _say_failed(job: JobContext, film_id: str, code: str) -> None:
         film = await films.get_film(session, job.clinic_id or "", film_id)
         if film.state != "ready":
             film.state, film.code = "failed", code
-
-
-def _fresh_folder(folder: Path) -> None:
-    """Empty and for us alone: while it is made, the film lies here in the clear."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
 
 
 HANDLERS: Handlers = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +31,7 @@ from server.encounters.filmstore import (
 )
 from server.encounters.recording_models import Film, FilmRedaction
 from server.encounters.rules import Stretch
+from server.encounters.workfolders import work_folder
 from server.jobs import JobContext, JobFailed
 from server.vault import KEY_BYTES, ClinicVault
 
@@ -93,23 +93,20 @@ async def make(job: JobContext) -> None:
         film = await session.get(Film, (job.clinic_id or "", job.subject))
     if row is None or film is None or row.state not in ("asked", "failed") or film.state != "ready":
         return
-    folder = job.settings.var / "run" / f"redact-{film.id}"
-    await asyncio.to_thread(_fresh_folder, folder)
     store = open_recordings(job.settings)
     try:
-        source = await _fetch(job, film, store, folder / "film.mp4")
-        stretches = tuple((start, end) for start, end in json.loads(row.stretches))
-        work = Work((source,), folder / "redacted.mp4", {}, {}, taken_out=stretches)
-        if await compose(job, work):
-            await _keep(job, row, film, store, work.output)
+        async with work_folder(job.settings.var, f"redact-{film.id}") as folder:
+            source = await _fetch(job, film, store, folder / "film.mp4")
+            stretches = tuple((start, end) for start, end in json.loads(row.stretches))
+            work = Work((source,), folder / "redacted.mp4", {}, {}, taken_out=stretches)
+            if await compose(job, work):
+                await _keep(job, row, film, store, work.output)
     except obstore.exceptions.BaseError:
         await _say_failed(job, "store_unreachable")
         raise JobFailed("store_unreachable") from None
     except JobFailed as failed:
         await _say_failed(job, failed.code)
         raise
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, True)
 
 
 async def _fetch(job: JobContext, film: Film, store: ObjectStore, target: Path) -> Path:
@@ -156,8 +153,3 @@ async def _say_failed(job: JobContext, code: str) -> None:
         row = await load(session, job.clinic_id or "", job.subject)
         if row is not None and row.state == "asked":
             row.state, row.code = "failed", code
-
-
-def _fresh_folder(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
