@@ -70,7 +70,7 @@ def view(state: RoomState, viewer: Viewer, now: datetime, ice_servers: Sequence[
     )
     inside = person.is_admitted and not viewer.second and viewer.replaced is None
     if not inside:
-        return bare
+        return bare.model_copy(update=_outcome(state, person)) if state.phase == Phase.ENDED else bare
     if state.phase == Phase.ENDED:
         return bare.model_copy(update=_ended(state, person))
     return bare.model_copy(update=_room(state, person, ice_servers) | _host(state, person) | _patient(state, person))
@@ -84,12 +84,14 @@ def _ended(state: RoomState, person: Person) -> dict[str, object]:
         "recording": _recording(state, person),
         "mode": state.mode,
     }
-    if Right.END_VISIT in person.rights:
-        update |= {
-            "outcome": state.outcome,
-            "undo_until": rfc3339(state.undo_until) if state.undo_until else None,
-        }
-    return update
+    return update | _outcome(state, person)
+
+
+def _outcome(state: RoomState, person: Person) -> dict[str, object]:
+    """How it ended, for whom the end put out as well; none of it where the appointment was cancelled."""
+    if Right.END_VISIT not in person.rights:
+        return {}
+    return {"outcome": state.outcome, "undo_until": rfc3339(state.undo_until) if state.undo_until else None}
 
 
 def _room(state: RoomState, person: Person, ice_servers: Sequence[dict[str, str]]) -> dict[str, object]:

@@ -336,6 +336,16 @@ def test_a_cancelled_visit_ends_for_everybody() -> None:
     assert desired(play.state) is None
 
 
+def test_the_doctor_reads_how_a_visit_ended_that_somebody_else_ended() -> None:
+    play = Play()
+    play.connect(DOCTOR)
+    play.do(c.Refreshed(room_facts(phase="ended", outcome=Outcome.NOT_REACHED)))
+    assert (play.sees(DOCTOR).you.state, play.sees(DOCTOR).outcome) == (PersonState.LEFT, Outcome.NOT_REACHED)
+    assert play.sees(DOCTOR).undo_until is None
+    play.connect(PATIENT)
+    assert play.sees(PATIENT).outcome is None
+
+
 def test_a_no_show_that_is_undone_opens_the_room_for_whoever_comes() -> None:
     play = Play()
     play.connect(PATIENT, sid="sid1")

@@ -29,6 +29,7 @@ DENIED = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMExcep
 
 Look = Callable[..., Awaitable[None]]
 OFF = {"camera": "off"}
+ENDED_ELSEWHERE = {None: "The appointment was cancelled.", "not_reached": "the patient did not come"}
 OUTSIDE = ("waiting", "second-device")
 
 
@@ -198,6 +199,12 @@ async def test_the_doctors_page(fake: FakeRoom, opened: OpenPage, look: Look) ->
     fake.snapshots["doctor"] = states["alone"]
     page = await opened("/room/doctor")
     await page.wait_for_selector("#arrivals-count:not([hidden])")
+    gone = bare(DOCTOR) | {"phase": "ended", "you": room(DOCTOR, [])["you"] | {"state": "left"}}
+    gone["you"]["reason"] = "visit_ended"
+    for outcome, words in ENDED_ELSEWHERE.items():
+        await fake.push("doctor", gone | {"outcome": outcome})
+        await page.wait_for_selector(f"#ended :text('{words}')")
+        await look(page, f"doctor-elsewhere-{outcome}", SIZES[:1])
     for name, snapshot in states.items():
         await fake.push("doctor", snapshot)
         await look(page, f"doctor-{name}")

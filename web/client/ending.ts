@@ -4,7 +4,7 @@ import { Dialog } from "./dialog";
 import { button, h, setText } from "./dom";
 import type { Note } from "./note";
 import type { Outcome, Snapshot } from "./protocol.gen";
-import { outcomeWords } from "./roles";
+import { endedElsewhere, outcomeWords } from "./roles";
 import { t } from "./words";
 
 const OUTCOMES: readonly Outcome[] = [
@@ -87,6 +87,8 @@ export class Ended {
   private readonly next: HTMLElement;
   private readonly noteCard = h("section", { class: "ended__card ended__note", "aria-label": t("Note of this visit") });
   private until: string | null = null;
+  /** Somebody ended it here and could take it back; nobody can where the desk did. */
+  private wasOurs = false;
 
   constructor(
     private readonly context: Context,
@@ -114,7 +116,8 @@ export class Ended {
   }
 
   render(room: Snapshot): void {
-    if (room.outcome) setText(this.outcome, outcomeWords(room.outcome));
+    this.wasOurs ||= room.undo_until !== null;
+    setText(this.outcome, this.wasOurs && room.outcome ? outcomeWords(room.outcome) : endedElsewhere(room.outcome));
     this.until = room.undo_until;
     // The note is finished and signed after the visit: it moves here with every word in it.
     if (this.note && !this.noteCard.contains(this.note.root)) {

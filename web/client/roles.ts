@@ -28,6 +28,13 @@ export function outcomeWords(outcome: Outcome): string {
   }[outcome];
 }
 
+/** Why a visit is over that no doctor of it ended on this page. */
+export function endedElsewhere(outcome: Outcome | null): string {
+  if (outcome === null) return t("The appointment was cancelled. What you wrote is kept among your notes to sign.");
+  if (outcome === "not_reached") return t("It was written down that the patient did not come.");
+  return outcomeWords(outcome);
+}
+
 /** Why this page is no longer in the visit, and what to do now. */
 export function departureWords(reason: Departure | null): { title: string; text: string; mayReturn: boolean } {
   switch (reason) {
