@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
 from aiohttp import FormData
 from sqlalchemy import select
 
+from server.accounts import policies
 from server.audit import Deletion, DeletionKind
 from server.errors import DomainError
 from server.permissions import StaffRole
@@ -168,6 +170,18 @@ async def test_a_patient_asks_the_officer_answers_and_the_page_says_so(house: Ho
     assert "Proof of what was erased" in await (await officer.get(f"{url}/{note.id}")).text()
     async with cast.database.reading() as session:
         assert (await session.scalars(select(CorrectionRequest))).all() == []
+
+
+async def test_for_how_many_years_a_note_is_kept_is_the_clinics_to_say(house: House) -> None:
+    cast, note = house.cast, await signed_note(house.cast)
+    house.clock.forward(days=365 * 2 + 1)
+    with pytest.raises(DomainError) as refused:
+        await erased_once(cast, Ground.PERIOD_OVER, note)
+    assert "The law wants this note kept" in str(refused.value.message)
+    async with house.database.writing() as session:
+        decided = replace(await policies.load(session, cast.clinic.id), notes_kept_years=2)
+        await policies.decide(session, cast.clinic.id, decided, by_person_id=cast.administrator, now=house.clock())
+    await erased_once(cast, Ground.PERIOD_OVER, note)
 
 
 async def test_an_erasure_is_refused_with_a_coded_reason(house: House) -> None:
