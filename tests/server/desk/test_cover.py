@@ -8,6 +8,7 @@ from datetime import UTC, timedelta
 from sqlalchemy import select
 
 from server import context
+from server.accounts.models import Link
 from server.jobs.loop import JobsLoop
 from server.scheduling import jobs, service
 from server.scheduling.models import AppointmentHistory, Message, Tick
@@ -76,6 +77,29 @@ async def test_a_whole_day_goes_to_a_colleague_and_the_patients_hear_of_it_after
     assert (await scheduler.post(f"{done.headers['Location']}/undo")).status == 409
     assert "The patients are told." in await (await scheduler.get(done.headers["Location"])).text()
     assert (await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})).status == 422
+
+
+async def test_the_rest_of_a_day_leaves_what_has_begun_and_every_link_works_on(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    await run_jobs(desk)
+    later = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(hours=1))
+    await run_jobs(desk)
+    site.clock.forward(minutes=40)
+    scheduler = await site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague, rest="yes")
+    assert {name for name in form if name.startswith("to-")} == {f"to-{later}"}
+    async with site.database.reading() as session:
+        links = {link.id: link.closed_at for link in await session.scalars(select(Link))}
+        texts = await session.scalars(
+            select(Message.text).where(Message.appointment_id == later, Message.state == "sent")
+        )
+        (door,) = {found for text in texts for found in re.findall(r"/v/\S+", text or "")}
+    assert (await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})).status == 303
+    assert await doctors_of(desk, desk.appointment) == (cast.doctor,)
+    assert await doctors_of(desk, later) == (cast.colleague,)
+    async with site.database.reading() as session:
+        assert {link.id: link.closed_at for link in await session.scalars(select(Link))} == links
+    assert "Haddad" in await (await site.browser().get(door)).text()
 
 
 async def test_undone_in_time_nothing_has_happened_and_nobody_hears_of_it(desk: Desk) -> None:

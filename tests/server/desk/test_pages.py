@@ -254,6 +254,9 @@ async def test_who_waits_is_on_board_and_clinic_and_comes_first(desk: Desk) -> N
     site.clock.forward(minutes=85)
     late = await (await (await site.signed_in(cast.doctor)).get(f"{desk.root}/clinic/list")).text()
     assert "You run 15 minutes late." in late
+    scheduler = await site.signed_in(cast.scheduler)
+    assert "did not come" not in await (await scheduler.get(f"{desk.root}/appointments/{later}")).text(), "they wait"
+    assert "did not come" in await (await scheduler.get(f"{desk.root}/appointments/{desk.appointment}")).text()
 
 
 async def test_who_has_gone_through_the_door_is_at_the_door_on_the_board(desk: Desk) -> None:
