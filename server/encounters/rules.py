@@ -15,6 +15,8 @@ from typing import Literal
 from signaling.words import Outcome
 
 OPENS_BEFORE = timedelta(minutes=30)
+AWAITED_AFTER = timedelta(hours=1)
+"""So long after its time a visit may still be begun by a patient who is late."""
 CLOSING_PAGE_LASTS = timedelta(hours=2)
 UNDO_LASTS = timedelta(seconds=10)
 UNDO_GRACE = timedelta(seconds=5)

@@ -53,7 +53,8 @@ def room(who: dict[str, Any], people: list[dict[str, Any]], **more: Any) -> dict
         "people": people, "waiting": [], "devices": [], "guests": [], "cards": [], "blocked": [],
         "mode": "direct", "attempt": 0,
         "relay_only": False, "direct": None, "relay_up": False, "relay_room": None, "node_down": False,
-        "simulcast": False, "ice_servers": [], "recording": recording(), "by_phone": False, "chat_count": 0, "chat_from": 0,
+        "simulcast": False, "ice_servers": [], "recording": recording(), "by_phone": False,
+        "chat_count": 0, "chat_from": 0,
         "started_at": at(-125), "outcome": None, "undo_until": None,
     } | more  # fmt: skip
 

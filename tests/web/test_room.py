@@ -314,6 +314,23 @@ async def test_a_doctor_who_stops_it_is_offered_the_choice_and_not_stopped_by_it
     await page.wait_for_selector("#withdrawn[open]")
 
 
+async def test_a_node_that_is_gone_is_told_to_everybody_whose_picture_stands_still(
+    fake: FakeRoom, open_page: OpenPage
+) -> None:
+    here = [DOCTOR, PATIENT]
+    fake.snapshots["doctor"] = room(DOCTOR, here, node_down=True)
+    fake.snapshots["patient"] = room(PATIENT, here, mode="relay", relay_up=True)
+    doctor, patient = await open_page("/room/doctor"), await open_page("/room/patient")
+    assert "straight connection goes on" in await doctor.inner_text("#banner-node")
+    await patient.wait_for_selector("#visit")
+    assert not await patient.is_visible("#banner-node")
+    await fake.push("doctor", room(DOCTOR, here, node_down=True, mode="relay"))
+    await fake.push("patient", room(PATIENT, here, mode="relay", relay_up=False))
+    await patient.wait_for_selector('#banner-node:has-text("stand still")')
+    await doctor.wait_for_selector('#banner-node:has-text("carry on by phone")')
+    assert "straight" not in await doctor.inner_text("#banner-node")
+
+
 async def test_record_says_why_it_cannot_be_and_a_refusal_is_read(fake: FakeRoom, open_page: OpenPage) -> None:
     here = [DOCTOR, PATIENT]
     fake.snapshots["doctor"] = room(DOCTOR, here, node_down=True)

@@ -6,6 +6,7 @@ import { type Acts, Controls, type PanelName } from "./controls";
 import type { Devices } from "./devices";
 import { button, h, icon, setNodes, setText } from "./dom";
 import { Ended, Ending } from "./ending";
+import { makeFrame } from "./frame";
 import { Note } from "./note";
 import { People } from "./people";
 import type { PersonView, Snapshot } from "./protocol.gen";
@@ -103,12 +104,7 @@ export class RoomView {
         "lost",
         t("Connection to the clinic lost. Trying again; what you see and hear goes on as long as it can."),
       ),
-      node: banner(
-        "node",
-        t(
-          "The clinic's media server can't be reached. The straight connection goes on; recording and guests are not possible just now.",
-        ),
-      ),
+      node: banner("node", ""),
       phone: banner("phone", ""),
       sharing: banner("sharing", t("You are sharing your screen."), { label: t("Stop sharing"), run: acts.share }),
       weak: banner(
@@ -131,7 +127,7 @@ export class RoomView {
       settings: this.settings.root,
     };
     this.panel = this.makePanel();
-    this.root = this.makeFrame();
+    this.root = this.layOut();
     if (this.note && matchMedia("(min-width: 62em)").matches) this.showPanel("note", false);
   }
 
@@ -228,7 +224,9 @@ export class RoomView {
   }
 
   private renderBanners(room: Snapshot): void {
-    this.banners.node.hidden = !room.node_down;
+    const stands = room.mode === "relay" && !room.relay_up;
+    this.banners.node.hidden = !room.node_down && !stands;
+    setText(this.banners.node.firstElementChild as Element, nodeWords(stands, may(room, "carry_on_by_phone")));
     this.renderHearing(room);
     this.banners.phone.hidden = !room.by_phone;
     const words = this.banners.phone.firstElementChild as Element;
@@ -323,7 +321,7 @@ export class RoomView {
     return panel;
   }
 
-  private makeFrame(): HTMLElement {
+  private layOut(): HTMLElement {
     const dialogs = [
       this.recording.question,
       this.recording.ask,
@@ -334,40 +332,32 @@ export class RoomView {
       this.ending.end,
       this.ending.leave,
     ];
-    return h(
-      "div",
-      { class: "room", id: "visit", "data-panel": "none", "data-role": this.context.config.role },
-      h(
-        "header",
-        { class: "top" },
-        h(
-          "div",
-          { class: "top__who" },
-          this.title,
-          h("p", { class: "top__facts" }, this.clock, this.way, this.arrivals),
-        ),
-        this.emergency,
-      ),
-      h(
-        "section",
-        { class: "banners", "aria-label": t("Notices") },
-        this.recording.banner,
-        Object.values(this.banners),
-        this.context.announcer.notices,
-      ),
-      h(
-        "main",
-        { class: "middle", "aria-label": t("Pictures") },
-        this.tiles.root,
-        this.empty,
-        this.people.lobby,
-        this.self,
-        dialogs.map((dialog) => dialog.root),
-      ),
-      this.controls.root,
-      this.panel,
-    );
+    return makeFrame({
+      role: this.context.config.role,
+      title: this.title,
+      facts: [this.clock, this.way, this.arrivals],
+      emergency: this.emergency,
+      recording: this.recording.banner,
+      notices: [...Object.values(this.banners), this.context.announcer.notices],
+      pictures: [this.tiles.root, this.empty, this.people.lobby, this.self],
+      dialogs: dialogs.map((dialog) => dialog.root),
+      panel: this.panel,
+      controls: this.controls.root,
+    });
   }
+}
+
+/** What a media server that is gone means for whoever reads it: in relay everything stands still, in direct nothing. */
+function nodeWords(stands: boolean, isDoctor: boolean): string {
+  if (!stands)
+    return t(
+      "The clinic's media server can't be reached. The straight connection goes on; recording and guests are not possible just now.",
+    );
+  if (isDoctor)
+    return t(
+      "The clinic's media server can't be reached: pictures and sound stand still. They come back by themselves; you can carry on by phone meanwhile.",
+    );
+  return t("Pictures and sound stand still for the moment. They come back by themselves; please stay on this page.");
 }
 
 function banner(kind: string, words: string, act?: { label: string; run(): void }): HTMLElement {

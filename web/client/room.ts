@@ -195,8 +195,15 @@ class Visit {
     this.memory.write({ entered: false });
     this.socket?.close();
     this.socket = null;
+    const { reason } = room.you;
+    if (config.role === "doctor" && reason === "left") {
+      this.forget();
+      return;
+    }
     this.show(this.door.root);
-    this.door.show("gone", room);
+    // Staff have no link to ring the clinic about.
+    const isStaffs = config.role === "doctor" && reason !== "replaced";
+    this.door.show("gone", room, isStaffs ? staffRefusal("closed", "", config.back_url, "") : undefined);
   }
 
   private handleEnded(room: Snapshot): void {

@@ -73,6 +73,11 @@ export class Urgent {
   }
 
   openPhone(): void {
+    if (this.context.room()?.by_phone) {
+      this.phone.open();
+      void this.pressPhone();
+      return;
+    }
     this.phone.body.replaceChildren(
       h(
         "p",
