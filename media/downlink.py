@@ -164,6 +164,10 @@ class Downlink:
     def _go_on_probing(self, now_ns: int) -> None:
         due = self._probe.due(self._sent_bytes(), now_ns)
         filler = next((one for one in self._forwards() if one.repair_type is not None), None)
+        path = filler.connection.path if filler is not None else None
+        if path is not None and path.is_backed_up:  # a TCP connection tells at once what else a receiver's delay shows
+            self._probe.fell(now_ns)
+            return
         stamp = abs_send_time(now_ns / 1e9)
         for _ in range(FILLS_AT_ONCE):
             sent = filler.fill(stamp) if filler is not None and due > 0 else 0

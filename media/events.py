@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from itertools import takewhile
 from typing import Any
 
 from media.api import NodeEvent, NodeEventKind
@@ -53,7 +54,7 @@ class EventLog:
                 if after < first - 1:
                     after = first - 1
                     yield self._sign(NodeEventKind.GAP, after)
-                for number, text in [kept for kept in self._kept if kept[0] > after]:
+                for number, text in self._above(after):
                     after = number
                     yield NodeEvent.model_validate_json(text)
                 if self._closed and after >= self.last:
@@ -68,6 +69,12 @@ class EventLog:
                     yield None
         finally:
             self._news.discard(news)
+
+    def _above(self, after: int) -> list[tuple[int, str]]:
+        """From the end, since nearly always only the last few are new to a reader."""
+        found = list(takewhile(lambda kept: kept[0] > after, reversed(self._kept)))
+        found.reverse()
+        return found
 
     def _sign(self, kind: NodeEventKind, number: int) -> NodeEvent:
         return NodeEvent(epoch=self.epoch, n=number, at=time.time(), kind=kind)

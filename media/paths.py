@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FRAME_MAX_BYTES = 1500
 CHECK_WITHIN_S = 5.0
+BACKED_UP_AFTER_NS = 50_000_000
 CONGESTED_AFTER_NS = 200_000_000
 HOPELESS_AFTER_NS = 2_000_000_000
 # What the kernel may hold beyond what is on its way: by itself it would hoard seconds of a slow connection, unseen.
@@ -34,7 +35,7 @@ class UdpPath:
 
     __slots__ = ("_routes", "connection", "heard_ns", "key", "outbox")
     is_tcp = False
-    is_congested = False
+    is_congested = is_backed_up = False
 
     def __init__(self, outbox: Outbox, key: Key, routes: dict[Key, UdpPath]) -> None:
         self.outbox = outbox
@@ -95,14 +96,15 @@ class TcpPath(asyncio.Protocol):
     @property
     def is_congested(self) -> bool:
         """Whether pictures had better wait for a key frame; a way on which nothing moves is closed here too."""
-        blocked, picture = self._blocked_ns, self._waiting.picture_since_ns
-        since = blocked if picture is None or (blocked is not None and blocked < picture) else picture
-        if since is None:
-            return False
-        waited = time.monotonic_ns() - since
+        waited = self._waited_ns()
         if waited > HOPELESS_AFTER_NS:
             self.drop()
         return waited > CONGESTED_AFTER_NS
+
+    @property
+    def is_backed_up(self) -> bool:
+        """Whether more has been sent than goes through just now."""
+        return self._waited_ns() > BACKED_UP_AFTER_NS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's promise for a stream server
@@ -182,6 +184,11 @@ class TcpPath(asyncio.Protocol):
             connection.lose(self)
         if self._transport is not None:
             self._transport.close() if self._blocked_ns is None else self._transport.abort()
+
+    def _waited_ns(self) -> int:
+        blocked, picture = self._blocked_ns, self._waiting.picture_since_ns
+        since = blocked if picture is None or (blocked is not None and blocked < picture) else picture
+        return 0 if since is None else time.monotonic_ns() - since
 
     def _frame(self, frame: bytes) -> None:
         try:

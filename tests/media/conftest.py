@@ -9,7 +9,7 @@ import pytest
 
 from media.capture import CaptureLimits, CaptureStore
 from tests.media.captured import Keys, Told
-from tests.media.peers import RunningNode, keep_on_loopback, running_node, settings_for
+from tests.media.peers import Peer, RunningNode, keep_on_loopback, running_node, settings_for
 
 
 @pytest.fixture
@@ -35,3 +35,15 @@ async def store(tmp_path: Path, told: Told) -> AsyncIterator[CaptureStore]:
     store = CaptureStore(tmp_path / "captures", str(tmp_path / "recordings"), "node-1", told.callbacks, limits=limits)
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def peers(running: RunningNode) -> AsyncIterator[dict[str, Peer]]:
+    """`a` and `b` admitted, `c` announced and waiting."""
+    await running.client.create_room("r")
+    for one in ("a", "b", "c"):
+        await running.client.admit("r", one, admitted=one != "c")
+    found = {one: Peer(running, "r", one) for one in ("a", "b", "c")}
+    yield found
+    for peer in found.values():
+        await peer.close()

@@ -23,7 +23,9 @@ from tests.media.peers import RunningNode, running_node, settings_for
 
 EVERY_S = 0.25
 LAYERS = {"l": ((160, 90), (120_000,)), "h": ((640, 360), (1_200_000,))}
-LADDER = {"": ((320, 180), (80_000, 150_000, 250_000, 350_000, 450_000, 600_000, 800_000, 1_100_000, 1_500_000))}
+# Steps of a fifth or so: an encoder fills what it may send.
+RATES = (80, 100, 125, 150, 180, 220, 265, 320, 385, 460, 550, 660, 800, 960, 1150, 1300)
+LADDER = {"": ((320, 180), tuple(1000 * rate for rate in RATES))}
 
 
 def loops(is_layered: bool) -> dict[str, list[Loop]]:
@@ -85,6 +87,7 @@ class Visit:
         return {
             "at_s": round(time.monotonic() - self.began_s, 2),
             "estimate_bps": down.downlink.estimate.bps,
+            "protocol": "tcp" if down.connection.path is not None and down.connection.path.is_tcp else "udp",
             "paused": sorted(down.downlink.paused),
             **told,
         }

@@ -104,7 +104,7 @@ class _Link:
     """Stands where a connection sends: everything goes onto the line."""
 
     def __init__(self, line: Line) -> None:
-        self.path = SimpleNamespace(is_congested=False)
+        self.path = SimpleNamespace(is_congested=False, is_backed_up=False)
         self.line = line
         self.now_ns = 0
 

@@ -119,6 +119,20 @@ def test_a_fall_in_a_probe_leaves_what_went_well_before_it() -> None:
     assert estimate.bps == 600_000
 
 
+def test_a_probe_stops_at_once_where_a_tcp_connection_backs_up() -> None:
+    room = Downstairs(LAYERED)
+    room.run(10)
+    room.line.bps = NARROW
+    room.until(lambda: room.shown() == {"a": "l"}, 3)
+    room.until(lambda: room.downlink._probe.rate_bps > 0, 20)
+    room.link.path.is_backed_up = True
+    room.run(0.02)
+    assert room.downlink._probe.rate_bps == 0
+    before = room.downlink._extra_bytes
+    room.run(10)
+    assert room.downlink._extra_bytes == before
+
+
 def test_probes_come_seldom_after_failures_and_soon_after_one_that_passed() -> None:
     probe, now_ns = Probe(), 0
     begun: list[int] = []

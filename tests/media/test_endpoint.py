@@ -333,6 +333,15 @@ async def test_one_host_gets_a_bounded_number_of_tcp_connections(bench: Bench) -
     assert bench.endpoint._tcp_hosts == {}
 
 
+async def test_all_hosts_together_get_a_bounded_number_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.endpoint.TCP_MAX", 3)
+    opened = [await tcp(bench) for _ in range(4)]
+    assert await asyncio.wait_for(opened[-1][0].read(), 2) == b""
+    assert len(bench.endpoint._tcp) == 3
+    for _, writer in opened:
+        writer.close()
+
+
 async def test_a_taken_port_is_said_and_leaves_nothing_open(bench: Bench) -> None:
     other = Endpoint()
     with pytest.raises(CannotListen, match=rf"127\.0\.0\.1:{bench.endpoint.port}"):

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from media.ice import Address
-from media.paths import CONGESTED_AFTER_NS, HOPELESS_AFTER_NS, TcpPath
+from media.paths import BACKED_UP_AFTER_NS, CONGESTED_AFTER_NS, HOPELESS_AFTER_NS, TcpPath
 from media.tasks import Tasks
 from media.waiting import PICTURE_BYTES_MAX, URGENT_BYTES_MAX
 
@@ -61,7 +61,10 @@ def test_unsent_data_congests_and_then_ends_the_way(path: tuple[TcpPath, Pipe, l
     made, pipe, clock = path
     assert not made.is_congested
     made.pause_writing()
-    clock[0] += CONGESTED_AFTER_NS
+    clock[0] += BACKED_UP_AFTER_NS
+    assert not made.is_backed_up
+    clock[0] += CONGESTED_AFTER_NS - BACKED_UP_AFTER_NS
+    assert made.is_backed_up
     assert not made.is_congested
     clock[0] += 1
     assert made.is_congested
@@ -115,6 +118,7 @@ def test_pictures_that_wait_congest_although_something_goes_out(path: tuple[TcpP
     clock[0] += CONGESTED_AFTER_NS + 1
     made._blocked_ns = clock[0]
     assert made.is_congested
+    assert made.is_backed_up
 
 
 def test_neither_line_grows_without_bound(path: tuple[TcpPath, Pipe, list[int]]) -> None:

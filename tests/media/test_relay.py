@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, cast
 
-import pylibsrtp
 import pytest
-from aiortc import RTCPeerConnection
 
 from media.api import (
     CaptureGrant,
@@ -20,87 +15,14 @@ from media.api import (
     DownRequest,
     NodeEvent,
     NodeEventKind,
-    RoomStats,
     SealingKey,
     Source,
 )
 from media.feedback import MS
-from media.rooms import Room
 from tests.media.peers import ColourTrack, Peer, RunningNode, tone
+from tests.media.spy import spy_on, until
 
 KEY = SealingKey(key="A" * 43 + "=", wrapped="d3JhcHBlZA==")
-
-
-class Spy:
-    """Sees every protected packet on its way into a client's SRTP session, and loses some on purpose."""
-
-    def __init__(self, session: Any, loss: float = 0.0) -> None:
-        self._session = session
-        self._loss = loss
-        self._dice = random.Random(7)
-        self.rtp: list[bytes] = []
-        self.rtcp: list[bytes] = []
-
-    def unprotect(self, packet: bytes) -> bytes:
-        self.rtp.append(packet)
-        if self._dice.random() < self._loss:
-            raise pylibsrtp.Error("lost on purpose")
-        return bytes(self._session.unprotect(packet))
-
-    def unprotect_rtcp(self, packet: bytes) -> bytes:
-        self.rtcp.append(packet)
-        return bytes(self._session.unprotect_rtcp(packet))
-
-    def remove_stream(self, ssrc: int) -> None:
-        self._session.remove_stream(ssrc)
-
-    # The node's own way in, where packets are worked on in place.
-
-    def open(self, room: Room, size: int) -> bytes:
-        if self._dice.random() < self._loss:
-            raise pylibsrtp.Error("lost on purpose")
-        return bytes(self._session.open(room, size))
-
-    def open_rtcp(self, room: Room, size: int) -> bytes:
-        return bytes(self._session.open_rtcp(room, size))
-
-    def ciphertexts(self) -> dict[tuple[bytes, bytes], set[bytes]]:
-        """(SSRC, number) → what came under it; no stream here is long enough to wrap."""
-        found: dict[tuple[bytes, bytes], set[bytes]] = {}
-        for packet in self.rtp:
-            found.setdefault((packet[8:12], packet[2:4]), set()).add(packet)
-        return found
-
-
-async def spy_on(connection: RTCPeerConnection, loss: float = 0.0) -> Spy:
-    transport = connection.getTransceivers()[0].receiver.transport
-    async with asyncio.timeout(10):
-        while transport.state != "connected":
-            await asyncio.sleep(0.01)
-    spy = Spy(transport._rx_srtp, loss)
-    transport._rx_srtp = spy  # type: ignore[assignment]
-    return spy
-
-
-async def until(running: RunningNode, test: Callable[[RoomStats], bool], timeout_s: float = 20) -> RoomStats:
-    async with asyncio.timeout(timeout_s):
-        while True:
-            stats = await running.client.stats("r")
-            if test(stats):
-                return stats
-            await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def peers(running: RunningNode) -> AsyncIterator[dict[str, Peer]]:
-    """`a` and `b` admitted, `c` announced and waiting."""
-    await running.client.create_room("r")
-    for one in ("a", "b", "c"):
-        await running.client.admit("r", one, admitted=one != "c")
-    found = {one: Peer(running, "r", one) for one in ("a", "b", "c")}
-    yield found
-    for peer in found.values():
-        await peer.close()
 
 
 async def test_what_one_publishes_the_other_decodes(running: RunningNode, peers: dict[str, Peer]) -> None:
@@ -155,52 +77,6 @@ async def test_a_waiting_person_gets_and_gives_nothing_until_admitted_and_nothin
     await until(running, lambda stats: stats.rtp_in > before.rtp_in + 100)
     assert [(len(spy.rtp), len(spy.rtcp)) for spy in into_c] == counts
     assert all(not track.forwards for track in running.node.rooms["r"].participants["c"].up.tracks.values())  # type: ignore[union-attr]
-
-
-async def test_what_is_lost_downwards_is_repaired_and_no_nonce_is_ever_used_twice(
-    running: RunningNode, peers: dict[str, Peer]
-) -> None:
-    a, b = peers["a"], peers["b"]
-    await a.publish(ColourTrack(60, (640, 480)), tone())
-    await b.subscribe()
-    spy = await spy_on(b.down, loss=0.15)
-    await until(running, lambda stats: stats.rtx_out >= 5 and stats.nack_in >= 5 and len(spy.rtp) > 200)
-    found = spy.ciphertexts()
-    assert max(len(ciphertexts) for ciphertexts in found.values()) == 1
-    ssrcs = {ssrc for ssrc, _ in found}
-    assert len(ssrcs) == 3
-    numbers = [int.from_bytes(number, "big") for _, number in found]
-    assert max(numbers) < 1 << 15
-    async with asyncio.timeout(10):
-        await b.picture()
-
-
-async def test_a_receiver_without_repairs_gets_the_same_ciphertext_again(
-    running: RunningNode, peers: dict[str, Peer]
-) -> None:
-    a, b = peers["a"], peers["b"]
-    await a.publish(ColourTrack(60, (640, 480)))
-    b.leave_out = ("rtx/90000", "apt=")
-    await b.subscribe()
-    spy = await spy_on(b.down, loss=0.15)
-    await until(running, lambda stats: stats.rtx_out >= 5 and len(spy.rtp) > len(spy.ciphertexts()))
-    assert max(len(ciphertexts) for ciphertexts in spy.ciphertexts().values()) == 1
-
-
-async def test_what_is_lost_upwards_is_asked_for_again_before_anybody_notices(
-    running: RunningNode, peers: dict[str, Peer]
-) -> None:
-    a, b = peers["a"], peers["b"]
-    await a.publish(ColourTrack(60, (640, 480)))
-    await b.subscribe()
-    await running.event(lambda event: event.kind is NodeEventKind.CONNECTED and event.participant_id == "a")
-    up = running.node.rooms["r"].participants["a"].up
-    assert up is not None
-    up.connection._inbound = cast(Any, Spy(up.connection._inbound, loss=0.1))
-    stats = await until(running, lambda stats: stats.rtx_in >= 5)
-    assert stats.nack_out >= 5
-    async with asyncio.timeout(10):
-        await b.picture()
 
 
 async def test_a_certificate_that_was_not_announced_gets_no_media(running: RunningNode, peers: dict[str, Peer]) -> None:

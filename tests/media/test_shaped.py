@@ -24,10 +24,13 @@ pytestmark = [
 Seen = list[dict[str, Any]]
 
 
-def visit(tmp_path: Path, narrow: str, seconds: tuple[int, int, int], **more: Any) -> Seen:
+def visit(
+    tmp_path: Path, narrow: str, seconds: tuple[int, int, int], *, without_udp: bool = False, **more: Any
+) -> Seen:
     """What the doctor's browser had, four times a second: wide, narrow, wide. Every run is kept under artifacts/."""
     with network("sh") as made:
         server, doctor = made.host("s"), made.host("d")
+        doctor.block_udp(without_udp)
         told = {
             "var": str(tmp_path / "var"),
             "address": server.address,
@@ -65,8 +68,16 @@ def after_s(looks: Seen, test: Callable[[dict[str, Any]], bool]) -> float:
     return float(next(look["at_s"] for look in looks if test(look)) - looks[0]["at_s"])
 
 
+def rate(looks: Seen) -> float:
+    return float((looks[-1]["received"] - looks[0]["received"]) * 8 / (looks[-1]["at_s"] - looks[0]["at_s"]))
+
+
 def concealed(seen: Seen) -> float:
     return float((seen[-1]["concealed"] - seen[0]["concealed"]) / max(1, seen[-1]["samples"] - seen[0]["samples"]))
+
+
+def frames_a_second(looks: Seen) -> float:
+    return float((looks[-1]["frames"] - looks[0]["frames"]) / (looks[-1]["at_s"] - looks[0]["at_s"]))
 
 
 def test_a_narrow_link_gets_the_low_layer_and_the_upper_one_again_after_it(tmp_path: Path) -> None:
@@ -76,3 +87,45 @@ def test_a_narrow_link_gets_the_low_layer_and_the_upper_one_again_after_it(tmp_p
     assert phase(seen, 1)[-1]["width"] == 160
     assert after_s(phase(seen, 2), lambda look: look["width"] == 640) <= 20
     assert concealed(seen[4:]) <= 0.01
+
+
+def test_of_two_people_the_publisher_gives_way_and_comes_back(tmp_path: Path) -> None:
+    seen = visit(tmp_path, "600kbit", (15, 30, 25), people=["anna"], layered=False)
+
+    before = rate(phase(seen, 0)[8:])
+    narrow, after = phase(seen, 1), phase(seen, 2)
+    late = [look for look in narrow if look["at_s"] - narrow[0]["at_s"] > 3]
+    assert rate(late) < 600_000
+    late = [look for look in after if 16 < look["at_s"] - after[0]["at_s"] < 20]
+    assert rate(late) >= 0.8 * before
+    assert concealed(seen[4:]) <= 0.01
+
+
+def test_below_the_floor_sound_goes_on_alone_and_the_picture_comes_back(tmp_path: Path) -> None:
+    seen = visit(tmp_path, "120kbit", (15, 30, 25), people=["anna"])
+    narrow = phase(seen, 1)
+    assert after_s(narrow, lambda look: look["paused"] == ["anna"]) <= 10
+    late = [look for look in narrow if look["at_s"] - narrow[0]["at_s"] > 12]
+    assert concealed(late) <= 0.02
+    assert after_s(phase(seen, 2), lambda look: not look["paused"] and look["width"] > 0) <= 20
+    assert frames_a_second(phase(seen, 2)[-8:]) > 15
+
+
+def test_whoever_reads_lips_keeps_the_picture_in_motion(tmp_path: Path) -> None:
+    seen = visit(tmp_path, "250kbit", (15, 30, 10), people=["anna"], picture_first=True)
+    narrow = phase(seen, 1)
+    assert not any(look["paused"] for look in narrow)
+    late = [look for look in narrow if look["at_s"] - narrow[0]["at_s"] > 4]
+    assert late[0]["width"] == 160
+    assert frames_a_second(late) >= 20
+
+
+def test_over_a_narrow_tcp_connection_sound_is_no_later_the_longer_it_lasts(tmp_path: Path) -> None:
+    seen = visit(tmp_path, "600kbit", (15, 40, 10), people=["anna"], without_udp=True)
+    assert {look["protocol"] for look in seen} == {"tcp"}
+    narrow = phase(seen, 1)
+    delays = [look["sound_delay_s"] for look in narrow if look["at_s"] - narrow[0]["at_s"] > 5]
+    half = len(delays) // 2
+    first, last = sum(delays[:half]) / half, sum(delays[-half:]) / half
+    print(f"sound was {first:.3f} s late, then {last:.3f}; concealed {concealed(narrow):.3%}")
+    assert last <= max(0.25, first * 1.2)
