@@ -39,7 +39,7 @@ bench: $(VENV)/.installed web/dist/manifest.json ## measure; one table of figure
 bench-relay: $(VENV)/.installed ## the relay beside Janus and aiortc; BENCH_ARGS="--calls 8 --seconds 20 --record --loss 2"
 	@$(BIN)/python -m tests.bench.bench_relay $(BENCH_ARGS)
 
-bench-compose: $(VENV)/.installed ## composing and copying a recording against ffmpeg; BENCH_ARGS="--seconds 60 --rounds 2"
+bench-compose: $(VENV)/.installed ## composing and copying a recording against ffmpeg; BENCH_ARGS="--seconds 60 --rounds 3"
 	@$(BIN)/python -m tests.bench.bench_compose $(BENCH_ARGS)
 
 soak-recording: $(VENV)/.installed ## an hour's log with losses, mutes, drift and clocks a day apart, composed and checked

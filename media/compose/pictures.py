@@ -14,6 +14,7 @@ import av.error
 import numpy as np
 
 from media.compose.frames import EncodedFrame, assemble
+from media.compose.reader import one_by_one
 from media.compose.timeline import FilmTrack, Span
 
 EDGE_S = 0.02
@@ -67,7 +68,7 @@ class TrackPictures:
 
     def _decode(self) -> Iterator[Picture]:
         index = self.track.index
-        packets = zip(self.track.segment.packets(index), self.track.times_s.tolist(), strict=False)
+        packets = zip(self.track.segment.packets(index), one_by_one(self.track.times_s), strict=False)
         codec = index.record.codec.lower()
         decoder = _decoder(codec)
         times: dict[int, float] = {}

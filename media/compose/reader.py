@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ from media.logformat import (
 from media.vault import ChunkOpener, SealBrokenError
 
 CODECS = {"video": ("vp8", "h264"), "audio": ("opus",)}
+AT_ONCE = 4096
 MARK_SLACK_NS = 2 * 3600 * 10**9  # a pause may be long, and seals nothing
 
 Unwrap = Callable[[str, bytes], bytes]
@@ -106,7 +108,7 @@ class SegmentLog:
     def packets(self, track: TrackIndex) -> Iterator[PacketRecord]:
         """The track's packets in sequence order, each once; holds back no more than what came out of order."""
         held: dict[int, PacketRecord] = {}
-        expected = iter(track.sequence.tolist())
+        expected = one_by_one(track.sequence)
         wanted = next(expected, None)
         for plain in self._plain_chunks(track.stream):
             for record in _readable(plain, track.record.track):
@@ -228,6 +230,12 @@ class SegmentLog:
                 file.seek(offset)
                 body = file.read(size)[FRAME_PREFIX_BYTES:]
                 yield opener.open(body)
+
+
+def one_by_one(values: npt.NDArray[Any]) -> Iterator[Any]:
+    """The numbers of an array as Python's own, a few at a time: an hour holds more than a million of them."""
+    for start in range(0, len(values), AT_ONCE):
+        yield from values[start : start + AT_ONCE].tolist()
 
 
 def _readable(plain: bytes, track: int) -> Iterator[Record]:

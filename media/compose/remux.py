@@ -17,7 +17,7 @@ from typing import Any
 import av
 
 from media.compose.frames import assemble
-from media.compose.reader import SegmentLog, Unwrap
+from media.compose.reader import SegmentLog, Unwrap, one_by_one
 from media.compose.report import CancelledError
 from media.compose.sound import RATE
 from media.compose.timeline import FilmTrack, build_timeline
@@ -107,7 +107,7 @@ class _Source:
 
     def _read(self) -> Iterator[_Piece]:
         index = self._track.index
-        packets = zip(self._track.segment.packets(index), self._track.times_s.tolist(), strict=False)
+        packets = zip(self._track.segment.packets(index), one_by_one(self._track.times_s), strict=False)
         if self._track.is_video:
             for frame in assemble(index.record.codec, packets):
                 yield _Piece(max(0, round(frame.captured_s * 1000)), 0, frame.data, frame.is_key)

@@ -13,6 +13,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
+from media.compose.reader import one_by_one
 from media.compose.timeline import FilmTrack, Span
 
 Samples = npt.NDArray[np.float32]
@@ -72,7 +73,7 @@ class TrackSound:
     def _decode(self) -> Iterator[tuple[int, Samples]]:
         decoder = _opus_decoder()
         packets = self.track.segment.packets(self.track.index)
-        for packet, captured_s in zip(packets, self.track.times_s.tolist(), strict=False):
+        for packet, captured_s in zip(packets, one_by_one(self.track.times_s), strict=False):
             samples = _decode_packet(decoder, packet.payload)
             if samples is not None:
                 self.decoded += len(samples)
