@@ -30,7 +30,7 @@ from signaling.sockets import Sockets
 from signaling.store import MemoryStore, RoomStore
 from signaling.tasks import TaskOwner
 from signaling.wire_server import WireServer
-from signaling.words import Clock, ParticipantId, PersonId, RoomId, SessionId, utc_now
+from signaling.words import ClinicId, Clock, ParticipantId, PersonId, RoomId, SessionId, utc_now
 
 SOCKET_PATH = "/socket.io"
 PING_INTERVAL_S = 8
@@ -157,10 +157,17 @@ class Signaling:
         return await self._pages.hides_names(doctor)
 
     async def load_troubles(self, room_ids: Collection[RoomId]) -> dict[RoomId, Trouble]:
-        """Of rooms whose patient waits or is in the visit: what the desk should know of them just now."""
+        """Of rooms whose patient waits or is in the visit: what the desk should know of them just now.
+
+        Without the store the desk's pages go on without it.
+        """
         found = {}
         for room_id in room_ids:
-            state = await self._store.load(room_id)
+            try:
+                state = await self._store.load(room_id)
+            except Exception as error:
+                log_error(Happening.STORE_FAILED, room_id=room_id, code=type(error).__name__)
+                break
             trouble = patients_trouble(state) if state is not None else None
             if trouble is not None:
                 found[room_id] = trouble
@@ -213,7 +220,7 @@ class Signaling:
         topic = message.get("topic")
         if topic == "room":
             await self._visits.tell_room(RoomId(message["room"]))
-            await self._pages.tell(PersonId(one) for one in message["doctors"])
+            await self._pages.tell(self._concerned(message))
         elif topic == "arrivals":
             await self._pages.tell(PersonId(one) for one in message["doctors"])
         elif topic == "revoke":
@@ -221,6 +228,12 @@ class Signaling:
                 await self._sio.disconnect(sid, namespace=namespace)
         elif message.get("server") == self._server_id:
             await (self._visits.evict(message) if topic == "evict" else self._visits.deliver(message))
+
+    def _concerned(self, message: Message) -> set[PersonId]:
+        """The doctors whose pages a change of this room may change; `clinic` is named where nobody holds it."""
+        concerned = {PersonId(one) for one in message["doctors"]}
+        clinic = message.get("clinic")
+        return concerned | self._sockets.doctors_at(ClinicId(clinic)) if clinic else concerned
 
 
 def build_signaling(

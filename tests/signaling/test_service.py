@@ -12,7 +12,7 @@ from media.api import CapturePhase, CaptureState, DownOffer, NodeEventKind
 from signaling.service import build_signaling
 from signaling.words import Role, RoomId
 from tests.signaling.clinic import MemoryClinic
-from tests.signaling.house import House
+from tests.signaling.house import PATIENCE_S, House
 from tests.signaling.test_record import agree, asked, connected, recorded
 from tests.signaling.test_visit import met, names
 from tests.signaling.until import until
@@ -203,6 +203,27 @@ async def test_built_signaling_starts_and_stops_without_nodes_or_redis() -> None
     await signaling.stop()
     assert not signaling.ready()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_the_desks_pages_go_on_without_the_store(unused_tcp_port: int) -> None:
+    signaling = build_signaling(
+        clinic=MemoryClinic(),
+        node_urls=[],
+        node_secret="secret",
+        redis_url=f"redis://127.0.0.1:{unused_tcp_port}",
+        allowed_origins=[],
+    )
+    assert await signaling.load_troubles([ROOM, RoomId("room2")]) == {}
+
+
+async def test_the_desk_hears_who_is_cut_off(house: House) -> None:
+    _, patient = await met(house)
+    signaling = house.servers[0].signaling
+    assert await signaling.load_troubles([ROOM, RoomId("none")]) == {}
+    await patient.close()
+    async with asyncio.timeout(PATIENCE_S):
+        while await signaling.load_troubles([ROOM]) != {ROOM: "dropped"}:
+            await asyncio.sleep(0.02)
 
 
 async def test_another_sites_page_gets_no_socket(house: House) -> None:
