@@ -17,13 +17,13 @@ from signaling.conductor import Conductor
 from signaling.logs import Happening, log_info
 from signaling.messages import Arrivals, ArrivalsSeen, ArrivalView, ClinicAuth, Ok, Phase
 from signaling.namespace import cookies_of, monotonic_s, read_auth, send_away
-from signaling.ports import Clinic
+from signaling.ports import Clinic, StaffSeat
 from signaling.sockets import ClinicSocket, RateLimit, Sockets
 from signaling.state import Person, RoomState
-from signaling.store import RoomStore
+from signaling.store import RoomStore, is_untaken
 from signaling.tasks import TaskOwner
 from signaling.view import rfc3339
-from signaling.words import Code, ParticipantId, PersonId, Refused
+from signaling.words import Code, ParticipantId, PersonId, Refused, RoomId
 
 CLINIC = "/clinic"
 
@@ -32,13 +32,19 @@ def is_waiting_for(state: RoomState, person: Person) -> bool:
     return state.phase != Phase.ENDED and person.standing == "waiting" and not person.is_host
 
 
+def is_for(state: RoomState, doctor: PersonId) -> bool:
+    """`state` is of this doctor's clinic: theirs, or a walk-in that nobody has taken."""
+    return doctor in state.doctor_ids or is_untaken(state)
+
+
 def arrivals_view(
     rooms: Iterable[RoomState], doctor: PersonId, seen: frozenset[ParticipantId], revision: int
 ) -> Arrivals:
-    """Everybody who waits for this doctor, longest first. Pure."""
-    own = [state for state in rooms if doctor in state.doctor_ids]
+    """Everybody who waits for this doctor, or for any doctor of the clinic, longest first. Pure."""
+    near = [state for state in rooms if is_for(state, doctor)]
+    own = [state for state in near if doctor in state.doctor_ids]
     names_hidden = any(shares_screen(state) for state in own)
-    waiting = [(state, person) for state in own for person in state.people.values() if is_waiting_for(state, person)]
+    waiting = [(state, person) for state in near for person in state.people.values() if is_waiting_for(state, person)]
     waiting.sort(key=lambda pair: (_since(*pair), pair[1].participant_id))
     return Arrivals(
         revision=revision,
@@ -58,6 +64,7 @@ def _arrival(state: RoomState, person: Person, names_hidden: bool, seen: frozens
         waiting_since=rfc3339(since),
         late=since > state.late_at,
         seen=person.participant_id in seen,
+        untaken=is_untaken(state),
     )
 
 
@@ -132,10 +139,18 @@ class ClinicPages:
         return Ok().model_dump(mode="json")
 
     async def _mark_seen(self, socket: ClinicSocket, event: ArrivalsSeen) -> None:
-        """Only people who wait for this doctor; others are passed over."""
-        rooms = await self._rooms(socket.seat.person_id)
-        own = {one for state in rooms for one in state.people if socket.seat.person_id in state.doctor_ids}
-        seen = [ParticipantId(one) for one in event.participant_ids if one in own]
+        """Only people who wait for this doctor; others are passed over.
+
+        Where nobody has taken them, what one doctor has seen silences their own pages alone, and not for ever.
+        """
+        wanted, doctor = set(event.participant_ids), socket.seat.person_id
+        seen = []
+        for state in await self._near(socket.seat):
+            for one in wanted & set(state.people):
+                if is_untaken(state):
+                    await self._store.keep_answer(_glance(doctor, ParticipantId(one)), {"ok": True})
+                else:
+                    seen.append(ParticipantId(one))
         await self._clinic.arrivals_seen(socket.seat, seen)
         await self._conductor.publish({"topic": "arrivals", "doctors": [socket.seat.person_id]})
 
@@ -163,9 +178,9 @@ class ClinicPages:
 
     async def _show_newest(self, socket: ClinicSocket) -> None:
         doctor = socket.seat.person_id
-        rooms = [state for state in await self._rooms(doctor) if state.clinic_id == socket.seat.clinic_id]
+        rooms = await self._near(socket.seat)
         waiting = [one.participant_id for state in rooms for one in state.people.values() if is_waiting_for(state, one)]
-        seen = await self._clinic.seen_arrivals(waiting)
+        seen = await self._clinic.seen_arrivals(waiting) | await self._glanced_at(rooms, doctor)
         sent = socket.sent
         unnumbered = arrivals_view(rooms, doctor, seen, sent.revision if sent else 0)
         if unnumbered == sent:
@@ -175,6 +190,23 @@ class ClinicPages:
         socket.sent = unnumbered.model_copy(update={"revision": revision})
         await self._sio.emit("arrivals", socket.sent.model_dump(mode="json"), to=socket.sid, namespace=CLINIC)
 
+    async def _glanced_at(self, rooms: Iterable[RoomState], doctor: PersonId) -> frozenset[ParticipantId]:
+        untaken = [one for state in rooms if is_untaken(state) for one in state.people]
+        return frozenset([one for one in untaken if await self._store.load_answer(_glance(doctor, one)) is not None])
+
+    async def _near(self, seat: StaffSeat) -> list[RoomState]:
+        """Of this clinic alone: the doctor's own rooms, and those that no doctor has yet."""
+        found = await self._rooms(seat.person_id) + await self._load(await self._store.untaken(seat.clinic_id))
+        near = {state.room_id: state for state in found if state.clinic_id == seat.clinic_id}
+        return [state for state in near.values() if is_for(state, seat.person_id)]
+
     async def _rooms(self, doctor: PersonId) -> list[RoomState]:
-        found = [await self._store.load(room_id) for room_id in await self._store.rooms_of(doctor)]
+        return await self._load(await self._store.rooms_of(doctor))
+
+    async def _load(self, room_ids: Iterable[RoomId]) -> list[RoomState]:
+        found = [await self._store.load(room_id) for room_id in room_ids]
         return [state for state in found if state is not None]
+
+
+def _glance(doctor: PersonId, participant: ParticipantId) -> str:
+    return f"glance:{doctor}:{participant}"

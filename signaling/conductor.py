@@ -18,7 +18,7 @@ from signaling.ports import Clinic, ConsentGiven
 from signaling.recording import is_active, unanswered
 from signaling.rooms import born, step
 from signaling.state import RoomState
-from signaling.store import RoomStore
+from signaling.store import RoomStore, is_untaken
 from signaling.words import Clock, Code, Refused, RoomId
 
 TRIES = 40
@@ -67,7 +67,7 @@ class Conductor:
                 return after
             if await self.store.save(after, over=state.revision):
                 self._log(state, after)
-                await self.announce(after)
+                await self.announce(after, state)
                 await self._perform(after, effects)
                 return after
             await asyncio.sleep(random.uniform(0, 0.004) * attempt)  # noqa: S311 — spreads servers, no secret
@@ -79,9 +79,15 @@ class Conductor:
         was_ended = (await self.get(room_id)).phase == Phase.ENDED
         return await self.apply(room_id, c.Refreshed(await self.clinic.load_room(room_id), was_ended))
 
-    async def announce(self, state: RoomState) -> None:
-        """Every server looks at this room again and tells its own sockets what changed for them."""
-        await self.publish({"topic": "room", "room": state.room_id, "doctors": sorted(state.doctor_ids)})
+    async def announce(self, state: RoomState, before: RoomState | None = None) -> None:
+        """Every server looks at this room again and tells its own sockets what changed for them.
+
+        Who held it until now is told as well, and all doctors of the clinic while nobody holds it.
+        """
+        sides = (state, before or state)
+        doctors = sorted({one for side in sides for one in side.doctor_ids})
+        clinic = state.clinic_id if any(map(is_untaken, sides)) else None
+        await self.publish({"topic": "room", "room": state.room_id, "doctors": doctors, "clinic": clinic})
 
     async def publish(self, message: Message) -> None:
         """To every server; to this one directly while its subscription is down."""

@@ -18,14 +18,14 @@ from redis.backoff import ConstantBackoff, NoBackoff
 from signaling.bus import Bus, RedisBus
 from signaling.logs import Happening, log_error
 from signaling.state import RoomState, from_json, next_deadline, to_json
-from signaling.store import ALIVE_S, ANSWER_TTL_S, is_active, time_to_live_s
-from signaling.words import PersonId, RoomId
+from signaling.store import ALIVE_S, ANSWER_TTL_S, is_active, is_untaken, time_to_live_s
+from signaling.words import ClinicId, PersonId, RoomId
 
 PREFIX = "bedside:"
 
 COMPARE_AND_SET = """
--- KEYS: room, active, due, the sets of its doctors
--- ARGV: expected revision or '', revision, state, time to live, due at or '', room id, 1 while active
+-- KEYS: room, active, due, its clinic's untaken rooms, the sets of its doctors
+-- ARGV: expected revision or '', revision, state, time to live, due at or '', room id, 1 while active, 1 while untaken
 local held = redis.call('HGET', KEYS[1], 'revision')
 if ARGV[1] == '' then
   if held then return 0 end
@@ -37,7 +37,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 if ARGV[7] == '1' then redis.call('SADD', KEYS[2], ARGV[6]) else redis.call('SREM', KEYS[2], ARGV[6]) end
 if ARGV[5] == '' then redis.call('ZREM', KEYS[3], ARGV[6]) else redis.call('ZADD', KEYS[3], ARGV[5], ARGV[6]) end
 for i = 4, #KEYS do
-  if ARGV[7] == '1' then
+  if ARGV[7] == '1' and (i > 4 or ARGV[8] == '1') then
     redis.call('SADD', KEYS[i], ARGV[6])
     redis.call('EXPIRE', KEYS[i], ARGV[4])
   else
@@ -112,7 +112,8 @@ class RedisStore:
 
     async def save(self, state: RoomState, *, over: int | None) -> bool:
         due_at = next_deadline(state)
-        keys = [_room(state.room_id), f"{PREFIX}active", f"{PREFIX}due", *map(_doctor, sorted(state.doctor_ids))]
+        indexes = [f"{PREFIX}active", f"{PREFIX}due", _untaken(state.clinic_id)]
+        keys = [_room(state.room_id), *indexes, *map(_doctor, sorted(state.doctor_ids))]
         arguments: list[str | bytes] = [
             "" if over is None else str(over),
             str(state.revision),
@@ -121,6 +122,7 @@ class RedisStore:
             "" if due_at is None else str(due_at.timestamp()),
             state.room_id,
             "1" if is_active(state) else "0",
+            "1" if is_untaken(state) else "0",
         ]
         return bool(await self._compare_and_set(keys=keys, args=arguments))
 
@@ -139,6 +141,9 @@ class RedisStore:
 
     async def rooms_of(self, doctor: PersonId) -> list[RoomId]:
         return _room_ids(await self._client.smembers(_doctor(doctor)))
+
+    async def untaken(self, clinic: ClinicId) -> list[RoomId]:
+        return _room_ids(await self._client.smembers(_untaken(clinic)))
 
     async def load_answer(self, key: str) -> dict[str, Any] | None:
         raw = await self._client.get(f"{PREFIX}answer:{key}")
@@ -176,3 +181,7 @@ def _room(room_id: RoomId) -> str:
 
 def _doctor(person_id: PersonId) -> str:
     return f"{PREFIX}doctor:{person_id}"
+
+
+def _untaken(clinic_id: ClinicId) -> str:
+    return f"{PREFIX}untaken:{clinic_id}"

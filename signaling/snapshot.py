@@ -205,7 +205,7 @@ class Signal(Wire):
 
 
 class ArrivalView(Wire):
-    """`name` is None while a screen is shared anywhere by this doctor."""
+    """`name` is None while a screen is shared anywhere by this doctor; `untaken`: nobody holds the visit yet."""
 
     room_id: OpaqueId
     participant_id: OpaqueId
@@ -214,6 +214,7 @@ class ArrivalView(Wire):
     waiting_since: str
     late: bool
     seen: bool
+    untaken: bool = False
 
 
 class Arrivals(Wire):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from signaling.messages import Arrivals, Snapshot
 from signaling.ports import Seat, StaffSeat
-from signaling.words import PersonId, RoomId, SessionId
+from signaling.words import ClinicId, PersonId, RoomId, SessionId
 
 RATE_PER_S = 20.0
 BURST = 120.0
@@ -83,6 +83,9 @@ class Sockets:
 
     def doctors(self) -> set[PersonId]:
         return {one.seat.person_id for one in self.clinic.values()}
+
+    def doctors_at(self, clinic_id: ClinicId) -> set[PersonId]:
+        return {one.seat.person_id for one in self.clinic.values() if one.seat.clinic_id == clinic_id}
 
     def of_session(self, session_id: SessionId) -> Iterator[tuple[str, str]]:
         """(namespace, sid) of each."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from signaling.bus import Bus, Handler, MemoryBus
 from signaling.messages import Phase
 from signaling.state import RoomState, next_deadline
-from signaling.words import PersonId, RoomId
+from signaling.words import ClinicId, PersonId, RoomId
 
 ANSWER_TTL_S = 600
 ROOM_TTL_S = 36 * 3600
@@ -55,6 +55,10 @@ class RoomStore(Protocol):
         """Active rooms that are, or once were, this doctor's."""
         ...
 
+    async def untaken(self, clinic: ClinicId) -> list[RoomId]:
+        """Active rooms of this clinic that no doctor holds: any of them may take it."""
+        ...
+
     async def load_answer(self, key: str) -> dict[str, Any] | None:
         """The acknowledgement already given under this key, for ten minutes."""
         ...
@@ -72,6 +76,11 @@ class RoomStore(Protocol):
 
 def is_active(state: RoomState) -> bool:
     return state.phase != Phase.ENDED or state.undo_until is not None
+
+
+def is_untaken(state: RoomState) -> bool:
+    """Whoever waits there waits for all doctors of the clinic, until one takes them."""
+    return not state.doctor_ids
 
 
 def time_to_live_s(state: RoomState) -> int:
@@ -132,6 +141,10 @@ class MemoryStore:
     async def rooms_of(self, doctor: PersonId) -> list[RoomId]:
         rooms = self._shared.rooms.items()
         return [room_id for room_id, state in rooms if doctor in state.doctor_ids and is_active(state)]
+
+    async def untaken(self, clinic: ClinicId) -> list[RoomId]:
+        rooms = self._shared.rooms.items()
+        return [one for one, state in rooms if state.clinic_id == clinic and is_untaken(state) and is_active(state)]
 
     async def load_answer(self, key: str) -> dict[str, Any] | None:
         kept = self._shared.answers.get(key)

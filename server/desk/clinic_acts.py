@@ -13,7 +13,8 @@ from sqlalchemy import select
 from server import context
 from server.desk.forms import LateForm, UrgentForm
 from server.encounters.models import Encounter
-from server.encounters.visits import load_live_encounter
+from server.encounters.service import mark_seen
+from server.encounters.visits import load_live_encounter, load_participants
 from server.errors import DomainError, FormError
 from server.forms import parse_form
 from server.permissions import is_doctor, may_book
@@ -35,10 +36,12 @@ async def take(request: web.Request) -> web.Response:
         if refused.code is not Code.CONFLICT:
             raise
         return see_other(f"/c/{act.clinic.slug}/clinic?done=taken_by_other")
-    async with database.reading() as session:
+    async with database.writing() as session:
         encounter = await load_live_encounter(session, act.clinic.id, wanted)
-    if encounter is None:
-        return see_other(f"/c/{act.clinic.slug}/clinic")
+        if encounter is None:
+            return see_other(f"/c/{act.clinic.slug}/clinic")
+        waiting = [one.id for one in await load_participants(session, encounter) if one.state == "waiting"]
+        await mark_seen(session, act.clinic.id, waiting, act.now)
     await context.signaling(request).refresh_room(RoomId(encounter.id))
     return see_other(f"/c/{act.clinic.slug}/visits/{encounter.id}")
 

@@ -37,14 +37,16 @@ from server.encounters.visits import Visit
 from server.error_pages import wants_json
 from server.errors import DomainError, FormError, not_found
 from server.forms import parse_form
-from server.pages import language_of, render
+from server.pages import language_of, render, translate
 from server.permissions import anybody, holds_visit, is_doctor, is_visitor, may_book
 from server.routing import Route, see_other
 from server.scheduling.service import Act
 from server.scheduling.wording import when
-from signaling.words import Code, Role, RoomId
+from signaling.words import N_, Code, Role, RoomId
 
 REFRESH_MAX_S = 6 * 3600
+WITH_ANY = N_("A doctor of the clinic")
+"""Who holds the visit of a walk-in whom nobody has taken yet."""
 
 
 # ── Doors ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,20 +201,21 @@ async def show_room(request: web.Request) -> web.Response:
         visit, clinic = await _visit_of(session, seat.room_id)
         await _note_language(request, session, visit, seat.role)
     request[context.CLINIC] = clinic
+    title = visit.doctor_name or translate(request, WITH_ANY)
     if rules.is_over_for_good(visit.encounter.status, visit.encounter.outcome, visit.encounter.ended_at, now):
         return see_other(f"/visits/{participation}/closing")
     config = room_page.config(
         visit,
         participation=participation,
         role=seat.role,
-        title=visit.doctor_name,
+        title=title,
         now=now,
         env=context.settings(request).env,
         clinic_phone=clinic.phone,
         back_url=f"/visits/{participation}/closing",
         closing_url=f"/visits/{participation}/closing",
     )
-    return render(request, "visit/room.html", {"config": config, "visit_title": visit.doctor_name})
+    return render(request, "visit/room.html", {"config": config, "visit_title": title})
 
 
 async def show_closing(request: web.Request) -> web.Response:

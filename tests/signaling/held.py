@@ -62,13 +62,13 @@ class HeldRooms:
 
     # ── Making a cast ────────────────────────────────────────────────────────────────────────────────────────
 
-    def add_room(self, room_id: str = "room1", *, doctor: str = "doctor1", always_relay: bool = False) -> RoomId:
+    def add_room(self, room_id: str = "room1", *, doctor: str | None = "doctor1", always_relay: bool = False) -> RoomId:
         facts = RoomFacts(
             room_id=RoomId(room_id),
             clinic_id=CLINIC_ID,
             phase="waiting",
-            doctor_ids=frozenset({PersonId(doctor)}),
-            doctor_name=Redacted("Dr Adeyemi"),
+            doctor_ids=frozenset({PersonId(doctor)} if doctor else ()),
+            doctor_name=Redacted("Dr Adeyemi" if doctor else ""),
             starts_at=datetime(2030, 1, 1, 12, 0, tzinfo=UTC),
             late_at=datetime(2030, 1, 1, 12, 15, tzinfo=UTC),
             always_relay=always_relay,

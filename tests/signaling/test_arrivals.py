@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from socketio.exceptions import ConnectionError as SocketError
 
-from signaling.words import ParticipantId, PersonId
+from signaling.words import ClinicId, ParticipantId, PersonId, Role, RoomId
 from tests.signaling.clinic import STAFF_COOKIE
 from tests.signaling.house import House, Page
 from tests.signaling.test_visit import met
@@ -74,6 +75,35 @@ async def test_a_slow_look_does_not_undo_what_was_seen_meanwhile(house: House, m
     await asyncio.gather(coming, marking)
     await page.until(lambda: len(page.all("arrivals")) > before + 1)
     assert newest(page)["waiting"][0]["seen"]  # type: ignore[index]
+
+
+async def test_a_walk_in_shows_to_every_doctor_of_the_clinic_until_one_takes_them(house: House) -> None:
+    clinic = house.clinic
+    for room, patient in (("untaken", "walkin"), ("elsewhere", "foreigner")):
+        clinic.add_room(room, doctor=None)
+        clinic.invite(patient, Role.PATIENT, room=room)
+    held = clinic.rooms[RoomId("elsewhere")]
+    held.facts = replace(held.facts, clinic_id=ClinicId("clinic2"))
+    pages = [await house.clinic_page(f"staff-doctor{n}") for n in (1, 2)]
+    await house.page("foreigner")
+    await house.page("walkin")
+    for page in pages:
+        await page.until(lambda page=page: page.all("arrivals") and waiting(page) == ["walkin"])  # type: ignore[misc]
+        shown = newest(page)["waiting"][0]  # type: ignore[index]
+        assert (shown["untaken"], shown["seen"], shown["name"]) == (True, False, "Walkin")
+    await pages[0].ok("arrivals_seen", participant_ids=["walkin", "foreigner"])
+    await pages[0].until(lambda: newest(pages[0])["waiting"][0]["seen"])  # type: ignore[index]
+    later = await house.clinic_page("staff-doctor2")
+    await later.until(lambda: later.all("arrivals"))
+    assert [one["seen"] for one in newest(later)["waiting"]] == [False], "only whoever saw it is silent"  # type: ignore[attr-defined]
+    assert clinic.seen == set()
+    held = clinic.rooms[RoomId("untaken")]
+    held.facts = replace(held.facts, doctor_ids=frozenset({PersonId("doctor1")}))
+    await house.servers[0].signaling.refresh_room(RoomId("untaken"))
+    for page in (pages[1], later):
+        await page.until(lambda page=page: waiting(page) == [])  # type: ignore[misc]
+    assert waiting(pages[0]) == ["walkin"]
+    await pages[0].until(lambda: not newest(pages[0])["waiting"][0]["untaken"])  # type: ignore[index]
 
 
 async def test_an_arrival_goes_when_they_are_let_in(house: House) -> None:

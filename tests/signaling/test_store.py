@@ -13,7 +13,7 @@ from signaling import changes as c
 from signaling.messages import Phase
 from signaling.redis_store import RedisStore
 from signaling.store import ANSWER_TTL_S, ENDED_TTL_S, ROOM_TTL_S, MemoryStore, RoomStore, time_to_live_s
-from signaling.words import Outcome, PersonId, RoomId
+from signaling.words import ClinicId, Outcome, PersonId, RoomId
 from tests.signaling.play import PATIENT, START, Play
 from tests.support.redis import RedisServer
 
@@ -81,6 +81,20 @@ async def test_a_doctors_rooms_are_those_still_going_on(store: RoomStore) -> Non
     assert play.state.phase == Phase.ENDED
     await store.save(play.state, over=before.revision)
     assert await store.active() == await store.rooms_of(DOCTOR1) == []
+
+
+async def test_a_room_without_a_doctor_is_its_clinics_until_one_takes_it(store: RoomStore) -> None:
+    untaken = replace(Play().state, doctor_ids=frozenset())
+    await store.save(untaken, over=None)
+    assert await store.untaken(untaken.clinic_id) == [ROOM]
+    assert await store.untaken(ClinicId("another")) == []
+    taken = replace(untaken, revision=untaken.revision + 1, doctor_ids=frozenset({DOCTOR1}))
+    await store.save(taken, over=untaken.revision)
+    assert await store.untaken(untaken.clinic_id) == []
+    assert await store.rooms_of(DOCTOR1) == [ROOM]
+    again = replace(untaken, revision=taken.revision + 1, phase=Phase.ENDED)
+    await store.save(again, over=taken.revision)
+    assert await store.untaken(untaken.clinic_id) == []
 
 
 async def test_a_dropped_room_is_gone_from_everywhere(store: RoomStore) -> None:

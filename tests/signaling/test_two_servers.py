@@ -8,7 +8,7 @@ import redis.asyncio
 import structlog
 
 from signaling.bus import CHANNEL
-from signaling.words import RoomId
+from signaling.words import Role, RoomId
 from tests.signaling.conftest import cast
 from tests.signaling.house import House, Page
 from tests.signaling.test_record import agree, asked, connected, switched
@@ -49,9 +49,12 @@ async def test_a_visit_across_two_servers_is_one_visit(two_servers: House) -> No
 
 
 async def test_arrivals_reach_the_other_server(two_servers: House) -> None:
+    two_servers.clinic.add_room("untaken", doctor=None)
+    two_servers.clinic.invite("walkin", Role.PATIENT, room="untaken")
     page = await two_servers.clinic_page("staff-doctor1", two_servers.servers[0])
-    await two_servers.page("patient", server=two_servers.servers[1])
-    await page.until(lambda: page.all("arrivals") and page.all("arrivals")[-1]["waiting"])
+    for who in ("patient", "walkin"):
+        await two_servers.page(who, server=two_servers.servers[1])
+        await page.until(lambda who=who: who in str(page.all("arrivals")[-1:]))  # type: ignore[misc]
 
 
 async def test_a_tab_on_the_other_server_takes_the_place_over(two_servers: House) -> None:

@@ -81,7 +81,11 @@ class ArrivalsView {
   }
 
   private refresh(item: HTMLElement, view: ArrivalView): void {
-    const address = (this.root.dataset.visitUrl ?? "").replace("{room}", encodeURIComponent(view.room_id));
+    const { visitUrl = "", clinic = "" } = this.root.dataset;
+    // Nobody's yet: the list has the button that takes them.
+    const address = view.untaken
+      ? `/c/${encodeURIComponent(clinic)}/clinic#walk-ins`
+      : visitUrl.replace("{room}", encodeURIComponent(view.room_id));
     const name = h("bdi", { class: "bs-name" }, this.nameOf(view));
     const minutes = duration((Date.now() - Date.parse(view.waiting_since)) / 1000);
     item.dataset.participant = view.participant_id;
@@ -90,6 +94,7 @@ class ArrivalsView {
       t("since {time}", { time: hourMinute(view.waiting_since) }),
       minutes,
       view.late ? t("late") : "",
+      view.untaken ? t("walk-in, no doctor yet") : "",
     ];
     const who = address
       ? h("a", { class: "bs-arrivals__who", href: address }, name)
@@ -97,7 +102,7 @@ class ArrivalsView {
     const since = h("span", { class: "bs-arrivals__since" }, facts.filter(Boolean).join(" · "));
     // Kept while it says the same, so that a focused link isn't taken away.
     const old = item.querySelector(".bs-arrivals__who");
-    if (old && old.textContent === who.textContent)
+    if (old && old.textContent === who.textContent && old.getAttribute("href") === who.getAttribute("href"))
       setText(item.querySelector(".bs-arrivals__since") as Element, since.textContent ?? "");
     else setNodes(item, [who, since]);
   }

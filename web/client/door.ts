@@ -200,7 +200,7 @@ export class Door {
       this.tellSecondDevice(room, isDoctors);
       return;
     }
-    const doctor = room.doctor_name;
+    const doctor = room.doctor_name || t("A doctor of the clinic");
     setText(this.title, t("You are in the waiting room"));
     setNodes(this.lead, tn("{doctor} sees that you are here and lets you in. Please stay on this page.", { doctor }));
     if (!you.waiting_since) return;
@@ -241,7 +241,7 @@ export class Door {
     setNodes(
       this.lead,
       tn("To go on here, choose “Move the visit there” on the other device, or wait until {doctor} lets this one in.", {
-        doctor: room.doctor_name,
+        doctor: room.doctor_name || t("a doctor of the clinic"),
       }),
     );
   }

@@ -85,7 +85,7 @@ export interface AnsweredSection {
   code: string | null;
 }
 
-/** `name` is None while a screen is shared anywhere by this doctor. */
+/** `name` is None while a screen is shared anywhere by this doctor; `untaken`: nobody holds the visit yet. */
 export interface ArrivalView {
   room_id: string;
   participant_id: string;
@@ -94,6 +94,7 @@ export interface ArrivalView {
   waiting_since: string;
   late: boolean;
   seen: boolean;
+  untaken: boolean;
 }
 
 /** Pushed in `/clinic` as `arrivals`: whole each time. `silent` while this doctor is in a visit: a count only. */

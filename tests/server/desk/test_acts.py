@@ -13,10 +13,12 @@ from icalendar import Calendar
 from sqlalchemy import select, update
 
 from server import context
+from server.accounts import links
+from server.accounts.links import LinkKind
 from server.accounts.trust_models import StaffNotice
 from server.db import new_id
 from server.desk.sheets import plain_cell
-from server.encounters.models import Encounter
+from server.encounters.models import Encounter, Participant
 from server.jobs.loop import JobsLoop
 from server.scheduling import jobs, service
 from server.scheduling.models import Hold, Message, Tick, VisitType
@@ -71,6 +73,29 @@ async def test_the_longest_wait_comes_first_unless_the_desk_marks_urgent(desk: D
     assert await order() == [second, first]
     assert (await scheduler.post(urgent, {})).status == 303
     assert await order() == [first, second]
+
+
+async def test_a_walk_in_reads_a_doctor_of_the_clinic_until_one_takes_them_who_then_has_seen_it(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    wanted, phone = await walk_in(desk, cast.patient), site.browser()
+    async with site.database.writing() as session:
+        token = await links.new_link(
+            session, clinic_id=cast.clinic.id, kind=LinkKind.VISIT, subject_id=wanted, now=site.clock()
+        )
+    door = await (await phone.get(f"/v/{token}")).text()
+    assert re.search(r"With</dt>\s*<dd[^>]*>a doctor of the clinic</dd>", door)
+    place = (await phone.post(f"/v/{token}", {"identity": "self"})).headers["Location"]
+    room = await (await phone.get(place)).text()
+    assert "<title>A doctor of the clinic" in room
+    assert '"title": "A doctor of the clinic"' in room
+    async with site.database.writing() as session:
+        patient = await session.get_one(Participant, (cast.clinic.id, place.rpartition("/")[2]))
+        patient.state, patient.waiting_since = "waiting", site.clock()
+    doctor = await site.signed_in(cast.doctor)
+    assert (await doctor.post(f"{desk.root}/appointments/{wanted}/take")).status == 303
+    async with site.database.reading() as session:
+        assert (await session.get_one(Participant, (cast.clinic.id, patient.id))).seen_at == site.clock()
+    assert "<title>Dr " in await (await phone.get(place)).text()
 
 
 async def run_jobs(desk: Desk) -> None:
