@@ -11,14 +11,12 @@ from pathlib import Path
 import pytest
 
 from media.api import SealingKey
-from media.capture import CaptureLimits, CaptureStore, Clock
+from media.capture import CaptureLimits, CaptureSession, CaptureStore, Clock
 from media.compose import CancelledError, compose_film
 from media.vault import delete_participant
 from tests.media.compose.films import BLUE, GREEN, RED, SMALL, WHITE, composed, frames, person
 from tests.media.compose.shown import Shown, near
 from tests.media.golden import MONO_0, UTC_0, GoldenLog, Rtp, audio, flat, tone, video
-
-SOURCES = ("camera", "microphone")
 
 
 def test_each_person_has_a_tile_and_a_voice_and_flashes_when_they_beep(golden: GoldenLog) -> None:
@@ -192,46 +190,60 @@ def test_what_was_lost_is_told_and_a_pause_is_not(golden: GoldenLog) -> None:
     assert report.passed
 
 
-async def test_what_the_recorder_wrote_becomes_a_film(tmp_path: Path) -> None:
-    """From `packet()` through threads, sealing and store to the film, on a clock of the test's own."""
+async def test_what_the_recorder_wrote_becomes_a_film_and_no_neighbour_is_in_it(tmp_path: Path) -> None:
+    """Two rooms at once on one node, from `packet()` through threads, sealing and store to each room's own film.
+
+    Everything is offered to both rooms, as a fault that mixes them up would; colours and tones tell them apart.
+    """
     now = [MONO_0]
     clock = Clock(mono_ns=lambda: now[0], utc_ns=lambda: UTC_0 + now[0] - MONO_0)
     limits = CaptureLimits(disk_floor_bytes=1)
     store = CaptureStore(tmp_path / "captures", str(tmp_path / "recordings"), "node", limits=limits, clock=clock)
-    session = store.open_session("room", "rec", 1)
-    keys = {who: os.urandom(32) for who in ("anna", "doctor")}
-    people = {"anna": (RED, 440.0), "doctor": (BLUE, 880.0)}
-    sources = [(who, source, what) for who, both in people.items() for source, what in zip(SOURCES, both, strict=True)]
+    rooms = {"ours": {"anna": (RED, 440.0), "doctor": (BLUE, 880.0)}, "theirs": {"bert": (GREEN, 1300.0)}}
+    sessions = {room: store.open_session(room, f"rec-{room}", 1) for room in rooms}
+    keys = {who: os.urandom(32) for people in rooms.values() for who in people}
     sent: list[tuple[float, int, Rtp]] = []
-    for who, source, what in sources:
-        is_video = source == "camera"
-        kind, codec, rate = ("video", "VP8", 90_000) if is_video else ("audio", "opus", 48_000)
-        track = session.open_track(
-            participant_id=who, source=source, kind=kind, codec=codec, payload_type=96, clock_rate=rate, cname=who
-        )
-        packets = (
-            video(flat(64, 48, what, [1.0]), frames(0, 2, 15)) if is_video else audio(tone(what, [(1.0, 1.2)]), 0, 2)
-        )
-        sent += [(one.captured_s + 0.01, track, one) for one in packets]
-    session.set_grant(True, sealing_keys(keys))
+    for room, people in rooms.items():
+        for who, (rgb, hertz) in people.items():
+            sent += offered(sessions[room], who, video(flat(64, 48, rgb, [1.0]), frames(0, 2, 15)), "camera")
+            sent += offered(sessions[room], who, audio(tone(hertz, [(1.0, 1.2)]), 0, 2), "microphone")
+        sessions[room].set_grant(True, sealing_keys({who: keys[who] for who in people}))
     for at_s, track, one in sorted(sent, key=lambda item: item[0]):
         now[0] = MONO_0 + round(at_s * 1e9)
-        assert session.packet(track, now[0], one.sequence, one.header, one.payload)
-        session.tick()
+        taken = [each.packet(track, now[0], one.sequence, one.header, one.payload) for each in sessions.values()]
+        assert taken.count(True) == 1
+        for each in sessions.values():
+            each.tick()
     now[0] = MONO_0 + 2_000_000_000
-    log = await session.close("ended")
+    logs = {room: await session.close("ended") for room, session in sessions.items()}
     await store.close()
-    assert log is not None
-    report = compose_film(
-        [tmp_path / "recordings" / log.path], tmp_path / "film.mp4", unwrap=lambda who, _: keys[who], options=SMALL
-    )
-    film = Shown(tmp_path / "film.mp4")
-    assert report.passed
-    assert report.duration_s == pytest.approx(2.0, abs=0.04)
-    assert near(film.colour(0.5, 0.25, 0.5), RED)
-    assert near(film.colour(0.5, 0.75, 0.5), BLUE)
+    films: dict[str, Shown] = {}
+    for room, log in logs.items():
+        assert log is not None
+        path = tmp_path / "recordings" / log.path
+        report = compose_film([path], tmp_path / f"{room}.mp4", unwrap=lambda who, _: keys[who], options=SMALL)
+        films[room] = Shown(tmp_path / f"{room}.mp4")
+        assert report.passed
+        assert report.duration_s == pytest.approx(2.0, abs=0.04)
+        assert report.participants == tuple(rooms[room])
+    ours, theirs = films["ours"], films["theirs"]
+    assert near(ours.colour(0.5, 0.25, 0.5), RED)
+    assert near(ours.colour(0.5, 0.75, 0.5), BLUE)
+    assert near(theirs.colour(0.5, 0.5, 0.5), GREEN)
     for x, hz in ((0.25, 440), (0.75, 880)):
-        assert abs(film.onsets(hz)[0] - film.moments(x, 0.5, WHITE)[0]) <= 0.08
+        assert abs(ours.onsets(hz)[0] - ours.moments(x, 0.5, WHITE)[0]) <= 0.08
+        assert theirs.onsets(hz) == []
+    assert len(theirs.onsets(1300)) == 1
+    assert ours.onsets(1300) == []
+
+
+def offered(session: CaptureSession, who: str, packets: list[Rtp], source: str) -> list[tuple[float, int, Rtp]]:
+    """A track of this person in the room, and its packets with their moments of arrival."""
+    kind, codec, rate = ("video", "VP8", 90_000) if source == "camera" else ("audio", "opus", 48_000)
+    track = session.open_track(
+        participant_id=who, source=source, kind=kind, codec=codec, payload_type=96, clock_rate=rate, cname=who
+    )
+    return [(one.captured_s + 0.01, track, one) for one in packets]
 
 
 def sealing_keys(keys: dict[str, bytes]) -> dict[str, SealingKey]:

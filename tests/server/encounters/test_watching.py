@@ -94,8 +94,15 @@ async def test_progress_is_shown_while_it_is_made(recorded: Recorded) -> None:
         job = await jobtable.load_job(session, films.JOB, recorded.recording)
         assert job is not None
         job.progress = 0.42
+        film = await films.get_film(session, job.clinic_id or "", (await recorded.film()).id)
+        film.composing_since = recorded.house.cast.clock()
+    recorded.house.cast.clock.forward(minutes=3)
     told = await (await browser.get(await recorded.url("state"), headers={"Accept": "application/json"})).json()
     assert (told["state"], told["progress"]) == ("queued", 0.42)
+    piece = await (await browser.get(await recorded.url("state"))).text()
+    assert '<progress class="bs-progress" max="100" value="42"' in piece
+    assert "42 %, about 4 minutes left" in piece
+    assert "Stop putting it together" in piece
 
 
 async def test_ranges_as_players_ask_for_them(recorded: Recorded, tmp_path: Path) -> None:
