@@ -28,7 +28,7 @@ export class Chat {
   private readonly list = h("ol", { class: "chat__lines", id: "chat-lines", tabindex: 0, "aria-label": t("Messages") });
   private readonly empty = h(
     "p",
-    { class: "bs-muted" },
+    { class: "bs-muted chat__empty" },
     t("Nothing written yet. What you write here is kept with the visit."),
   );
   private readonly text: HTMLTextAreaElement;
