@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 
 import tink
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tink import aead, secret_key_access
 
 from server.files import replace, written_once
@@ -73,6 +75,7 @@ class Vault:
         handle = tink.json_proto_keyset_format.parse(master, secret_key_access.TOKEN)
         self._master: aead.Aead = handle.primitive(aead.Aead)
         self._clinics: dict[str, tuple[int, ClinicVault]] = {}
+        self._root = master.encode()
 
     def clinic(self, clinic_id: str) -> ClinicVault:
         """Raises VaultError when the clinic's keyset does not open under this master keyset.
@@ -113,6 +116,13 @@ class Vault:
                 other._load(name)  # moved already, by a run that was cut short
         for name, text in sealed.items():
             replace(self._path(name), text)
+
+    def browser_key(self, *names: str) -> bytes:
+        """What somebody's own browser may seal words with: the same for these names each time, until the master
+        keyset is another one; told to nobody but whom the names are of.
+        """
+        info = "\0".join(("browser", *names)).encode()
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._root)
 
     def installation(self) -> ClinicVault:
         """What belongs to persons and to no clinic: second factors, browsers known from before, forms put aside."""

@@ -5,6 +5,7 @@ For everybody but a doctor of the visit all of these are the same 404 as for a v
 
 from __future__ import annotations
 
+import base64
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
@@ -127,6 +128,9 @@ async def _note_config(
         "start_url": f"{base}/note/start",
         "attached_url": f"{base}/note/attachments",
         "attached": await attach_views.load_values(session, writing, visit),
+        "keep_key": base64.b64encode(
+            context.vault(request).browser_key(writing.clinic.id, writing.person_id, visit.encounter.id)
+        ).decode(),
         "revision": note.revision if note else 0,
         "text": note.draft if note else "",
         "template": await _template(session, request, visit),

@@ -85,3 +85,12 @@ def test_moving_to_a_new_master_may_be_cut_short_and_done_again(tmp_path: Path) 
     assert {name: moved.clinic(name).open("o", text) for name, text in sealed.items()} == {"a": b"a", "b": b"b"}
     with pytest.raises(VaultError):
         Vault(tmp_path, new_keyset()).move_to(new_keyset())
+
+
+def test_a_browsers_key_is_the_same_for_the_same_names_and_for_no_others(tmp_path: Path, keyset: str) -> None:
+    vault, names = Vault(tmp_path, keyset), ("clinic", "person", "visit")
+    key = vault.browser_key(*names)
+    assert (len(key), Vault(tmp_path / "elsewhere", keyset).browser_key(*names)) == (32, key)
+    others = [("clinic", "other", "visit"), ("clinic", "person", "other"), ("other", "person", "visit"), names[:2]]
+    assert key not in [vault.browser_key(*one) for one in others]
+    assert Vault(tmp_path, new_keyset()).browser_key(*names) != key

@@ -212,6 +212,7 @@ def make_config(who: str) -> dict[str, Any]:
     note = {
         "url": "/note", "draft_url": "/draft", "revision": 0, "text": "", "sign_url": "/sign", "start_url": "/start",
         "template": "", "release": release, "attached_url": "/attachments", "attached": [],
+        "keep_key": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     }  # fmt: skip
     return {
         "participation": who,

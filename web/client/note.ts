@@ -3,6 +3,7 @@
 // Leaves signing to the server's page.
 import { Attached } from "./attached";
 import { button, h, setText } from "./dom";
+import { Kept } from "./kept";
 import { releaseFields } from "./release";
 import type { NoteConfig } from "./wire";
 import { hourMinute, t } from "./words";
@@ -11,18 +12,13 @@ const AFTER_KEY_MS = 400;
 const AT_LEAST_EVERY_MS = 2000;
 const RETRY_MS = [500, 1000, 2000, 4000];
 
-interface Kept {
-  text: string;
-  revision: number;
-}
-
 export class Note {
   readonly root: HTMLElement;
   private readonly text: HTMLTextAreaElement;
   private readonly status = h("p", { class: "note__status", id: "note-status", role: "status", "data-state": "saved" });
   private readonly conflict = h("div", { class: "note__conflict", id: "note-conflict", hidden: true });
   private readonly sign: HTMLFormElement;
-  private readonly key: string;
+  private readonly kept: Kept;
   private revision: number;
   private saved: string;
   private inFlight = false;
@@ -37,7 +33,7 @@ export class Note {
     private readonly config: NoteConfig,
     participation: string,
   ) {
-    this.key = `bedside-draft:${participation}`;
+    this.kept = new Kept(`bedside-draft:${participation}`, config.keep_key);
     this.revision = config.revision;
     // A note that nobody began stands with its headings; left alone, they are nothing to save.
     this.saved = config.revision === 0 ? config.text || config.template : config.text;
@@ -82,7 +78,7 @@ export class Note {
       new Attached(config.attached_url, config.attached).root,
       this.sign,
     );
-    this.recover();
+    void this.recover();
     window.addEventListener("online", () => this.save());
     window.addEventListener("pagehide", () => this.keep());
   }
@@ -114,14 +110,17 @@ export class Note {
     }
   }
 
-  private recover(): void {
-    const kept = this.kept();
+  private async recover(): Promise<void> {
+    const before = this.text.value;
+    const kept = await this.kept.load();
+    const isUntouched = this.text.value === before;
     if (!kept || kept.text === this.saved) {
-      this.forget();
+      if (!isUntouched) return;
+      this.kept.forget();
       this.show("saved", "");
       return;
     }
-    this.text.value = kept.text;
+    this.text.value = isUntouched ? kept.text : `${kept.text}\n\n${this.text.value}`;
     // Written on top of an older text than the server has now: the server decides, and answers with both.
     this.revision = kept.revision;
     this.show("unsaved", t("Text from before is still here. Saving…"));
@@ -200,7 +199,7 @@ export class Note {
       this.save();
       return;
     }
-    this.forget();
+    this.kept.forget();
     this.show("saved", t("Saved at {time}", { time: hourMinute(new Date().toISOString()) }));
   }
 
@@ -273,28 +272,6 @@ export class Note {
   }
 
   private keep(): void {
-    if (this.text.value === this.saved) return;
-    const kept: Kept = { text: this.text.value, revision: this.revision };
-    try {
-      localStorage.setItem(this.key, JSON.stringify(kept));
-    } catch {
-      // A full or forbidden storage leaves the text in the box, where it still is.
-    }
-  }
-
-  private kept(): Kept | null {
-    try {
-      return JSON.parse(localStorage.getItem(this.key) ?? "null") as Kept | null;
-    } catch {
-      return null;
-    }
-  }
-
-  private forget(): void {
-    try {
-      localStorage.removeItem(this.key);
-    } catch {
-      return;
-    }
+    if (this.text.value !== this.saved) this.kept.keep({ text: this.text.value, revision: this.revision });
   }
 }

@@ -30,6 +30,8 @@ export interface NoteConfig {
   start_url: string;
   attached_url: string;
   attached: AttachedFile[];
+  /** What unsent words are sealed with in this browser: the same for this writer and visit each time. */
+  keep_key: string;
   /** The headings a note of this kind of visit begins with. */
   template: string;
   release: ReleaseConfig;

@@ -214,7 +214,9 @@ async def test_c110_a_sign_in_that_runs_out_costs_no_word_and_shows_none_to_anyb
         own = house.visit_url("/summary").replace(cast.encounter_id, await _visit_of(house, cast.colleague))
         assert await keys.open(own) == 200
         await keys.wait("#note-text")
-        for seen in (await keys.page.content(), await keys.page.input_value("#note-text")):
+        kept = str(await keys.page.evaluate("() => JSON.stringify(localStorage)"))
+        assert "bedside-draft" in kept
+        for seen in (await keys.page.content(), await keys.page.input_value("#note-text"), kept):
             assert "and the end" not in seen
         await keys.become(await house.browser_of("doctor"))
         await keys.open(house.visit_url("/summary"))
