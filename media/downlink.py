@@ -43,8 +43,9 @@ class Downlink:
         self._probe = Probe()
         self._choose_ns = self._held_ns = 0
         self._extra_bytes = 0
-        self._measured = (0, 0, 0)
-        self._sent_bps = 0
+        self._measured = (0, 0, 0, 0)
+        # Of everything, and of pictures with all that is sent beside them.
+        self._sent_bps = self._pictures_bps = 0
         # Pictures' packets usually sent in the time over which missing ones are counted.
         self._video_packets = 0
         self._asked = (0, 0, 0)
@@ -57,8 +58,9 @@ class Downlink:
     # ---- what its receiver says
 
     def told(self, remb_bps: int, now_ns: int) -> None:
-        """Its own estimate."""
-        if self.estimate.told(remb_bps, self._sent_bps, now_ns, probed_bps=self._probe.rate_bps):
+        """Its own estimate. Browsers make it from pictures alone, and repeat the last one while none come: compared
+        with sound it would look like a limit for ever."""
+        if self.estimate.told(remb_bps, self._pictures_bps, now_ns, probed_bps=self._probe.rate_bps):
             self._fell(now_ns)
 
     def lost(self, losses: Sequence[tuple[Forward, int, int]], now_ns: int) -> None:
@@ -191,13 +193,15 @@ class Downlink:
         return sum(layer.meter.bps for layer in layers)
 
     def _measure(self, now_ns: int) -> None:
-        since_ns, before, packets_before = self._measured
+        since_ns, before, sound_before, packets_before = self._measured
         elapsed = now_ns - since_ns
         if elapsed < MEASURE_OVER_NS:
             return
         total = self._sent_bytes()
+        sound = sum(forward.octets for forward in self._forwards() if not forward.track.is_video)
         packets = sum(forward.packets for forward in self._forwards() if forward.track.is_video)
         if since_ns:
             self._sent_bps = max(0, total - before) * 8_000_000_000 // elapsed
+            self._pictures_bps = max(0, total - sound - before + sound_before) * 8_000_000_000 // elapsed
             self._video_packets = max(0, packets - packets_before) * ASKED_OVER_NS // elapsed
-        self._measured = now_ns, total, packets
+        self._measured = now_ns, total, sound, packets

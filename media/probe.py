@@ -21,6 +21,8 @@ STEP = 2
 # A rate this near to one that failed shows that the limit has gone.
 NEAR = 0.85
 LEAST_BPS = 200_000
+# Nothing below this brings anybody's picture back, so failing never leads there.
+USEFUL_BPS = 100_000
 
 
 class Probe:
@@ -97,5 +99,5 @@ class Probe:
         """Twice what is known to fit, or half way to what failed, so that failing again does little harm."""
         rate = max(LEAST_BPS, STEP * known_bps)
         if self._failed_bps > known_bps:
-            rate = min(rate, max(known_bps * 11 // 10, (known_bps + self._failed_bps) // 2))
+            rate = min(rate, max(known_bps * 11 // 10, (known_bps + self._failed_bps) // 2, USEFUL_BPS))
         return rate

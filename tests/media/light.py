@@ -38,7 +38,7 @@ class Light:
         self.arrived = Counter[str]()
         self._by_ssrc: dict[int, Key] = {}
         self._revision = self._answered = 0
-        self._sequence = secrets.randbits(14)
+        self._sequences = Counter(dict.fromkeys(self.ssrcs, secrets.randbits(14)))
         self.up.handle, self.down.handle = self._take_up, self._take_down
 
     async def come(self) -> None:
@@ -70,17 +70,16 @@ class Light:
 
     def send(self) -> None:
         """One packet of each, every picture a whole key frame."""
-        if not self.up.is_up.is_set():
-            return
-        self._sequence += 1
-        for _, source in self.publishes():
-            is_sound = source is Source.MICROPHONE
-            kind = describe.AUDIO if is_sound else describe.VIDEO | 0x80
-            step = 960 if is_sound else 1800
-            head = struct.pack(
-                "!BBHII", 0x80, kind, self._sequence & 0xFFFF, self._sequence * step & 0xFFFFFFFF, self.ssrcs[source]
-            )
-            self.up.send(head + (SOUND if is_sound else KEY_FRAME))
+        if self.up.is_up.is_set():
+            for _, source in self.publishes():
+                self.send_one(source)
+
+    def send_one(self, source: Source) -> None:
+        is_sound = source is Source.MICROPHONE
+        kind, step = (describe.AUDIO, 960) if is_sound else (describe.VIDEO | 0x80, 1800)
+        self._sequences[source] = number = self._sequences[source] + 1
+        head = struct.pack("!BBHII", 0x80, kind, number & 0xFFFF, number * step & 0xFFFFFFFF, self.ssrcs[source])
+        self.up.send(head + (SOUND if is_sound else KEY_FRAME))
 
     def forget(self) -> None:
         self.heard.clear()

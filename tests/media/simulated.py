@@ -48,7 +48,7 @@ class Line:
         self.waiting += size
 
     def run(self, now_ns: int) -> int:
-        """Lets one step's worth through; gives the bytes of payload that arrived."""
+        """Lets one step's worth through; gives the bytes of pictures that arrived."""
         self.credit = min(self.credit + self.bps * STEP_NS / 8e9, self.bps / 8)
         came = 0
         while self.queue and self.queue[0][0] <= self.credit:
@@ -57,7 +57,7 @@ class Line:
             self.waiting -= size
             self.arrived[is_sound] += 1
             self.latest_ns = max(self.latest_ns, now_ns - put_ns if is_sound else 0)
-            came += size - OVERHEAD_BYTES
+            came += 0 if is_sound else size - OVERHEAD_BYTES
         if not self.queue:
             self.credit = min(self.credit, 3000.0)
         return came
@@ -69,7 +69,8 @@ class Line:
 
 class Receiver:
     """After five seconds its estimate is what comes; it grows by 8 % a second up to 1.5 times that, and falls to 0.85
-    of the last second's when delay grows, at most five times a second."""
+    of the last second's when delay grows, at most five times a second. As in Chromium it knows of pictures alone, and
+    goes on telling what it told last while none come."""
 
     def __init__(self) -> None:
         self.bps = 0.0
@@ -89,6 +90,8 @@ class Receiver:
             if now_ns - self._began_ns < 5_000 * MS:
                 return None
             self.bps = received
+        if not received:
+            return int(self._told) if now_ns // STEP_NS % 50 == 0 else None
         if delay_s > 0.06 and delay_s >= self._delays[0]:
             if now_ns - self._fell_ns >= 200 * MS:
                 self.bps, self._fell_ns = min(self.bps, 0.85 * received), now_ns
