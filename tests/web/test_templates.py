@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PackageLoader, StrictUndefined, nodes
 from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parents[2] / "web" / "templates"
@@ -98,3 +98,46 @@ def test_the_visit_page_carries_its_configuration_safely(env: Environment) -> No
     raw = html.split('id="room-config">')[1].split("</script>")[0]
     assert json.loads(raw) == config
     assert 'dir="rtl"' in html
+
+
+NAMES_NO_PATIENT = frozenset(
+    [
+        "_",
+        "clinic_name",
+        "day_words",
+        "doctor",
+        "heading",
+        "invited",
+        "is_own",
+        "is_over",
+        "kind_id",
+        "line",
+        "member",
+        "moving",
+        "shown",
+        "signed_off",
+        "visit_title",
+    ]
+)
+"""What a page's title may hold: the staff's, the clinic's, the day's. `visit_title` is None while names are hidden."""
+PAGES = sorted(str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.html"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_window_title_names_a_patient_while_names_are_hidden(env: Environment, page: str) -> None:
+    """A screen that is shared shows the titles of all windows, before any script has run."""
+    parsed = env.parse((TEMPLATES / page).read_text("utf-8"))
+    for block in parsed.find_all(nodes.Block):
+        if block.name != "title":
+            continue
+        told = {one.name for one in block.find_all(nodes.Name)}
+        assert told <= NAMES_NO_PATIENT or "names_hidden" in told, told - NAMES_NO_PATIENT
+
+
+@pytest.mark.parametrize("page", ["records/visit.html", "records/handed.html"])
+def test_a_hidden_patients_title_is_the_clinics_name(env: Environment, page: str) -> None:
+    source = (TEMPLATES / page).read_text("utf-8")
+    title = env.from_string(source[source.index("{% block title %}") :].split("{% endblock %}")[0] + "{% endblock %}")
+    told = {"clinic_name": "Harbour Clinic", "patient": {"name": "Zoë Ångström"}}
+    assert title.render(told, names_hidden=True) == "Harbour Clinic"
+    assert title.render(told, names_hidden=False) == "Zoë Ångström"

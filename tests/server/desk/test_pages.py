@@ -338,7 +338,10 @@ async def test_in_a_visit_a_doctor_s_pages_hide_every_other_patient_s_name(desk:
         shown = await (await doctor.get(f"{desk.root}/{path}?names=shown")).text()
         assert "Boris Ivanov" in shown, path
         assert "data-names" not in shown, path
+    visit = f"{desk.root}/visits/{encounter.id}/summary"
+    assert "<title>Anna" in await (await doctor.get(visit)).text()
     await _share_a_screen(site, encounter)
+    assert "<title>Anna" not in await (await doctor.get(visit)).text()
     for path in ("clinic", "clinic/list", "board", "board/list"):
         assert "Boris" not in await (await doctor.get(f"{desk.root}/{path}?names=shown")).text(), path
     assert 'data-names="hidden"' in await (await doctor.get(f"{desk.root}/appointments/{desk.appointment}")).text()
