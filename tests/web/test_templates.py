@@ -100,25 +100,8 @@ def test_the_visit_page_carries_its_configuration_safely(env: Environment) -> No
     assert 'dir="rtl"' in html
 
 
-NAMES_NO_PATIENT = frozenset(
-    [
-        "_",
-        "clinic_name",
-        "day_words",
-        "doctor",
-        "heading",
-        "invited",
-        "is_own",
-        "is_over",
-        "kind_id",
-        "line",
-        "member",
-        "moving",
-        "shown",
-        "signed_off",
-        "visit_title",
-    ]
-)
+STAFFS = {"_", "clinic_name", "day_words", "doctor", "heading", "invited", "is_own", "is_over", "kind_id", "line"}
+NAMES_NO_PATIENT = STAFFS | {"member", "moving", "shown", "signed_off", "visit_title"}
 """What a page's title may hold: the staff's, the clinic's, the day's. `visit_title` is None while names are hidden."""
 PAGES = sorted(str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.html"))
 
