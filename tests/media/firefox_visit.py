@@ -1,7 +1,7 @@
 """Relayed visits between Firefox and Chromium, run as one program inside a namespace of its own.
 
 Firefox doesn't reach 127.0.0.1 from its candidates, so the node listens on the namespace's address; the result is
-one line of JSON for `test_firefox.py`.
+one line of JSON for `test_firefox.py`. With a third argument, Firefox is alone there and idle for so many seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
-from media.api import DownRequest
+from media.api import DownRequest, NodeEventKind
 from tests.media.browser_person import FLAGS, SCRIPT, Person, frames_rise
 from tests.media.peers import RunningNode, running_node, settings_for
 from tests.support.firefox import Firefox, firefox
@@ -86,11 +86,33 @@ async def visit(running: RunningNode, page: Page, at_firefox: Firefox, layers: i
     return {"layers": layers, "before": before.rtp_in, "heard": heard}
 
 
+async def idle(address: str, var: Path, at_firefox: Firefox, seconds: float) -> list[str]:
+    """What the node said of Firefox, with both connections prepared and nothing on them, from then on."""
+    runner, url = await serve_page()
+    async with running_node(settings_for(var, addresses=(address,))) as running:
+        await asyncio.to_thread(at_firefox.open, url)
+        await running.client.create_room("room")
+        anna = Person(running, FirefoxPage(at_firefox), "anna")
+        await anna.prepare()
+        async with asyncio.timeout(20):
+            while sum(event.kind is NodeEventKind.CONNECTED for event in running.events) < 2:
+                await asyncio.sleep(0.1)
+        said = len(running.events)
+        await asyncio.sleep(seconds)
+        await anna.stop()
+        found = [event.kind.value for event in running.events[said:]]
+    await runner.cleanup()
+    return found
+
+
 def main() -> None:
     address, var = sys.argv[1], Path(sys.argv[2])
     marks = list(draw_marks(["first", "second", "screen"], random.Random()).values())
     with firefox("anna", marks) as person:
-        print(json.dumps(asyncio.run(visits(address, var, person))))
+        if len(sys.argv) > 3:
+            print(json.dumps(asyncio.run(idle(address, var, person, float(sys.argv[3])))))
+        else:
+            print(json.dumps(asyncio.run(visits(address, var, person))))
 
 
 if __name__ == "__main__":
