@@ -44,7 +44,7 @@ async def admit(scene: Scene, event: m.AdmitEvent) -> m.Ok:
         raise Refused(Code.LINK_CLOSED if person.link_closed else Code.REMOVED)
     if person.standing != "waiting":
         raise Refused(Code.WRONG_PHASE)
-    if needs_agreement(scene.state, person) and not person.agreed:
+    if needs_agreement(person) and not person.agreed:
         raise Refused(Code.CONSENT_MISSING, "The patient has not agreed to this guest yet. Nobody was let in.")
     await _let_in(scene, person)
     if person.role == "patient":

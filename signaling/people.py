@@ -62,10 +62,9 @@ def placement(person: Person, session: str) -> Literal["place", "second"]:
     return "place" if person.standing == "waiting" and person.place is None else "second"
 
 
-def needs_agreement(state: RoomState, person: Person) -> bool:
-    """A guest who would join a patient already let in must be agreed to by the patient first."""
-    is_guest = person.role in ("guest", "interpreter") and not person.is_host
-    return is_guest and any(other.role in ("patient", "proxy") for other in state.admitted())
+def needs_agreement(person: Person) -> bool:
+    """A guest is let in once the patient has agreed; one who comes first waits until the patient is there to say it."""
+    return person.role in ("guest", "interpreter") and not person.is_host
 
 
 Trouble = Literal["dropped", "camera_refused"]

@@ -145,7 +145,7 @@ def _patient(state: RoomState, person: Person) -> dict[str, object]:
     asking = [
         one
         for one in state.people.values()
-        if one.standing == "waiting" and one.agreed is None and needs_agreement(state, one)
+        if one.standing == "waiting" and one.agreed is None and needs_agreement(one)
     ]
     return {"guests": [GuestView(participant_id=one.participant_id, name=one.name, role=one.role) for one in asking]}
 
@@ -216,7 +216,7 @@ def _waiting(state: RoomState, person: Person) -> WaitingView:
         late=since > state.late_at,
         away=person.place is None,
         identity=person.identity,
-        agreement=_agreement(state, person),
+        agreement=_agreement(person),
     )
 
 
@@ -226,10 +226,10 @@ def _card(participant_id: str, card: Card) -> CardView:
     )
 
 
-def _agreement(state: RoomState, person: Person) -> Literal["not_needed", "asked", "yes", "no"]:
+def _agreement(person: Person) -> Literal["not_needed", "asked", "yes", "no"]:
     if person.agreed is not None:
         return "yes" if person.agreed else "no"
-    return "asked" if needs_agreement(state, person) else "not_needed"
+    return "asked" if needs_agreement(person) else "not_needed"
 
 
 def _device(person: Person, device: str, since: datetime) -> DeviceView:

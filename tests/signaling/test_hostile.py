@@ -88,7 +88,7 @@ def test_the_rate_limit_gives_a_burst_then_a_steady_rate() -> None:
 
 async def test_too_many_events_are_refused_and_the_socket_lives(house: House) -> None:
     doctor, _ = await met(house)
-    answers = [await doctor.send("sync") for _ in range(160)]
+    answers = await asyncio.gather(*(doctor.send("sync") for _ in range(160)))
     assert "too_many" in {answer.get("error") for answer in answers}
     limit = next(iter(house.servers[0].signaling._sockets.visit.values())).limit
     assert not limit.take(0.0)

@@ -52,7 +52,7 @@ export class People {
       room.waiting,
       (each) => each.participant_id,
       (each) => this.makeWaiting(each),
-      (item, each) => this.refreshWaiting(item, each, room.cards),
+      (item, each) => this.refreshWaiting(item, each, room),
     );
     keyed(
       this.devices,
@@ -140,7 +140,7 @@ export class People {
     );
   }
 
-  private refreshWaiting(item: HTMLElement, view: WaitingView, cards: readonly CardView[]): void {
+  private refreshWaiting(item: HTMLElement, view: WaitingView, { cards, people }: Snapshot): void {
     setText(item.querySelector("bdi") as Element, view.name);
     item.dataset.state = view.away ? "away" : view.late ? "late" : "here";
     const facts: [string, string][] = [
@@ -160,9 +160,12 @@ export class People {
     if (identity && !isGuest(view.role) && !isProxy) facts.push([t("Who they say they are"), identity]);
     const card = cards.find((each) => each.participant_id === view.participant_id);
     if (card) facts.push(...cardFacts(card));
+    const isPatientThere = people.some(
+      (each) => each.state === "admitted" && (each.role === "patient" || each.role === "proxy"),
+    );
     const agreement = {
       not_needed: "",
-      asked: t("is being asked"),
+      asked: isPatientThere ? t("is being asked") : t("is asked as soon as they are in the visit"),
       yes: t("agrees"),
       no: t("does not agree"),
     }[view.agreement];
