@@ -132,7 +132,9 @@ function muteWords(view: PersonView): string {
 }
 
 export class Tiles implements Stage {
-  readonly root = h("div", { class: "stage", id: "stage" });
+  private readonly shared = h("div", { class: "stage__screens" });
+  private readonly faces = h("div", { class: "stage__people" });
+  readonly root = h("div", { class: "stage", id: "stage" }, this.shared, this.faces);
   private readonly people = new Map<string, Tile>();
   private readonly screens = new Map<string, Tile>();
 
@@ -162,21 +164,23 @@ export class Tiles implements Stage {
       (each) => each.participant_id !== room.you.participant_id && each.state === "admitted",
     );
     const sharing = others.filter((each) => each.screen);
-    const shown = [
-      ...sharing.map((view) => ({ view, tile: this.tile(this.screens, view.participant_id, "screen") })),
-      ...others.map((view) => ({ view, tile: this.tile(this.people, view.participant_id, "person") })),
-    ];
-    keyed(
-      this.root,
-      shown,
-      ({ tile, view }) => `${tile.root.dataset.kind} ${view.participant_id}`,
-      ({ tile }) => tile.root,
-    );
-    for (const { tile, view } of shown) tile.refresh(view);
+    this.show(this.shared, this.screens, "screen", sharing);
+    this.show(this.faces, this.people, "person", others);
     for (const known of [...this.people.keys()])
       if (!others.some((each) => each.participant_id === known)) this.forget(known);
     this.root.dataset.count = String(others.length);
     this.root.dataset.screen = sharing.length ? "yes" : "no";
+  }
+
+  private show(where: HTMLElement, map: Map<string, Tile>, kind: "person" | "screen", views: PersonView[]): void {
+    const shown = views.map((view) => ({ view, tile: this.tile(map, view.participant_id, kind) }));
+    keyed(
+      where,
+      shown,
+      ({ view }) => view.participant_id,
+      ({ tile }) => tile.root,
+    );
+    for (const { tile, view } of shown) tile.refresh(view);
   }
 
   private both(person: string): Tile[] {
