@@ -23,6 +23,7 @@ from server.accounts.refusals import note_refusal
 from server.accounts.throttle import THROTTLE, Throttle
 from server.config import Settings
 from server.db import Database
+from server.desk.incidentsubjects import load_subjects
 from server.encounters.clinic_port import ClinicPort
 from server.encounters.presence import last_in_visit
 from server.events import Events
@@ -98,6 +99,7 @@ async def build_app(parts: Parts) -> web.Application:
     app[context.SIGN_IN_AGAIN] = ask_again
     app[context.NOTE_REFUSAL] = note_refusal
     app[context.LAST_BUSY] = last_in_visit
+    app[context.INCIDENT_SUBJECTS] = load_subjects
     app[context.DEMO] = await is_demo_allowed(parts.settings, parts.database)
     app[context.STOPPING] = asyncio.Event()
     app[PASSWORDS] = Passwords()

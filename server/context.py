@@ -6,13 +6,14 @@ Filling these in is for `app.py` (application) and `middleware.py` (request).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.audit import Incident
 from server.config import Settings
 from server.db import Database
 from server.events import Events
@@ -79,6 +80,9 @@ NOTE_REFUSAL: web.AppKey[Callable[[web.Request, Refused], Awaitable[None]]] = we
 LastBusy = Callable[[AsyncSession, str, datetime], Awaitable[datetime | None]]
 LAST_BUSY: web.AppKey[LastBusy] = web.AppKey("last_busy")
 """When a person was last in a visit (now, while they are): nobody is signed off for being idle there."""
+IncidentSubjects = Callable[[AsyncSession, ClinicScope, Iterable[Incident]], Awaitable[dict[str, str]]]
+INCIDENT_SUBJECTS: web.AppKey[IncidentSubjects] = web.AppKey("incident_subjects")
+"""In words, by an incident's id, which visit it is about."""
 
 ACTOR = web.RequestKey("actor", Actor)
 CLINIC = web.RequestKey("clinic", ClinicScope)

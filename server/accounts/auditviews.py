@@ -69,9 +69,11 @@ async def show_incidents(request: web.Request) -> web.Response:
         incidents = await audit.open_incidents(session, scope.id)
         names = await person_names(session, {one.owner_person_id for one in incidents if one.owner_person_id})
         members = await staff.load_members(session, scope.id, context.now(request))
+        subjects = await request.app[context.INCIDENT_SUBJECTS](session, scope, incidents)
     owners = [one for one in members if OWNERS & frozenset(one.roles)]
     values = {
         "incidents": incidents,
+        "subjects": subjects,
         "names": names,
         "owners": owners,
         "owner_rows": lambda incident: [
