@@ -134,7 +134,8 @@ def test_whoever_acts_for_a_patient_goes_in_by_their_own_page_and_answers_for_th
     room.wait_shown(mother, "#others-present")
     assert mother.page.locator("#given-patient").count() == 0, "for the child she may not agree"
     mother.press("#send-yes")
-    room.wait_shown(mother, ':text("You may not agree to a recording for the patient")')
+    room.wait_shown(mother, '.question__details [role=alert]:has-text("You may not agree to a recording")')
+    mother.keep("refused", "proxy", axe=False)
     assert not room.is_shown(doctor, "#recording-banner[data-state=running]")
     mother.press('.question__details button:has-text("No, don")')
     room.wait_for(mother, lambda: not room.is_shown(mother, "#recording-question[open]"), "the question is answered")

@@ -275,6 +275,20 @@ async def test_a_yes_says_who_else_is_there_and_that_they_agree(fake: FakeRoom, 
     assert (said["others_present"], said["others_agree"], said["given_for"]) == ("my sister", True, "self")
 
 
+async def test_why_a_yes_was_refused_stands_in_the_question_and_a_no_is_still_there(
+    fake: FakeRoom, open_page: OpenPage
+) -> None:
+    fake.answers["answer_recording"] = {"ok": False, "error": "not_allowed", "message": "You may not agree."}
+    page = await enter(fake, open_page, open_room(recording=asked()))
+    await page.click("#answer-yes")
+    await page.click("#send-yes")
+    await page.wait_for_selector('#recording-question [role=alert]:has-text("You may not agree.")')
+    assert await page.locator(".notice").count() == 0, "the question would cover it there"
+    fake.answers["answer_recording"] = {"ok": True}
+    await page.click(".question__details button[type=button]")
+    await until(lambda: [one["answer"] for one in fake.sent("answer_recording")] == ["yes", "no"])
+
+
 async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRoom, open_page: OpenPage) -> None:
     page = await enter(fake, open_page, open_room())
     running = asked("running", {"doctor": "yes", "patient": "yes"})

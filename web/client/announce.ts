@@ -53,6 +53,11 @@ export class Announcer {
     this.say(text);
   }
 
+  /** What a notice says, for whoever shows it where it is looked for. */
+  words(kind: string): string {
+    return this.notices.querySelector(`[data-kind="${kind}"] p`)?.textContent ?? "";
+  }
+
   dismiss(kind: string): void {
     this.notices.querySelector(`[data-kind="${kind}"]`)?.remove();
   }

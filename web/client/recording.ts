@@ -183,9 +183,8 @@ export class Recording {
   private makeQuestion(room: Snapshot, recording: RecordingView): HTMLElement[] {
     const row = (label: string, value: string | null) =>
       h("div", {}, h("dt", {}, label), h("dd", {}, value ?? t("not given")));
-    const details = new YesDetails(
-      Boolean(room.you.may_speak_for_patient),
-      (given) => void this.answer(recording, given),
+    const details = new YesDetails(Boolean(room.you.may_speak_for_patient), async (given) =>
+      details.say((await this.answer(recording, given)) ? "" : this.refusal()),
     );
     const choose = h(
       "div",
@@ -226,14 +225,23 @@ export class Recording {
     details.scrollIntoView({ block: "nearest" });
   }
 
-  private async answer(recording: RecordingView, given: Given): Promise<void> {
+  private async answer(recording: RecordingView, given: Given): Promise<boolean> {
     const body = { others_present: "", others_agree: false, given_for: "self" as const, ...given };
-    if (!recording.recording_id) return;
-    await this.context.send("answer_recording", {
+    if (!recording.recording_id) return true;
+    const taken = await this.context.send("answer_recording", {
       recording_id: recording.recording_id,
       question: recording.question,
       ...body,
     });
+    return taken !== null;
+  }
+
+  /** Why an answer was refused: in the question, since that covers where notices stand. */
+  private refusal(): string {
+    const { announcer } = this.context;
+    const words = announcer.words("refused");
+    announcer.dismiss("refused");
+    return words;
   }
 
   private async handleAsk(event: Event, problem: HTMLElement): Promise<void> {

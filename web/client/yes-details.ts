@@ -67,13 +67,19 @@ export class YesDetails {
     );
   }
 
+  /** Why a yes was refused, or nothing. */
+  say(words: string): void {
+    setText(this.problem, words);
+    this.problem.hidden = !words;
+    this.problem.scrollIntoView({ block: "nearest" });
+  }
+
   private handleSubmit(event: Event): void {
     event.preventDefault();
     const present = this.others.value.trim();
     const given = this.root.querySelector<HTMLInputElement>("input[name=given-for]:checked")?.value;
     const missing = this.missing(present, given);
-    setText(this.problem, missing);
-    this.problem.hidden = !missing;
+    this.say(missing);
     if (missing) return;
     this.answer({
       answer: "yes",
