@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -60,7 +60,7 @@ async def load(session: AsyncSession, clinic: ClinicScope, now: datetime) -> Seq
         )
         .where(
             Message.clinic_id == clinic.id,
-            Message.state == "failed",
+            Message.state == literal_column("'failed'"),  # as the index of these says it: a parameter wouldn't match
             Message.created_at > now - STILL_NEWS,
             or_(Appointment.starts_at > now, and_(Message.appointment_id.is_(None), Message.due_at > now - _A_DAY)),
             ~superseded,

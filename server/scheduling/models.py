@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -258,6 +259,9 @@ class AppointmentHistory(Base):
     why: Mapped[str | None] = mapped_column(Text)
 
 
+_FAILED = text("state = 'failed'")
+
+
 class Message(Base):
     """The outbox. A row says what is to be told, to whom and when; the words are written when it is sent.
 
@@ -273,6 +277,13 @@ class Message(Base):
         CheckConstraint("channel IN ('mail', 'sms')", name="channel"),
         Index("ix_message_appointment", "clinic_id", "appointment_id"),
         Index("ix_message_patient", "clinic_id", "patient_id", "created_at"),
+        Index(
+            "ix_message_failed",
+            "clinic_id",
+            "created_at",
+            sqlite_where=_FAILED,
+            postgresql_where=_FAILED,
+        ),
     )
 
     clinic_id: Mapped[str] = mapped_column(Id, ForeignKey("clinic.id"), primary_key=True)

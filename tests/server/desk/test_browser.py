@@ -103,6 +103,13 @@ async def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(desk: Desk
         await scheduler.get_by_role("button", name="Book", exact=True).click()
         assert "There is a problem" in await scheduler.content()
         assert await findings(scheduler) == []
+        await scheduler.goto(url(desk, one))
+        await scheduler.get_by_text("Invite an interpreter").click()
+        await scheduler.get_by_label("Their name").fill("Zoë " * 20)
+        assert await findings(scheduler) == []
+        await scheduler.get_by_role("button", name="Make the link").click()
+        await scheduler.get_by_label("The link, shown this once").wait_for()
+        assert await findings(scheduler) == []
         await look_at(await page_of(browser, desk, people["doctor"]), desk, [f"{desk.root}/clinic"])
         mine = f"{desk.root}/patients/{cast.patient}/home"
         await look_at(await page_of(browser, desk, people["patient"]), desk, [mine])
