@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.accounts import policies
 from server.accounts.models import Patient
 from server.accounts.service import get_clinic
 from server.encounters import rules, texts
@@ -31,6 +32,8 @@ class Question:
     wordings: Sequence[ClinicText]
     language: str
     """The clinic's."""
+    kept_days: int
+    """As was promised when it was asked."""
 
     def wording(self, *languages: str | None) -> Wording:
         """Each part in the first of these languages that it is written in, else in the clinic's. Raises not_found."""
@@ -42,7 +45,7 @@ class Question:
         return Wording(
             purpose=purpose.words,
             who_may_watch=purpose.who_may_watch,
-            kept=kept_words(self.purpose.kept_days, *languages, self.language),
+            kept=kept_words(self.kept_days, *languages, self.language),
             consent_text=text.text,
             language=text.language,
         )
@@ -64,7 +67,16 @@ async def load_question(session: AsyncSession, recording: Recording) -> Question
         translated={one.language: one for one in await session.scalars(rows)},
         wordings=[one for one in wordings if one.created_at <= until],
         language=(await get_clinic(session, recording.clinic_id)).language,
+        kept_days=(recording.delete_at - recording.asked_at).days,
     )
+
+
+async def days_kept(session: AsyncSession, purpose: RecordingPurpose) -> int:
+    """From now on: what is part of the record as long as the record itself, all else as its purpose says."""
+    if not purpose.is_record:
+        return purpose.kept_days
+    policy = await policies.load_policy(session, purpose.clinic_id)
+    return rules.DAYS_OF_A_YEAR * policy.notes_kept_years
 
 
 async def load_wordings(session: AsyncSession, recording: Recording) -> tuple[Wording, dict[ParticipantId, Wording]]:

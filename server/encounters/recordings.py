@@ -46,6 +46,7 @@ async def ask(session: AsyncSession, encounter: Encounter, by: Participant, purp
     if rules.room_phase(encounter.status) == "ended" or encounter.by_phone:
         raise DomainError(Code.WRONG_PHASE)
     why = await _get_purpose(session, encounter.clinic_id, purpose)
+    days = await asking.days_kept(session, why)
     newest = await load_newest(session, encounter)
     step = rules.ask(newest.phase, newest.question, newest.answer_by, now) if newest else rules.ask(None, 0, None, now)
     if step is Ask.REFUSE:
@@ -69,7 +70,7 @@ async def ask(session: AsyncSession, encounter: Encounter, by: Participant, purp
     newest.phase, newest.code, newest.question = "asking", None, newest.question + 1
     newest.purpose, newest.text_id, newest.asked_by = why.code, text.id, by.id
     newest.asked_at, newest.answer_by = now, now + rules.ANSWER_WITHIN
-    newest.delete_at = now + timedelta(days=why.kept_days)
+    newest.delete_at = now + timedelta(days=days)
     await session.flush()
     detail: Detail = {"encounter": encounter.id, "purpose": why.code, "question": newest.question}
     await _enter(session, newest, AuditAction.RECORDING_ASKED, by, now=now, detail=detail)

@@ -226,14 +226,15 @@ def seconds_left(since: datetime | None, progress: float, now: datetime) -> int 
     return max(0, round((now - since).total_seconds() * (1 - progress) / progress))
 
 
+DAYS_OF_A_YEAR = 365
 TEACHING_DAYS_MAX = 184
 """Six months, the longest there are. What is part of the record is kept as the record is."""
 
 
 def days_in_words(days: int) -> tuple[int, Literal["days", "months", "years"]]:
     """A number and its unit, for the sentence that says how long a recording is kept."""
-    if days % 365 == 0:
-        return days // 365, "years"
+    if days % DAYS_OF_A_YEAR == 0:
+        return days // DAYS_OF_A_YEAR, "years"
     if days >= 60 and days % 30 == 0:
         return days // 30, "months"
     return days, "days"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.accounts import policies
 from server.db import new_id
-from server.encounters import texts
+from server.encounters import recordings, texts, visits
 from server.encounters.asking import kept_words
-from server.encounters.models import ClinicText, Participant
-from server.encounters.recording_models import ConsentAnswer, PurposeWords
+from server.encounters.models import ClinicText, Encounter, Participant
+from server.encounters.recording_models import ConsentAnswer, PurposeWords, Recording, RecordingPurpose
 from signaling.ports import ConsentGiven
 from signaling.words import ParticipantId, Role
 from tests.server.encounters.port import open_visit
@@ -113,3 +116,28 @@ def test_how_long_it_is_kept_is_said_in_their_language(
     days: int, languages: tuple[str | None, ...], words: str
 ) -> None:
     assert kept_words(days, *languages) == words
+
+
+async def test_what_is_part_of_the_record_is_kept_as_long_as_the_record_and_as_was_promised(cast: VisitCast) -> None:
+    async with cast.database.writing() as session:
+        purpose = await session.get_one(RecordingPurpose, (cast.clinic.id, "teaching"))
+        purpose.is_record, purpose.is_teaching = True, False
+    doctor, _ = await open_visit(cast)
+    facts = await cast.port.ask_recording(cast.room, doctor, "teaching")
+    assert facts.kept == "for 10 years"
+    async with cast.database.writing() as session:
+        before = await policies.load(session, cast.clinic.id)
+        decided = replace(before, notes_kept_years=30)
+        await policies.decide(session, cast.clinic.id, decided, by_person_id=None, now=START)
+        [recording] = await session.scalars(select(Recording))
+        assert recording.delete_at == START + timedelta(days=3650)
+        assert (await recordings.facts_of(session, recording)).kept == "for 10 years", "what was promised stands"
+        later = await recordings.ask(session, *await asking_doctor(session, cast, doctor), "teaching", START)
+        assert later.question == 1, "the same question, with the same promise"
+        recording.phase = "stopped"
+    assert (await cast.port.ask_recording(cast.room, doctor, "teaching")).kept == "for 30 years"
+
+
+async def asking_doctor(session: AsyncSession, cast: VisitCast, doctor: ParticipantId) -> tuple[Encounter, Participant]:
+    encounter = await visits.get_encounter(session, cast.room)
+    return encounter, await visits.get_participant(session, encounter, doctor)
