@@ -5,6 +5,8 @@ The whole story by keyboard, and at 200 %, is `test_main_job.py` in the soak; he
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -226,7 +228,15 @@ def test_6_a_recording_is_asked_for_answered_and_stopped(story: Story, keys: Of)
         keys(person).check("recording")
         assert keys(person).shows_whole("#stop-recording", "#mute", "#leave")
     assert keys(doctor).shows_whole("#emergency")
-    anna.press("#stop-recording")
+    server = story.bedside.children()["server"]
+    os.kill(server, signal.SIGSTOP)
+    try:  # what can't be delivered holds all the same
+        anna.press("#stop-recording")
+        room.wait_shown(anna, "#recording-banner[data-held=true]")
+        doctor.wait_not_hears(anna.mark)
+        keys(anna).check("held back")
+    finally:
+        os.kill(server, signal.SIGCONT)
     room.wait_shown(anna, "#withdrawn-keep")
     keys(anna).check("what becomes of it")
     anna.press("#withdrawn-keep")
