@@ -66,7 +66,7 @@ def write(story: Story, log: GoldenLog, chance: random.Random) -> Path:
         colour = (180, 40, 40) if who == "anna" else (40, 60, 180)
 
         def picture(at_s: float, rgb: tuple[int, int, int] = colour) -> np.ndarray:
-            return flat(*story.size(at_s), rgb, story.moments)(at_s)
+            return flat(*story.size(at_s), rgb, _near(story, at_s))(at_s)
 
         pictures = video(picture, times, keys=keys, clock=drift)
         jitter = _jitter(chance)
@@ -102,7 +102,11 @@ def _near(story: Story, at_s: float) -> list[float]:
 
 def _sound(story: Story, who: str, drift: float) -> list[Rtp]:
     """Muted by sending nothing, as a suspended microphone does; the numbers go on."""
-    signal = tone(HERTZ[who], [(at, at + 0.2) for at in story.moments])
+
+    def signal(at_s: np.ndarray) -> np.ndarray:
+        """Asked only of the beeps around: of all of them, for each packet of an hour, it takes many minutes."""
+        return tone(HERTZ[who], [(at, at + 0.2) for at in _near(story, float(at_s[0]))])(at_s)
+
     packets = audio(signal, 0, story.seconds, clock=drift)
     kept = [one for one in packets if not any(a <= one.captured_s < b for a, b in story.mutes)]
     return [replace(one, sequence=7 + n) for n, one in enumerate(kept)]
