@@ -12,6 +12,9 @@ from tests.support.people import Cast, Person
 pytestmark = pytest.mark.timeout(180)
 
 
+STRANGERS_WORDS = "I have a rash"
+
+
 @pytest.fixture(scope="module")
 def anna(cast: Cast) -> Person:
     return cast.person("anna")
@@ -39,6 +42,11 @@ def test_the_wrong_person_is_cut_off_and_the_clinic_told(
     begins = doctor.page.input_value("#note-text")
     doctor.write("#note-text", "A rash on the left arm")
     room.wait_shown(doctor, "#note-status[data-state=saved]", 20)
+    room.say(anna, STRANGERS_WORDS)
+    room.wait_reads(doctor, STRANGERS_WORDS)
+    room.press_control(doctor, "phone")
+    doctor.press("#phone-now")
+    doctor.press("#phone-dialog .dialog__close")
     room.open_panel(doctor, "people")
     doctor.press("#people-inside [data-act=wrong]")
     doctor.keep("confirm", "wrong_person")
@@ -59,14 +67,30 @@ def test_the_wrong_person_is_cut_off_and_the_clinic_told(
     assert answer.status == 410
     assert PATIENT not in anna.page.inner_text("body")
 
+    known = set(clinic.links_to(scheduler, PATIENT))
     scheduler.open(f"{clinic.CLINIC}/appointments/{appointment}")
     assert "Link closed: send again" in room.text(scheduler, "main")
+    scheduler.press('button:has-text("Send the link again")')
+    right = cast.person("second")
+    clinic.come_by_link(right, clinic.wait_new_link(scheduler, PATIENT, known))
+    room.admit(doctor, PATIENT)
+    room.wait_inside(right)
+    room.both_see_and_hear(doctor, right)
+    # Nothing that the stranger did is this patient's: no call, no line, no Noes.
+    assert not room.is_shown(right, "#banner-phone")
+    room.open_panel(doctor, "chat")
+    assert STRANGERS_WORDS not in doctor.page.inner_text("#chat-lines")
+    room.say(right, "here I am")
+    room.wait_reads(doctor, "here I am")
+    room.wait_shown(doctor, '#record:has-text("Record")')
+    doctor.keep("right-person", "wrong_person")
+    right.close()
     clinic.sign_in(scheduler, "Peter Nov")
     scheduler.open(f"{clinic.CLINIC}/incidents")
-    assert scheduler.page.locator("main .bs-sheet").count() > 0
+    assert PATIENT in room.text(scheduler, "main .bs-sheet")
     scheduler.keep("incident", "wrong_person")
-    revoked = list((bedside.var / "deletions").rglob("*"))
-    assert [path for path in revoked if path.is_file() and path.stat().st_size > 0]
+    listed = "".join(path.read_text() for path in (bedside.var / "deletions").rglob("*.jsonl"))
+    assert '"link_revoked"' in listed
 
 
 def test_a_no_at_the_door_shows_nothing_more_and_tells_the_desk(anna: Person, scheduler: Person) -> None:
