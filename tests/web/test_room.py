@@ -24,6 +24,11 @@ FAILS = """
   };
   window.allow = () => { for (const kind of Object.keys(failing)) delete failing[kind]; };
 """
+TONES = """
+  window.tones = [];
+  const start = OscillatorNode.prototype.start;
+  OscillatorNode.prototype.start = function (...at) { window.tones.push(this.frequency.value); start.apply(this, at); };
+"""
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -290,16 +295,22 @@ async def test_why_a_yes_was_refused_stands_in_the_question_and_a_no_is_still_th
 
 
 async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRoom, open_page: OpenPage) -> None:
-    page = await enter(fake, open_page, open_room())
+    page = await enter(fake, open_page, open_room(), TONES)
     running = asked("running", {"doctor": "yes", "patient": "yes"})
     await fake.push("patient", open_room(recording=running, mode="relay"))
     await page.wait_for_selector('#urgent:has-text("This visit is being recorded")', state="attached")
+    await page.wait_for_function("window.tones.at(-1) > window.tones.at(-2)")  # rising: it runs
+    paused = running | {"phase": "paused", "code": "examination", "paused_by": "Anna"}
+    await fake.push("patient", open_room(recording=paused, mode="relay"))
+    await page.wait_for_function("window.tones.at(-1) === window.tones.at(-2)")
+    await fake.push("patient", open_room(recording=running, mode="relay"))
     await page.click("#leave")
     await page.click("#stop-recording")
     await until(lambda: fake.sent("stop_recording"))
     await page.wait_for_selector("#withdrawn[open]")
     await fake.push("patient", open_room(recording=recording(phase="stopped", recording_id="r1"), mode="relay"))
     await page.wait_for_selector('.notice:has-text("stopped")')
+    await page.wait_for_function("window.tones.at(-1) < window.tones.at(-2)")  # falling: it is over
     assert await page.is_hidden("#recording-banner")
     assert await page.locator("#withdrawn :checked").count() == 0
     fake.answers["choose_withdrawn"] = {"ok": True, "result": "done"}
