@@ -5,7 +5,7 @@ Each act is scheduling's; afterwards the room, where there is one, is told to lo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import context
 from server.accounts import links, proxies
 from server.accounts.service import person_names
-from server.desk import day, tries
+from server.desk import day, told, tries
 from server.desk.day import Line
 from server.encounters import underway
 from server.encounters.visits import load_live_encounter
@@ -31,7 +31,8 @@ from server.scheduling.forms import CancelForm, MoveForm
 from server.scheduling.messages import News
 from server.scheduling.models import AppointmentHistory, Message
 from server.scheduling.picker import Choice
-from server.scheduling.rules import Status
+from server.scheduling.reach import Reach, reach_of
+from server.scheduling.rules import Kind, Status
 from server.scheduling.service import Act, Move
 from server.scheduling.ticks import in_transaction
 from server.scheduling.views import STALE
@@ -153,7 +154,10 @@ async def send_again(request: web.Request) -> web.Response:
         visit_type = await finding.get_visit_type(session, act.clinic, appointment.visit_type_id)
         await messages.send_again(session, News(act.clinic, appointment, patient, visit_type, act.now))
 
-    await _do(request, send)
+    try:
+        await _do(request, send)
+    except DomainError as refused:
+        return await _refused(request, refused)
     return _done(request, "sent")
 
 
@@ -200,7 +204,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
                 .order_by(AppointmentHistory.at)
             )
         )
-        told = list(
+        sent = list(
             await session.scalars(
                 select(Message)
                 .where(Message.clinic_id == clinic.id, Message.appointment_id == _id(request))
@@ -222,8 +226,8 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "refused": ", ".join(translate(request, CHANNEL_WORDS[channel]) for channel in sorted(refused)),
         "spoken_in": spoken.name_of(line.appointment.language, clinic.language) if line.appointment.language else "",
         "history": [_history_words(request, row, names) for row in history],
-        "messages": [_message_words(request, row) for row in told],
-        "done": DONE.get(request.query.get("done", "")),
+        "messages": [_message_words(request, row) for row in sent],
+        "done": _done_words(request, line, sent, reach_of(line.patient, refused)),
         "may_move": state in rules.MOVABLE and not going_on.is_open,
         "may_send": state in rules.MOVABLE,
         "may_cancel": Status.CANCELLED in rules.MAY_BECOME[state] and not going_on.is_open,
@@ -243,6 +247,16 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "last_digits": patients.last_digits,
     }
     return render(request, "desk/appointment.html", values, status=status)
+
+
+def _done_words(request: web.Request, line: Line, sent: Sequence[Message], reach: Reach) -> dict[str, Any] | None:
+    """What was done, and whether the patient hears of it: a promise only where something goes out."""
+    done = request.query.get("done", "")
+    if done not in DONE:
+        return None
+    found = told.after(done, DONE[done], sent, reach, is_walk_in=line.appointment.kind == Kind.WALK_IN)
+    said = " ".join(translate(request, sentence) for sentence in found.sentences)
+    return {"text": said, "is_untold": found.is_untold}
 
 
 async def _colleagues(request: web.Request, session: AsyncSession, line: Line) -> list[tuple[str, str]]:

@@ -72,8 +72,9 @@ async def run_late(request: web.Request) -> web.Response:
             Encounter.clinic_id == act.clinic.id, Encounter.status.in_(("in-progress", "finished"))
         )
         seen = set(await session.scalars(begun.where(Encounter.started_at > act.now - delays.LONGEST_DAY)))
-        told = await delays.run_late(session, act, doctor, until, form.delay(), seen=seen)
-    return see_other(f"/c/{act.clinic.slug}/clinic?done={'late' if told else 'late_nobody'}")
+        hearers = await delays.run_late(session, act, doctor, until, form.delay(), seen=seen)
+    done = "late_unreached" if hearers.unreached else "late" if hearers.told else "late_nobody"
+    return see_other(f"/c/{act.clinic.slug}/clinic?done={done}")
 
 
 ROUTES = [

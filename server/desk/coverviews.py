@@ -31,6 +31,7 @@ from server.scheduling.cover import Choice
 from server.scheduling.finding import Practitioner, Search
 from server.scheduling.messages import about_change
 from server.scheduling.models import Appointment, VisitType
+from server.scheduling.reach import load_reach
 from server.scheduling.slots import local_instant
 from server.scheduling.ticks import in_transaction
 from server.scheduling.waiting_models import CoverMove
@@ -89,7 +90,8 @@ async def preview(request: web.Request) -> web.Response:
             kind = await about_change(
                 session, line.appointment, is_moved=choice.starts_at != line.appointment.starts_at
             )
-            shown.append((line, names[choice.to_person_id], _letter(request, line, choice, kind)))
+            reach = await load_reach(session, line.patient)
+            shown.append((line, names[choice.to_person_id], _letter(request, line, choice, kind), reach.value))
     values = {"doctor": found.doctor, "shown": shown, "fields": fields, "minutes": cover.UNDO // timedelta(minutes=1)}
     return render(request, "desk/cover_preview.html", values)
 

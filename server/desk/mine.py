@@ -18,7 +18,7 @@ from server.accounts.demo import patient_home
 from server.accounts.links import LinkKind
 from server.accounts.models import Patient
 from server.audit import AuditAction
-from server.desk import day
+from server.desk import day, told
 from server.desk.day import Line
 from server.desk.rules import Standing
 from server.encounters import films
@@ -30,6 +30,7 @@ from server.records import reading as records
 from server.records.rules import Kind
 from server.routing import Route, see_other
 from server.scheduling import finding, messages, service, waiting
+from server.scheduling.reach import reach_of
 from server.scheduling.wording import when
 from signaling.words import N_, Code
 
@@ -44,9 +45,11 @@ DONE = {
     "cancelled": N_("Your appointment is cancelled."),
     "channels": N_("Saved. That is how we write to you from now on."),
     "waits": N_("We write to you when an earlier time is free. What you have stays yours until you say yes."),
+    "waits_untold": N_("You are on the list, but we may not write to you. Allow it below, so that we can ask you."),
     "waits_not": N_("You are not asked any more. What you have stays as it is."),
     "asked": N_("Your doctor reads what you wrote, and you find the answer here."),
     "booked": N_("Your appointment is booked. You get a message with the link."),
+    "booked_untold": N_("Your appointment is booked. No message is sent to you: you go in from this page."),
 }
 STILL_TODAY = timedelta(hours=12)
 APPOINTMENTS = 40
@@ -89,7 +92,7 @@ async def show_home(request: web.Request) -> web.Response:
         waits = await waiting.load_entries(session, clinic.id, patient_id)
     values = {
         "patient": patient,
-        "done": DONE.get(request.query.get("done", "")),
+        "done": told.variant(DONE, request.query.get("done", ""), reach_of(patient, refused)),
         "may_book": any(kind.for_patients for kind in kinds.values()),
         "changeable": {
             line.appointment.id

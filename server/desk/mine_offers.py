@@ -15,6 +15,7 @@ from server import context
 from server.accounts import links
 from server.accounts.links import LinkKind
 from server.accounts.service import get_clinic
+from server.desk import told
 from server.desk.mine_acts import do_for_patient, load_own
 from server.errors import DomainError, FormError
 from server.forms import parse_form
@@ -24,16 +25,20 @@ from server.routing import Route, see_other
 from server.scheduling import offers, waiting
 from server.scheduling.history import Act
 from server.scheduling.offers import Offered
+from server.scheduling.reach import Reach, load_reach
 from server.scheduling.ticks import in_transaction
 from server.scheduling.wording import when
 from signaling.words import N_, Code
 
 WORDS = {
     "accepted": N_("The earlier appointment is yours. You get a message about it."),
+    "accepted_untold": N_("The earlier appointment is yours. No message is sent to you about it."),
     "declined": N_("You said no. What you have stays as it is."),
     "left": N_("You said no, and you are not asked again. What you have stays as it is."),
     "over": N_("This offer is over: the time was offered to somebody else. What you have stays as it is."),
 }
+REACH = web.RequestKey("reach", Reach)
+"""Whether a message about what they answer reaches whoever was asked."""
 GONE = frozenset({Code.SLOT_TAKEN, Code.SLOT_NOT_OFFERED, Code.IN_THE_PAST, Code.CONFLICT, Code.WRONG_PHASE})
 
 
@@ -106,6 +111,7 @@ async def _load(request: web.Request) -> tuple[Act, Offered]:
         request[context.CLINIC] = clinic
         act = Act(clinic, None, context.now(request), context.events(request))
         offered = await offers.load(session, act, link.subject_id)
+        request[REACH] = await load_reach(session, offered.patient)
     request[context.LANGUAGE_ON_FILE] = offered.patient.language
     return act, offered
 
@@ -121,7 +127,7 @@ def _page(
         "times": [when(offer.starts_at, zone, language) for zone in zones],
         "until": when(offer.expires_at, zones[-1], language),
         "has": when(offered.has_at, zones[-1], language) if offered.has_at else None,
-        "said": WORDS[state] if state else None,
+        "said": told.variant(WORDS, state, request[REACH]) if state else None,
         "is_yes": state == "accepted",
     }
     return render(request, "desk/mine_offer.html", values, status=status)

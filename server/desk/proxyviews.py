@@ -23,7 +23,7 @@ from server.accounts.proxies import NewProxy
 from server.accounts.service import get_patient, person_names
 from server.accounts.trust_models import Proxy
 from server.audit import AuditAction
-from server.desk import day
+from server.desk import day, told
 from server.desk.day import Line
 from server.desk.mine import KIND_WORDS, before
 from server.desk.rules import Standing
@@ -39,6 +39,7 @@ from server.records.reading import PAGE, load_released_notes
 from server.routing import Route, see_other
 from server.scheduling import finding, service
 from server.scheduling.models import VisitType
+from server.scheduling.reach import load_reach
 from server.scheduling.wording import when
 from signaling.words import N_, RoomId
 
@@ -59,6 +60,7 @@ PROXY_DONE = {
     "moved": N_("The appointment has a new time. The link stays the same."),
     "cancelled": N_("The appointment is cancelled."),
     "booked": N_("The appointment is booked. The patient gets a message with the link."),
+    "booked_untold": N_("The appointment is booked. No message is sent to the patient."),
 }
 CLOSED = (Standing.OVER, Standing.NO_SHOW, Standing.CANCELLED)
 
@@ -198,6 +200,7 @@ async def show_home(request: web.Request) -> web.Response:
         if acts_for(actor, patient_id, ProxyScope.WATCH_FILMS):
             granted = await films.load_granted_films(session, scope.id, patient_id)
         kinds = {kind.id: kind for kind in await finding.load_visit_types(session, scope)}
+        reach = await load_reach(session, patient)
     may_act = acts_for(actor, patient_id, ProxyScope.BOOK)
     values = {
         "patient": patient,
@@ -205,7 +208,7 @@ async def show_home(request: web.Request) -> web.Response:
         "may_attend": acts_for(actor, patient_id, ProxyScope.ATTEND),
         "may_book": may_act and any(kind.for_patients for kind in kinds.values()),
         "changeable": {line.appointment.id for line in lines if may_act and _may_change(line, kinds, now)},
-        "done": PROXY_DONE.get(request.query.get("done", "")),
+        "done": told.variant(PROXY_DONE, request.query.get("done", ""), reach),
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
         "earlier_notes": notes[-1].released_at.isoformat() if len(notes) == PAGE else None,
         "kind_words": KIND_WORDS,

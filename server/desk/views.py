@@ -47,6 +47,9 @@ from signaling.words import N_, RoomId
 DONE = {
     "relay": N_("Saved. It holds from your next visit on."),
     "late": N_("Everybody who isn’t in their visit yet is told."),
+    "late_unreached": N_(
+        "Not everybody can be told by message. Please ring those who have no address or want no messages."
+    ),
     "late_nobody": N_("Nobody is waiting for a visit with you today, so nobody was told."),
     "late_how": N_("Nobody was told. Say how late you run: 5 to 240 minutes, or a few words."),
     "taken_by_other": N_("A colleague was faster and has taken this patient."),

@@ -5,7 +5,10 @@ Offering a freed time is scheduling's; what a patient answers is `mine_offers.py
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
 from server.errors import DomainError, FormError
@@ -13,16 +16,19 @@ from server.forms import parse_form
 from server.pages import render
 from server.permissions import may_book
 from server.routing import Route, see_other
-from server.scheduling import patients, waiting
+from server.scheduling import patients, service, waiting
 from server.scheduling.acting import act_of
 from server.scheduling.forms import WaitForm
+from server.scheduling.reach import Reach, load_reach
 from server.scheduling.ticks import in_transaction
 from server.scheduling.waiting import Row, Wish
+from server.scheduling.waiting_models import WaitlistEntry
 from server.scheduling.wording import day_words, when
 from signaling.words import N_, Code
 
 DONE = {
     "added": N_("On the list. When a time becomes free, the patient is asked by message."),
+    "added_untold": N_("On the list, but no message reaches this patient: when a time becomes free, nobody asks them."),
     "removed": N_("Taken off the list."),
     "how": N_("Nobody was put on the list: the last day or the notice wasn’t right."),
 }
@@ -50,15 +56,13 @@ async def add(request: web.Request) -> web.Response:
     except FormError:
         return _back(request, "how")
     wish = Wish(patient_id, form.visit_type, form.doctor, form.until_on, form.notice_min)
-    await in_transaction(context.database(request), lambda session: waiting.add(session, act, wish))
-    return _back(request, "added")
+    return await _add(request, lambda session: waiting.add(session, act, wish))
 
 
 async def add_for_appointment(request: web.Request) -> web.Response:
     """Earlier than the appointment they have, which they keep until they say yes."""
     act, wanted = act_of(request), request.match_info["appointment"]
-    await in_transaction(context.database(request), lambda session: waiting.add_for_appointment(session, act, wanted))
-    return _back(request, "added")
+    return await _add(request, lambda session: waiting.add_for_appointment(session, act, wanted))
 
 
 async def remove(request: web.Request) -> web.Response:
@@ -89,6 +93,15 @@ def _words(request: web.Request, row: Row) -> dict[str, str | None]:
         "offered": f"{offered['date']}, {offered['clock']}" if offered else None,
         "answer": f"{until['date']}, {until['clock']}" if until else None,
     }
+
+
+async def _add(request: web.Request, adding: Callable[[AsyncSession], Awaitable[WaitlistEntry]]) -> web.Response:
+    """Says what comes of it: nobody is asked whom no message reaches."""
+    clinic, database = context.clinic(request), context.database(request)
+    entry = await in_transaction(database, adding)
+    async with database.reading() as session:
+        reach = await load_reach(session, await service.get_patient(session, clinic, entry.patient_id))
+    return _back(request, "added" if reach is Reach.REACHED else "added_untold")
 
 
 def _back(request: web.Request, done: str) -> web.Response:

@@ -35,10 +35,18 @@ class Delay:
     said: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Hearers:
+    """How many are told by message, and how many only on their page: no message reaches them."""
+
+    told: int
+    unreached: int
+
+
 async def run_late(
     session: AsyncSession, act: Act, doctor_id: str, until: datetime, delay: Delay, *, seen: Collection[str] = ()
-) -> int:
-    """Tells the patients of this doctor up to `until` who are not `seen` (in their visit, or after); answers how many.
+) -> Hearers:
+    """Tells the patients of this doctor up to `until` who are not `seen` (in their visit, or after); answers who hears.
 
     What was said before and hasn't left yet is dropped: the newest word counts. Raises malformed.
     """
@@ -57,11 +65,12 @@ async def run_late(
         Appointment.id.not_in(seen),
     )
     waiting = (await session.scalars(query.order_by(Appointment.starts_at, Appointment.id))).all()
+    told = 0
     for appointment in waiting:
         appointment.delay_min, appointment.delay_said = delay.minutes, said
         appointment.changed_at = act.now
         patient = await service.get_patient(session, act.clinic, appointment.patient_id)
         visit_type = await finding.load_any_visit_type(session, appointment)
         await history.remember(session, act, appointment, action="late", why=said or f"{delay.minutes} min")
-        await messages.queue_late(session, News(act.clinic, appointment, patient, visit_type, act.now))
-    return len(waiting)
+        told += await messages.queue_late(session, News(act.clinic, appointment, patient, visit_type, act.now))
+    return Hearers(told, len(waiting) - told)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
 from server.context import ClinicScope
-from server.db import as_loaded, new_id
+from server.db import as_loaded, new_id, plain
 from server.errors import DomainError
 from server.jobs import enqueue_each
 from server.scheduling import statements
@@ -85,10 +85,10 @@ async def queue_cancelled(session: AsyncSession, news: News) -> None:
         await _queue_about(session, news, [_about(news, "cancellation", news.now)], with_reminder=False)
 
 
-async def queue_late(session: AsyncSession, news: News) -> None:
-    """Running late; an earlier such word that hasn't left is dropped."""
+async def queue_late(session: AsyncSession, news: News) -> bool:
+    """Running late; an earlier such word that hasn't left is dropped. Answers whether it reaches the patient."""
     await drop_waiting(session, news.appointment, kind="late")
-    await _queue_about(session, news, [_about(news, "late", news.now)], with_reminder=False)
+    return await _queue_about(session, news, [_about(news, "late", news.now)], with_reminder=False)
 
 
 async def queue_offer(
@@ -121,6 +121,8 @@ async def send_again(session: AsyncSession, news: News, *, to: tuple[str, str] |
     """The confirmation once more, with a link of its own; earlier links go on working.
 
     `to`: (channel, address) instead of what is on file, for this once.
+
+    Raises wrong_phase where nothing on file may be written to.
     """
     await drop_waiting(session, news.appointment, kind="confirmation")
     channel, recipient = to or (None, None)
@@ -134,8 +136,17 @@ async def send_again(session: AsyncSession, news: News, *, to: tuple[str, str] |
     )
     message = await queue(session, news.clinic, news.patient, item, news.now)
     if message is None:
-        raise DomainError(Code.MALFORMED, "There is neither an e-mail address nor a phone number. Nothing was sent.")
+        raise _unreachable(news.patient)
     return message
+
+
+def _unreachable(patient: Patient) -> DomainError:
+    if patient.email or patient.phone:
+        return DomainError(
+            Code.WRONG_PHASE,
+            "The patient wants no messages about appointments. Nothing was sent: read out a code on the phone instead.",
+        )
+    return DomainError(Code.WRONG_PHASE, "There is neither an e-mail address nor a phone number. Nothing was sent.")
 
 
 async def queue(
@@ -150,14 +161,14 @@ async def queue(
     A channel that the patient refused is left out; a code, and what is sent to another address at the desk, was asked
     for by themselves.
     """
-    queued = await queue_each(session, clinic, patient, [item], now)
-    return queued[0] if queued else None
+    queued = await _put(session, clinic, patient, [item], now)
+    return as_loaded(session, Message, queued[0]) if queued else None
 
 
-async def queue_each(
+async def _put(
     session: AsyncSession, clinic: ClinicScope, patient: Patient, items: Sequence[Item], now: datetime
-) -> list[Message]:
-    """As `queue`, for several at once; those with no address to write to are left out."""
+) -> list[dict[str, Any]]:
+    """The rows of several messages at once, with their jobs; those with no address to write to are left out."""
     refused = await load_refused(session, patient) if any(item.channel is None for item in items) else set()
     rows = []
     for item in items:
@@ -167,10 +178,9 @@ async def queue_each(
     if not rows:
         return []
     await session.flush()
-    await session.execute(statements.INSERT_MESSAGES, rows)
-    queued = [as_loaded(session, Message(**row)) for row in rows]
-    await enqueue_each(session, SEND, {message.id: message.due_at for message in queued}, clinic_id=clinic.id)
-    return queued
+    await (await plain(session)).execute(statements.INSERT_MESSAGES, rows)
+    await enqueue_each(session, SEND, {row["id"]: row["due_at"] for row in rows}, clinic_id=clinic.id)
+    return rows
 
 
 def _row(clinic: ClinicScope, patient: Patient, item: Item, reached: tuple[str, str], now: datetime) -> dict[str, Any]:
@@ -208,7 +218,7 @@ def _address(patient: Patient, item: Item, refused: Collection[str]) -> tuple[st
 async def load_refused(session: AsyncSession, patient: Patient) -> set[str]:
     """The channels that this patient doesn't want."""
     asked = {"clinic": patient.clinic_id, "patient": patient.id}
-    return set(await session.scalars(statements.REFUSED, asked))
+    return set(await (await plain(session)).scalars(statements.REFUSED, asked))
 
 
 async def refuse(session: AsyncSession, patient: Patient, channels: Collection[str], now: datetime) -> None:
@@ -278,14 +288,14 @@ async def _queue_anew(session: AsyncSession, news: News, kind: str | None, due_a
     await _queue_about(session, news, [] if told is None else [_about(news, told, due_at)], with_reminder=True)
 
 
-async def _queue_about(session: AsyncSession, news: News, items: Sequence[Item], *, with_reminder: bool) -> None:
-    """In one go, with the reminder at its time unless that is over."""
+async def _queue_about(session: AsyncSession, news: News, items: Sequence[Item], *, with_reminder: bool) -> bool:
+    """In one go, with the reminder at its time unless that is over; False when nothing was."""
     minutes = news.visit_type.reminder_min
     if with_reminder and minutes is not None:
         due_at = news.appointment.starts_at - timedelta(minutes=minutes)
         if due_at > news.now:
             items = [*items, _about(news, "reminder", due_at)]
-    await queue_each(session, news.clinic, news.patient, items, news.now)
+    return bool(await _put(session, news.clinic, news.patient, items, news.now))
 
 
 def _about(news: News, kind: str, due_at: datetime) -> Item:

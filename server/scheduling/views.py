@@ -31,6 +31,7 @@ from server.scheduling.finding import Search
 from server.scheduling.forms import BookForm, NewPatientForm, SearchForm, SqueezeForm, WalkInForm
 from server.scheduling.models import Appointment
 from server.scheduling.picker import Choice
+from server.scheduling.reach import load_reach
 from server.scheduling.rules import Kind
 from server.scheduling.service import Booking
 from signaling.words import N_, Code
@@ -199,6 +200,7 @@ async def _pick(
             day = held.starts_at.astimezone(_zone(request)).date().isoformat()
             choice = replace(choice, visit_type_id=held.visit_type.id, day=day)
         sharing = await patients.sharing_contact(session, patient)
+        reach = await load_reach(session, patient)
         is_new = await kinds.is_new_here(session, clinic, patient.id)
         shown = await picker.load_picker(session, clinic, replace(choice, is_new=is_new), now)
         nearest = []
@@ -211,6 +213,7 @@ async def _pick(
         "key": key or new_id(),
         "held": freeviews.held_values(request, held),
         "sharing": sharing,
+        "reach": reach.value,
         "languages": spoken.names(clinic.language),
         "audiences": hoursviews.AUDIENCES,
         "gone": gone[0].message if gone else None,

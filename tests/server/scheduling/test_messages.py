@@ -21,7 +21,7 @@ from server.errors import DomainError
 from server.jobs import JobContext, JobFailed
 from server.jobs.models import Job
 from server.scheduling import delays, handlers, jobs, messages, service
-from server.scheduling.delays import Delay
+from server.scheduling.delays import Delay, Hearers
 from server.scheduling.messages import SEND, News
 from server.scheduling.models import Appointment, Message, VisitType
 from server.scheduling.rules import Kind
@@ -193,7 +193,21 @@ async def test_sending_again_to_nobody_says_so(world: World) -> None:
     made = await book(world, patient_id=world.chen)
     with pytest.raises(DomainError) as refused:
         await send_again(world, made, world.chen)
-    assert refused.value.code is Code.MALFORMED
+    assert refused.value.code is Code.WRONG_PHASE
+    assert "neither an e-mail address" in refused.value.message
+
+
+async def test_sending_again_to_whoever_wants_no_messages_says_that_instead(world: World) -> None:
+    made = await book(world)
+    async with world.database.writing() as session:
+        await messages.refuse(session, await session.get_one(Patient, (world.clinic.id, world.anna)), ["mail"], NOW)
+    await send_again(world, made, world.anna)
+    async with world.database.writing() as session:
+        anna = await session.get_one(Patient, (world.clinic.id, world.anna))
+        await messages.refuse(session, anna, ["mail", "sms"], NOW)
+    with pytest.raises(DomainError) as refused:
+        await send_again(world, made, world.anna)
+    assert "wants no messages" in refused.value.message
 
 
 @pytest.mark.parametrize("channel", ["mail", "sms"])
@@ -226,7 +240,7 @@ async def test_a_message_holds_none_of_the_markers_of_every_other_field(world: W
     await send_due(world)
     async with world.database.writing() as session:
         delay = Delay(20, "The lift is stuck")
-        assert await delays.run_late(session, world.act(), world.doctor, made.ends_at, delay) == 1
+        assert await delays.run_late(session, world.act(), world.doctor, made.ends_at, delay) == Hearers(1, 0)
     await send_due(world)
     await move(world, made, NINE + timedelta(hours=1))
     await send_due(world)
