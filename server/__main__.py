@@ -20,6 +20,7 @@ from server.config import Settings, SettingsRefused, load_settings
 from server.db import Database
 from server.logs import Event
 from server.migrations import migrate as migrate_database
+from server.migrations import why_not_ready
 from server.scheduling.delivery import parse_gateway
 from server.scheduling.textmessages import parse_text_gateway
 from server.seed import seed_demo
@@ -158,6 +159,9 @@ async def _migrate(settings: Settings) -> None:
     keys.prepare_var(settings.var)
     database = Database(settings.database)
     try:
+        why_not = await why_not_ready(database, may_be_old=True)
+        if why_not is not None:
+            raise CannotStart(why_not)
         await migrate_database(database)
     finally:
         await database.close()

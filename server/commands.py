@@ -6,20 +6,23 @@ Starting processes is `__main__.py`; the work itself is done by the modules name
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
 
 import typer
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, keys
 from server.accounts import invitations, sessions, staff
 from server.accounts.invitations import IdentityCheck, Purpose
 from server.accounts.models import Clinic, Membership, Person, Session
+from server.accounts.rules import clean_phone
 from server.app import load_handlers, load_models
 from server.audit import AuditAction
 from server.audit_chain import Verdict, verify
@@ -28,9 +31,11 @@ from server.config import Settings, load_settings
 from server.db import Database, new_id
 from server.encounters import rewrapping
 from server.files import written_once
+from server.migrations import why_not_ready
 from server.permissions import StaffRole
 from server.records import sealing
 from server.restore import restore
+from server.scheduling.rules import known_zones
 from server.supervisor import EXIT_CANNOT_START
 from server.vault import Vault, new_keyset
 from signaling.words import utc_now
@@ -41,6 +46,8 @@ staff_cli = typer.Typer(no_args_is_help=True, help="The first clinic, and a last
 
 T = TypeVar("T")
 EXIT_BROKEN = 3
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+NAME_MAX, PHONE_MAX = 200, 32
 
 
 def add_commands(cli: typer.Typer) -> None:
@@ -70,7 +77,7 @@ def backup(folder: Annotated[Path, typer.Argument(help="A folder that doesn't ex
 
 def restore_command(folder: Annotated[Path, typer.Argument(help="A folder that `bedside backup` wrote.")]) -> None:
     """Put a backup into an empty installation, then do again what the list of deletions says."""
-    done = _with_database(lambda database, settings: restore(database, settings, folder, utc_now()))
+    done = _with_database(lambda database, settings: restore(database, settings, folder, utc_now()), may_be_old=True)
     typer.echo(f"restored {done.rows} rows; {done.replayed} deletions were done again; everybody signs in anew")
     for name, verdict in done.verdicts.items():
         typer.echo(_verdict_words(name, verdict))
@@ -115,32 +122,59 @@ def add_clinic(  # noqa: PLR0917 (typer's own way to name arguments)
     slug: Annotated[str, typer.Argument(help="Its name in addresses: small letters, digits, hyphens.")],
     name: str,
     zone: Annotated[str, typer.Option(help="IANA, such as Europe/Berlin.")],
-    country: Annotated[str, typer.Option(help="Two letters.")],
-    phone: str = "",
+    country: Annotated[str, typer.Option(help="Two letters, such as DE.")],
+    phone: Annotated[str, typer.Option(help="Which every message and page tells patients to ring.")] = "",
     emergency: str = "If somebody is in danger, ring the emergency number at once. Don't wait for this visit.",
 ) -> None:
     """Make a clinic with nobody in it; then invite its first administrator."""
-    if zone not in available_timezones():
-        _complain(f"{zone} is no time zone")
-    ZoneInfo(zone)
+    name, country, phone = name.strip(), country.strip().upper(), phone.strip()
+    complaints = _wrong_with(slug, name, zone, country, phone)
+    if complaints:
+        _complain(*complaints)
 
     async def make(database: Database, settings: Settings) -> None:
-        async with database.writing() as session:
-            row = Clinic(
-                id=new_id(),
-                slug=slug,
-                name=name,
-                neutral_name=name,
-                phone=phone,
-                zone=zone,
-                country=country.upper(),
-                emergency_text=emergency,
-                created_at=utc_now(),
-            )
-            session.add(row)
+        row = Clinic(
+            id=new_id(),
+            slug=slug,
+            name=name,
+            neutral_name=name,
+            phone=phone,
+            zone=zone,
+            country=country,
+            emergency_text=emergency,
+            created_at=utc_now(),
+        )
+        try:
+            async with database.writing() as session:
+                session.add(row)
+        except IntegrityError:
+            raise CannotDo(f"there is a clinic {slug} already; nothing was changed") from None
 
     _with_database(make)
     typer.echo(f"clinic {slug} is made: `bedside staff add-administrator {slug} NAME E-MAIL`")
+    if not phone:
+        typer.echo("it has no phone number, so nobody is told whom to ring: enter one on its page Settings")
+
+
+def _wrong_with(slug: str, name: str, zone: str, country: str, phone: str) -> list[str]:
+    """What of a new clinic can't be, one line each."""
+    found = []
+    if not SLUG.fullmatch(slug):
+        found.append(f"{slug} is no name for addresses: small letters, digits and hyphens, 64 at most")
+    if not 0 < len(name) <= NAME_MAX:
+        found.append(f"the clinic's name has 1 to {NAME_MAX} characters")
+    if zone not in known_zones():
+        found.append(f"{zone} is no time zone: give one such as Europe/Berlin")
+    if country not in SUPPORTED_REGIONS:
+        found.append(f"{country} is no country: give its two letters, such as DE")
+    elif phone:
+        try:
+            clean_phone(phone, country)
+        except ValueError as error:
+            found.append(f"{phone}: {str(error)[0].lower()}{str(error)[1:]}")
+    if len(phone) > PHONE_MAX:
+        found.append(f"a phone number has {PHONE_MAX} characters at most")
+    return found
 
 
 @staff_cli.command("add-administrator")
@@ -249,8 +283,11 @@ async def _end_sessions(database: Database, settings: Settings) -> int:
         return len(done.all())
 
 
-def _with_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
-    """Runs the work on the database of the settings; what can't be done is said in one line."""
+def _with_database(work: Callable[[Database, Settings], Awaitable[T]], *, may_be_old: bool = False) -> T:
+    """Runs the work on the database of the settings; what can't be done is said in one line.
+
+    `may_be_old`: the work itself brings the schema to the newest.
+    """
     settings = load_settings()
 
     async def run() -> T:
@@ -259,6 +296,9 @@ def _with_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
         load_handlers()
         database = Database(settings.database)
         try:
+            why_not = await why_not_ready(database, may_be_old=may_be_old)
+            if why_not is not None:
+                raise CannotDo(why_not)
             return await work(database, settings)
         finally:
             await database.close()
@@ -270,6 +310,7 @@ def _with_database(work: Callable[[Database, Settings], Awaitable[T]]) -> T:
         raise
 
 
-def _complain(words: str) -> None:
-    typer.echo(f"bedside: {words}", err=True)
+def _complain(*lines: str) -> None:
+    for line in lines:
+        typer.echo(f"bedside: {line}", err=True)
     sys.exit(EXIT_CANNOT_START)

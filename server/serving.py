@@ -19,7 +19,7 @@ from server.config import Settings
 from server.db import Database
 from server.jobs.loop import JobsLoop
 from server.logs import Event
-from server.migrations import is_current
+from server.migrations import why_not_ready
 from server.pages import PAGES
 from server.routing import add_routes, prepare_routes
 from server.security import add_headers
@@ -80,8 +80,9 @@ async def _opened(settings: Settings) -> AsyncIterator[Database]:
     keys.prepare_var(settings.var)
     database = Database(settings.database)
     try:
-        if not await is_current(database):
-            raise CannotStart("the database's schema is not the newest: run `bedside migrate`")
+        why_not = await why_not_ready(database)
+        if why_not is not None:
+            raise CannotStart(why_not)
         yield database
     except OSError as error:
         raise CannotStart(f"the database cannot be reached ({type(error).__name__})") from error

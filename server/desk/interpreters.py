@@ -51,7 +51,9 @@ async def invite(request: web.Request) -> web.Response:
     await _tell_room(request, visit)
     url = f"{context.settings(request).origin}/v/{token}"
     at = when(visit.appointment.starts_at, visit.appointment.zone, act.clinic.language)
-    said = f"{at['date']}, {at['clock']} ({at['zone']})\n{url}\n{act.clinic.neutral_name}, {act.clinic.phone}"
+    said = f"{at['date']}, {at['clock']} ({at['zone']})\n{url}\n" + ", ".join(
+        part for part in (act.clinic.neutral_name, act.clinic.phone) if part
+    )
     values = {
         "name": form.name,
         "url": url,

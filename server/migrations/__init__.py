@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -13,6 +15,7 @@ from sqlalchemy.engine import Connection
 from server.db import Database
 
 FOLDER = Path(__file__).parent
+OLD = "the database's schema is not the newest: run `bedside migrate`"
 
 
 async def migrate(database: Database, revision: str = "head") -> None:
@@ -25,6 +28,26 @@ async def is_current(database: Database) -> bool:
     """Whether the schema is the newest this code knows."""
     async with database.engine.connect() as connection:
         return await connection.run_sync(_revision) == newest()
+
+
+async def why_not_ready(database: Database, *, may_be_old: bool = False) -> str | None:
+    """In one line, why nothing can be done with this database; None when it answers and has the newest schema."""
+    file = database.engine.url.database if database.is_sqlite else None
+    if file and not may_be_old and not Path(file).exists():
+        return OLD
+    try:
+        if file:
+            _open(file)
+        ready = await is_current(database) or may_be_old
+    except Exception as error:  # an engine's driver raises its own kinds for no host, no password, no file
+        return f"the database cannot be reached ({type(error).__name__})"
+    return None if ready else OLD
+
+
+def _open(file: str) -> None:
+    """Raises where SQLite can't; asked first, since its asynchronous driver leaves a thread behind that complains."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA schema_version")
 
 
 def newest() -> str | None:

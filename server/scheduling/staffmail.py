@@ -81,7 +81,7 @@ async def _write(
         *notices.sentences(notice, about.name if about else ""),
         f"{at['date']}, {at['clock']} ({at['zone']})",
         f"More on Bedside: {settings.origin}/c/{clinic.slug}/{path}",
-        f"If you know nothing of this, ring {clinic.neutral_name}: {clinic.phone}",
+        f"If you know nothing of this, ring {clinic.neutral_name}{': ' if clinic.phone else ''}{clinic.phone}",
     ]
     facts = Facts(
         kind="staff",

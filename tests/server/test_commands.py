@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from server.__main__ import cli
+from server.__main__ import _migrate, cli
 from server.commands import EXIT_BROKEN
+from server.config import load_settings
+from server.serving import CannotStart
 from server.supervisor import EXIT_CANNOT_START
 from server.vault import Vault
 
@@ -74,6 +77,7 @@ def test_a_first_clinic_its_administrator_and_their_way_back_in(shell: Shell) ->
         (("staff", "recover", "north", "nobody@north.example"), "nobody with this address"),
         (("staff", "add-administrator", "south", "Ada", "a@b.example"), "there is no clinic south"),
         (("staff", "add-clinic", "x", "X", "--zone", "Mars/Base", "--country", "de"), "Mars/Base is no time zone"),
+        (ADD_CLINIC, "there is a clinic north already"),
         (("restore", "/nowhere/at/all"), "no finished backup"),
     ],
 )
@@ -82,7 +86,67 @@ def test_what_cannot_be_is_said_in_one_line(shell: Shell, words: tuple[str, ...]
     code, output = shell.run(*words)
     assert code == EXIT_CANNOT_START
     assert said in output
-    assert "Traceback" not in output
+    assert len(output.splitlines()) == 1
+    assert shell.rows("SELECT slug FROM clinic") == [("north",)]
+
+
+def test_everything_that_is_wrong_with_a_new_clinic_is_said_a_line_each(shell: Shell) -> None:
+    where = ("--zone", "Europe/Berlin", "--country", "de")
+    for words, said in {
+        ("Bad Slug!", " ", "--zone", "europe/berlin", "--country", "germany"): (
+            "Bad Slug! is no name for addresses",
+            "name has 1 to 200 characters",
+            "europe/berlin is no time zone",
+            "GERMANY is no country",
+        ),
+        ("x-", "X", "--zone", "UTC", "--country", "zz"): ("x- is no name for addresses", "ZZ is no country"),
+        ("x" * 65, "X" * 201, *where): ("is no name for addresses", "name has 1 to 200 characters"),
+        ("x", "X", *where, "--phone", "ring us"): ("ring us: enter a phone number",),
+        ("x", "X", *where, "--phone", "+49 " + "0" * 30): ("enter a phone number", "32 characters at most"),
+    }.items():
+        code, output = shell.run("staff", "add-clinic", *words)
+        lines = output.splitlines()
+        assert code == EXIT_CANNOT_START
+        assert len(lines) == len(said), output
+        assert all(each in line for each, line in zip(said, lines, strict=True)), output
+    assert shell.rows("SELECT slug FROM clinic") == []
+
+
+def test_a_clinic_without_a_phone_number_is_named_at_once(shell: Shell) -> None:
+    assert "no phone number" in shell.run(*ADD_CLINIC)[1]
+    east = ("staff", "add-clinic", "east", "Clinic east", *ADD_CLINIC[4:], "--phone", "030 901820")
+    code, said = shell.run(*east)
+    assert (code, "no phone number" in said) == (0, False)
+    assert shell.rows("SELECT phone, country FROM clinic ORDER BY slug") == [("030 901820", "DE"), ("", "DE")]
+
+
+EVERY = (
+    ADD_CLINIC,
+    ADD_ADMIN,
+    ("staff", "recover", "north", "ada@north.example"),
+    ("audit", "verify"),
+    ("keys", "rotate"),
+    ("keys", "end-sessions"),
+    ("backup", "somewhere"),
+)
+
+
+@pytest.mark.parametrize("where", ["new", "nowhere/at/all", "noise"])
+def test_a_database_that_is_not_migrated_or_not_there_is_said_in_one_line(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BEDSIDE_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path / where}")
+    (tmp_path / "noise").write_bytes(b"no database" * 100)
+    said = "the database cannot be reached" if where == "noise" else "run `bedside migrate`"
+    for words in EVERY:
+        code, output = shell.run(*words)
+        assert code == EXIT_CANNOT_START, words
+        assert said in output, words
+        assert len(output.splitlines()) == 1, words
+    if where != "new":
+        with pytest.raises(CannotStart, match="the database cannot be reached"):
+            asyncio.run(_migrate(load_settings()))
 
 
 def test_the_audit_is_verified_and_tampering_named(shell: Shell) -> None:

@@ -50,6 +50,19 @@ def read_by_another(words: Words) -> tuple[str | None, Event]:
     return calendar.method, event
 
 
+@pytest.mark.parametrize("channel", ["mail", "sms"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_clinic_without_a_phone_number_leaves_the_sentence_out(kind: str, channel: str) -> None:
+    facts = replace(FACTS, kind=kind, channel=channel, code="123456", delay_min=10, answer_until=START, clinic_phone="")
+    words = write(facts)
+    texts = [words.text, words.html or "", (words.ics or b"").decode()]
+    assert "+49 30 1234" in write(replace(facts, clinic_phone="+49 30 1234")).text
+    for text in texts:
+        assert "Questions?" not in text
+        assert "Tel." not in text
+        assert text == text.strip() or text.endswith("\r\n")
+
+
 def test_a_confirmation_says_who_when_where_and_how() -> None:
     words = write(FACTS)
     assert words.subject == "Video appointment on Tuesday 17 March 2026 at 09:00"
