@@ -41,7 +41,16 @@ from signaling.words import N_, Code, RoomId
 KEEP = "keep"
 ALTERNATIVES = 3
 GIVABLE = frozenset({Standing.IN_VISIT, Standing.OVER, Standing.CANCELLED, Standing.NO_SHOW, Standing.LEFT})
-STALE = frozenset({Code.SLOT_TAKEN, Code.SLOT_NOT_OFFERED, Code.IN_THE_PAST, Code.CONFLICT, Code.MALFORMED})
+STALE = frozenset(
+    {
+        Code.SLOT_TAKEN,
+        Code.SLOT_NOT_OFFERED,
+        Code.IN_THE_PAST,
+        Code.CONFLICT,
+        Code.MALFORMED,
+        Code.WRONG_PHASE,
+    }
+)
 WRONG = N_("Choose where the visits go.")
 
 
