@@ -105,7 +105,7 @@ async def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(desk: Desk
         assert await findings(scheduler) == []
         await scheduler.goto(url(desk, one))
         await scheduler.get_by_text("Invite an interpreter").click()
-        await scheduler.get_by_label("Their name").fill("Zoë " * 20)
+        await scheduler.get_by_label("Their name").fill("Zoë " * 8)
         assert await findings(scheduler) == []
         await scheduler.get_by_role("button", name="Make the link").click()
         await scheduler.get_by_label("The link, shown this once").wait_for()
