@@ -112,8 +112,10 @@ async def test_prepared_connections_carry_nothing_until_media_begins_without_ano
     async with asyncio.timeout(15):
         while sum(event.kind is NodeEventKind.CONNECTED for event in anna.events) < 4:
             await asyncio.sleep(0.05)
-    await asyncio.sleep(0.5)
-    stats = await node.client.stats(anna.room_id)
+    checks = (await node.client.stats(anna.room_id)).stun_in
+    async with asyncio.timeout(15):  # a while, by the browsers' own clocks
+        while (stats := await node.client.stats(anna.room_id)).stun_in < checks + 4:
+            await asyncio.sleep(0.05)
     assert (stats.rtp_in, stats.rtp_out) == (0, 0)
     assert stats.dtls_in > 0
     assert stats.stun_in > 0

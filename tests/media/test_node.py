@@ -157,7 +157,8 @@ async def test_it_ends_with_its_rooms_when_told_so(
         began = time.monotonic()
         for number in signals:
             process.send(number)
-            await asyncio.sleep(0.3)
+            while number is signal.SIGTERM and NodeEventKind.DRAINING not in seen:
+                await asyncio.sleep(0.02)
         code, _ = await process.ended()
         assert code == 0
         assert time.monotonic() - began < 10
