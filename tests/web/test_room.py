@@ -344,8 +344,8 @@ async def test_a_node_that_is_gone_is_told_to_everybody_whose_picture_stands_sti
 ) -> None:
     here = [DOCTOR, PATIENT]
     fake.snapshots["doctor"] = room(DOCTOR, here, node_down=True)
-    fake.snapshots["patient"] = room(PATIENT, here, mode="relay", relay_up=True)
-    doctor, patient = await open_page("/room/doctor"), await open_page("/room/patient")
+    doctor = await open_page("/room/doctor")
+    patient = await enter(fake, open_page, room(PATIENT, here, mode="relay", relay_up=True))
     assert "straight connection goes on" in await doctor.inner_text("#banner-node")
     await patient.wait_for_selector("#visit")
     assert not await patient.is_visible("#banner-node")
