@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db import Base, Id, new_id, table_of
+from server.db import Base, Id, new_id, plain, table_of
 from server.errors import not_found
 
 KEY_BYTES = 32
@@ -250,8 +250,9 @@ async def enter(
         "key": os.urandom(KEY_BYTES),
     }
     await session.flush()
-    await session.execute(_INSERT_ENTRY, entry)
-    await session.execute(_INSERT_PENDING, {"entry_id": entry["id"], "at": now})
+    connection = await plain(session)
+    await connection.execute(_INSERT_ENTRY, entry)
+    await connection.execute(_INSERT_PENDING, {"entry_id": entry["id"], "at": now})
 
 
 async def file_incident(

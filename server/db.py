@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, make_transient_to_detached
+from sqlalchemy.orm.attributes import instance_dict
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 CONVENTION = {
@@ -74,15 +75,31 @@ def table_of(model: type[Base]) -> Table:
     return cast("Table", model.__table__)
 
 
-def as_loaded(session: AsyncSession, row: Mapped) -> Mapped:
-    """An object whose row a plain statement has just inserted, with every column set, as if the session had read it."""
-    if missing := inspect(row).unloaded:
+def as_loaded(session: AsyncSession, model: type[Mapped], row: Mapping[str, Any]) -> Mapped:
+    """An object whose row a plain statement has just inserted, with every column set, as if the session had read it.
+
+    Filled in at once: setting each column through the mapping would be felt where many are booked.
+    """
+    mapper = inspect(model)
+    if missing := set(mapper.column_attrs.keys()).difference(row):
         raise TypeError(f"not set: {', '.join(sorted(missing))}")
-    make_transient_to_detached(row)
-    session.add(row)
-    return row
+    made = cast("Mapped", mapper.class_manager.new_instance())
+    instance_dict(made).update(row)
+    make_transient_to_detached(made)
+    session.add(made)
+    return made
 
 
+async def plain(session: AsyncSession) -> AsyncConnection:
+    """The connection of a session's transaction, for statements on plain tables that are said so often that what a
+    session asks itself before each would be felt. They flush nothing: whoever holds something back flushes first."""
+    found: AsyncConnection | None = session.info.get(_PLAIN)
+    if found is None or found.closed:
+        found = session.info[_PLAIN] = await session.connection()
+    return found
+
+
+_PLAIN = "bedside_plain"
 PING_AFTER_S = 1.0
 """A pooled connection that rested longer is asked whether it still lives before it is used."""
 

@@ -14,7 +14,7 @@ from sqlalchemy import Insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.db import new_id, table_of
+from server.db import new_id, plain, table_of
 from server.jobs.models import Job
 
 
@@ -45,7 +45,8 @@ async def enqueue_each(
         for subject, due_at in due.items()
     ]
     await session.flush()
-    await session.execute(_insert(session.get_bind().dialect.name), rows)
+    connection = await plain(session)
+    await connection.execute(_insert(connection.dialect.name), rows)
 
 
 @cache

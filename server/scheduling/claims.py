@@ -13,6 +13,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.context import ClinicScope
+from server.db import plain
 from server.errors import DomainError
 from server.scheduling import finding, rules, slots, statements, ticks
 from server.scheduling.history import Act
@@ -48,7 +49,7 @@ async def check_practitioners(
     if offering is not None:
         asked["visit_type"] = offering
     query = statements.ACTIVE if offering is None else statements.OFFERING
-    if not wanted or set(await session.scalars(query, asked)) != wanted:
+    if not wanted or set(await (await plain(session)).scalars(query, asked)) != wanted:
         raise DomainError(Code.SLOT_NOT_OFFERED, "This doctor doesn't see patients here now. Choose another.")
 
 

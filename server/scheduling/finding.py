@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Membership, Patient, Person
 from server.context import ClinicScope
+from server.db import plain
 from server.errors import not_found
 from server.permissions import StaffRole
 from server.scheduling import slots, statements
@@ -167,7 +168,7 @@ async def find_next(
 
 async def load_local_zone(session: AsyncSession, clinic: ClinicScope, person_ids: Iterable[str]) -> str:
     """The zone of the first doctor's schedule; the clinic's own where there is none."""
-    found = await session.scalars(statements.ZONE, {"clinic": clinic.id, "people": list(person_ids)})
+    found = await (await plain(session)).scalars(statements.ZONE, {"clinic": clinic.id, "people": list(person_ids)})
     return found.first() or clinic.zone
 
 
@@ -176,7 +177,8 @@ async def _load_hours(
 ) -> dict[str, list[Hours]]:
     hours: dict[str, list[Hours]] = {person_id: [] for person_id in person_ids}
     asked = {"clinic": clinic.id, "people": list(person_ids), "last": last}
-    for person_id, zone, rule, *minutes_and_dates in await session.execute(statements.HOURS, asked):
+    rows = await (await plain(session)).execute(statements.HOURS, asked)
+    for person_id, zone, rule, *minutes_and_dates in rows:
         hours[person_id].append(Hours(ZoneInfo(zone), parse_weekly(rule), *minutes_and_dates))
     return hours
 
@@ -186,6 +188,7 @@ async def _load_exceptions(
 ) -> dict[str, list[DayException]]:
     exceptions: dict[str, list[DayException]] = {person_id: [] for person_id in person_ids}
     asked = {"clinic": clinic.id, "people": list(person_ids), "first": dates[0], "last": dates[1]}
-    for person_id, zone, on_date, kind, opens_min, closes_min in await session.execute(statements.EXCEPTIONS, asked):
+    rows = await (await plain(session)).execute(statements.EXCEPTIONS, asked)
+    for person_id, zone, on_date, kind, opens_min, closes_min in rows:
         exceptions[person_id].append(DayException(ZoneInfo(zone), on_date, kind == "closed", opens_min, closes_min))
     return exceptions

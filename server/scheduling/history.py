@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit
 from server.audit import AuditAction
 from server.context import ClinicScope
-from server.db import new_id
+from server.db import new_id, plain
 from server.events import Events
 from server.scheduling import rules, statements
 from server.scheduling.models import Appointment
@@ -84,7 +84,7 @@ async def remember(
         "to_starts_at": appointment.starts_at,
         "why": why,
     }
-    await session.execute(statements.INSERT_HISTORY, row)
+    await (await plain(session)).execute(statements.INSERT_HISTORY, row)
     if action in _AUDITED:
         await audit.enter(
             session,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
 from server.context import ClinicScope
-from server.db import as_loaded, new_id
+from server.db import as_loaded, new_id, plain
 from server.errors import DomainError, not_found
 from server.permissions import StaffRole
 from server.scheduling import claims, finding, history, messages, rules, statements, ticks
@@ -356,8 +356,8 @@ async def _store(session: AsyncSession, act: Act, booking: Booking, claim: Claim
         "created_at": act.now,
         "changed_at": act.now,
     }
-    await session.execute(statements.INSERT_APPOINTMENT, row)
-    appointment = as_loaded(session, Appointment(**row))
+    await (await plain(session)).execute(statements.INSERT_APPOINTMENT, row)
+    appointment = as_loaded(session, Appointment, row)
     await _insert_practitioners(session, appointment, claim.practitioner_ids)
     return appointment
 
@@ -375,4 +375,4 @@ async def _insert_practitioners(session: AsyncSession, appointment: Appointment,
     ids = {"clinic_id": appointment.clinic_id, "appointment_id": appointment.id}
     rows = [{**ids, "person_id": person_id, "role": StaffRole.DOCTOR.value} for person_id in person_ids]
     if rows:
-        await session.execute(statements.INSERT_PRACTITIONERS, rows)
+        await (await plain(session)).execute(statements.INSERT_PRACTITIONERS, rows)

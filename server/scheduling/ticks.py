@@ -15,7 +15,7 @@ from sqlalchemy import delete, or_
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.db import Database
+from server.db import Database, plain
 from server.errors import DomainError
 from server.scheduling import statements
 from server.scheduling.models import Tick
@@ -59,7 +59,7 @@ async def take(session: AsyncSession, owner: Owner, spans: Iterable[Span], now: 
     for n, (person_id, tick) in enumerate(wanted):
         values[f"person{n}"], values[f"tick{n}"] = person_id, tick
     try:
-        await session.execute(statements.insert_ticks(len(wanted)), values)
+        await (await plain(session)).execute(statements.insert_ticks(len(wanted)), values)
     except IntegrityError as error:
         if is_violation_of(error, "pk_tick", "tick.person_id"):
             raise taken() from None
@@ -93,7 +93,7 @@ async def load_busy(
         )
         query = query.where(or_(column.is_(None), column != value))
     busy: dict[str, set[int]] = {person_id: set() for person_id in person_ids}
-    for person_id, joined in await session.execute(query, asked):
+    for person_id, joined in await (await plain(session)).execute(query, asked):
         busy[person_id] = set(map(int, joined.split()))
     return busy
 
@@ -139,4 +139,4 @@ async def _drop_expired(session: AsyncSession, wanted: list[tuple[str, int]], no
     ticks = [tick for _, tick in wanted]
     people = sorted({person_id for person_id, _ in wanted})
     asked = {"people": people, "first": min(ticks), "end": max(ticks) + 1, "now": now}
-    await session.execute(statements.DROP_EXPIRED, asked)
+    await (await plain(session)).execute(statements.DROP_EXPIRED, asked)

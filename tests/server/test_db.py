@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from server import db
 from server.accounts.models import Person
-from server.db import Database, UtcDateTime, as_loaded, new_id, table_of
+from server.db import Database, UtcDateTime, as_loaded, new_id, plain, table_of
 from tests.support.postgres import PostgresCluster
 
 NOON = datetime(2026, 3, 16, 12, 0, tzinfo=UTC)
@@ -106,16 +106,37 @@ async def test_a_glance_reads_what_is_committed_and_holds_nothing_open(database:
         assert len((await connection.execute(select(Person.name))).all()) == 2, "no snapshot is held"
 
 
+ROW = {"name": "x", "email": None, "password_hash": None, "is_seeded": False, "created_at": NOON}
+
+
 async def test_an_object_from_a_plain_insert_is_as_one_that_was_read(database: Database) -> None:
-    row = {"id": "p", "name": "x", "email": None, "password_hash": None, "is_seeded": False, "created_at": NOON}
+    row = {**ROW, "id": "p"}
     async with database.writing() as session:
         await session.execute(insert(table_of(Person)), row)
-        kept = as_loaded(session, Person(**row))
+        kept = as_loaded(session, Person, row)
+        assert kept in session
+        assert not session.dirty
         kept.name = "y"
     async with database.reading() as session:
         assert (await session.get_one(Person, "p")).name == "y"
-    with pytest.raises(TypeError, match="password_hash"):
-        as_loaded(session, Person(id="q", name="x", email=None, is_seeded=False, created_at=NOON))
+
+
+async def test_the_plain_connection_is_the_transactions_own_also_of_a_later_one(database: Database) -> None:
+    async with database.writing() as session:
+        await (await plain(session)).execute(insert(table_of(Person)), {**ROW, "id": "p"})
+        assert (await session.get_one(Person, "p")).name == "x"
+    async with database.reading() as session:
+        first = await plain(session)
+        assert await plain(session) is first
+        assert list(await first.scalars(select(Person.id))) == ["p"]
+        await session.rollback()
+        assert list(await (await plain(session)).scalars(select(Person.id))) == ["p"]
+
+
+async def test_an_object_made_without_every_column_is_refused(database: Database) -> None:
+    async with database.reading() as session:
+        with pytest.raises(TypeError, match="password_hash"):
+            as_loaded(session, Person, {key: ROW[key] for key in ROW if key != "password_hash"} | {"id": "q"})
 
 
 @pytest.mark.database
