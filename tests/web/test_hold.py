@@ -107,19 +107,24 @@ async def test_a_press_that_is_not_answered_holds_media_back_within_the_second(f
         assert len(fake.sent(name)) == 1
 
 
-async def test_what_is_held_back_stays_so_whatever_changes_meanwhile(fake: FakeRoom, page: Page) -> None:
+async def test_a_clinic_that_could_not_take_it_is_told_again_and_nothing_is_let_through_meanwhile(
+    fake: FakeRoom, page: Page
+) -> None:
     fake.answers["stop_recording"] = NOT_NOW
     await page.click("#stop-recording")
     await page.wait_for_selector(HELD)
     await page.click("#camera")
     await page.click("#camera")
     await page.wait_for_selector("#camera[data-state=on]")
-    await fake.push("patient", recorded(chat_count=1, simulcast=True, relay_room="another"))
-    await until(lambda: len(fake.sent("up_offer")) > 1)
+    await fake.push("patient", recorded(simulcast=True, relay_room="another"))
+    await until(lambda: len(fake.sent("up_offer")) > 1 and len(fake.sent("stop_recording")) > 1)
     await page.wait_for_function("() => window.__bedside.up.connectionState === 'connected'")
     assert await page.evaluate("() => window.__bedside.up.getSenders().every((one) => !one.track)")
     assert await page.evaluate("() => window.arrived()") == 0
     assert await page.is_visible(HELD)
+    del fake.answers["stop_recording"]
+    await page.wait_for_selector(NOT_HELD)
+    await arriving(page)
 
 
 async def test_without_a_connection_media_is_held_back_at_once_and_comes_back_with_the_answer(
@@ -141,17 +146,6 @@ async def test_a_clinic_that_answers_at_once_takes_no_picture_away(fake: FakeRoo
     assert await page.evaluate("() => window.offAfter('#pause-recording', 900)") == -1
     assert len(fake.sent("pause_recording")) == 1
     assert await page.is_visible(NOT_HELD)
-
-
-async def test_a_clinic_that_could_not_take_it_is_told_again_until_it_has(fake: FakeRoom, page: Page) -> None:
-    fake.answers["stop_recording"] = NOT_NOW
-    await page.click("#stop-recording")
-    await page.wait_for_selector(HELD)
-    await until(lambda: len(fake.sent("stop_recording")) > 1)
-    await page.wait_for_selector(HELD)
-    del fake.answers["stop_recording"]
-    await page.wait_for_selector(NOT_HELD)
-    await arriving(page)
 
 
 async def test_a_reload_takes_no_word_back(fake: FakeRoom, page: Page) -> None:
