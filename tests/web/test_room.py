@@ -299,10 +299,10 @@ async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRo
     running = asked("running", {"doctor": "yes", "patient": "yes"})
     await fake.push("patient", open_room(recording=running, mode="relay"))
     await page.wait_for_selector('#urgent:has-text("This visit is being recorded")', state="attached")
-    await page.wait_for_function("window.tones.at(-1) > window.tones.at(-2)")  # rising: it runs
+    await page.wait_for_function("() => window.tones.at(-1) > window.tones.at(-2)")  # rising: it runs
     paused = running | {"phase": "paused", "code": "examination", "paused_by": "Anna"}
     await fake.push("patient", open_room(recording=paused, mode="relay"))
-    await page.wait_for_function("window.tones.at(-1) === window.tones.at(-2)")
+    await page.wait_for_function("() => window.tones.at(-1) === window.tones.at(-2)")
     await fake.push("patient", open_room(recording=running, mode="relay"))
     await page.click("#leave")
     await page.click("#stop-recording")
@@ -310,7 +310,7 @@ async def test_the_banner_and_its_stop_are_on_screen_and_said_aloud(fake: FakeRo
     await page.wait_for_selector("#withdrawn[open]")
     await fake.push("patient", open_room(recording=recording(phase="stopped", recording_id="r1"), mode="relay"))
     await page.wait_for_selector('.notice:has-text("stopped")')
-    await page.wait_for_function("window.tones.at(-1) < window.tones.at(-2)")  # falling: it is over
+    await page.wait_for_function("() => window.tones.at(-1) < window.tones.at(-2)")  # falling: it is over
     assert await page.is_hidden("#recording-banner")
     assert await page.locator("#withdrawn :checked").count() == 0
     fake.answers["choose_withdrawn"] = {"ok": True, "result": "done"}
