@@ -142,7 +142,7 @@ class Downlink:
         self.paused = frozenset(forward.track.participant_id for forward in forwards if forward.is_paused)
         if estimate.bps is None:
             return
-        if wish and (self._choice.wants_step or estimate.is_past_limit):
+        if wish and (self._choice.wants_step or estimate.is_past_limit or estimate.is_old(now_ns)):
             self._want(estimate.bps, wish, now_ns)
         is_at_ceiling = self._ceiling_bps is not None and estimate.bps >= self._ceiling_bps
         estimate.rest((not wish and self._choice.is_content) or is_at_ceiling, now_ns)

@@ -35,6 +35,7 @@ LOSS_FLOOR_BPS = 300_000
 DRAIN_NS = 1_500 * MS
 DRAIN_SHARE = 0.8
 CLEAR_AFTER_NS = 8_000 * MS
+OLD_AFTER_NS = 8_000 * MS
 
 
 class Estimate:
@@ -90,6 +91,10 @@ class Estimate:
     def is_past_limit(self) -> bool:
         """More fits by now than when the limit last showed."""
         return self.bps is not None and self.bps > self._limit_bps * PAST
+
+    def is_old(self, now_ns: int) -> bool:
+        """Nothing has shown for a while that the limit still stands."""
+        return now_ns - self._fell_ns > OLD_AFTER_NS
 
     def settle(self, sent_bps: int, now_ns: int) -> None:
         """Some time after a fall: what is sent since has shown to fit, much more than that has not."""

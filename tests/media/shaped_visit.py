@@ -11,12 +11,13 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 from playwright.async_api import async_playwright
 
 from media.api import Source
+from media.paths import Path
 from tests.media.browser_person import FLAGS, SCRIPT, Person
 from tests.media.canned import Canned, Loop, loop_of
 from tests.media.peers import RunningNode, running_node, settings_for
@@ -87,14 +88,18 @@ class Visit:
         return {
             "at_s": round(time.monotonic() - self.began_s, 2),
             "estimate_bps": down.downlink.estimate.bps,
-            "protocol": "tcp" if down.connection.path is not None and down.connection.path.is_tcp else "udp",
+            "protocol": protocol_of(down.connection.path),
             "paused": sorted(down.downlink.paused),
             **told,
         }
 
 
+def protocol_of(path: Path | None) -> str | None:
+    return None if path is None else "tcp" if path.is_tcp else "udp"
+
+
 async def run(told: dict[str, Any]) -> list[dict[str, Any]]:
-    settings = settings_for(Path(told["var"]), addresses=(told["address"],))
+    settings = settings_for(FilePath(told["var"]), addresses=(told["address"],))
     async with running_node(settings) as running:
         visit = Visit(running, told)
         await visit.run()
