@@ -133,6 +133,17 @@ def test_a_probe_stops_at_once_where_a_tcp_connection_backs_up() -> None:
     assert room.downlink._extra_bytes == before
 
 
+def test_a_lone_picture_s_link_is_tried_again_although_its_receiver_s_figure_stands_still() -> None:
+    room = Downstairs(LONE)
+    room.run(10)
+    room.line.bps = NARROW
+    room.until(lambda: room.rate("a") < NARROW, 3)
+    room.run(3)
+    room.line.bps = WIDE
+    room.receiver.step = lambda came, delay_s, now_ns: None  # type: ignore[method-assign]
+    room.until(lambda: room.downlink._probe.rate_bps > 0, 12)
+
+
 def test_probes_come_seldom_after_failures_and_soon_after_one_that_passed() -> None:
     probe, now_ns = Probe(), 0
     begun: list[int] = []
