@@ -33,21 +33,22 @@ async def is_current(database: Database) -> bool:
 async def why_not_ready(database: Database, *, may_be_old: bool = False) -> str | None:
     """In one line, why nothing can be done with this database; None when it answers and has the newest schema."""
     file = database.engine.url.database if database.is_sqlite else None
-    if file and not may_be_old and not Path(file).exists():
-        return OLD
     try:
-        if file:
-            _open(file)
+        if file and not _open(file, may_be_made=may_be_old):
+            return OLD
         ready = await is_current(database) or may_be_old
     except Exception as error:  # an engine's driver raises its own kinds for no host, no password, no file
         return f"the database cannot be reached ({type(error).__name__})"
     return None if ready else OLD
 
 
-def _open(file: str) -> None:
-    """Raises where SQLite can't; asked first, since its asynchronous driver leaves a thread behind that complains."""
+def _open(file: str, *, may_be_made: bool) -> bool:
+    """Whether it is there. Raises where SQLite can't open it: its asynchronous driver leaves a complaining thread."""
+    if not may_be_made and not Path(file).exists():
+        return False
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA schema_version")
+    return True
 
 
 def newest() -> str | None:
