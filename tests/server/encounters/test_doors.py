@@ -147,6 +147,8 @@ async def test_after_the_end_the_link_shows_the_closing_page_for_two_hours(house
     await cast.port.admitted(cast.room, patient, doctor)
     await cast.port.ended(cast.room, doctor, Outcome.SEEN)
     assert "The visit has ended" in await (await house.browser().get(f"/v/{token}")).text()
+    assert (await browser.get(f"/visits/{patient}")).status == 200, "the doctor may undo it: a reload keeps the place"
+    cast.clock.forward(seconds=16)
     assert (await browser.get(f"/visits/{patient}")).headers["Location"] == f"/visits/{patient}/closing"
     assert "The visit has ended" in await (await browser.get(f"/visits/{patient}/closing")).text()
     cast.clock.forward(hours=2, seconds=1)
@@ -336,3 +338,16 @@ async def test_a_guest_who_was_put_out_finds_the_door_shut(house: House) -> None
 async def test_a_page_link_is_no_door(house: House) -> None:
     token = await house.cast.link(LinkKind.PAGE, house.cast.patient)
     assert (await house.browser().get(f"/v/{token}")).status == 404
+
+
+async def test_whoever_came_once_is_not_shut_out_by_a_visit_that_is_moved(house: House) -> None:
+    cast, browser = house.cast, house.browser()
+    await browser.post(f"/v/{await cast.link()}", SELF)
+    patient = await cast.place(Role.PATIENT)
+    async with cast.database.writing() as session:
+        appointment = await session.get_one(Appointment, (cast.clinic.id, cast.appointment_id))
+        appointment.starts_at += timedelta(hours=3)
+        appointment.ends_at += timedelta(hours=3)
+    assert '"opens_at": "' in await (await browser.get(f"/visits/{patient}")).text()
+    await cast.port.arrived(cast.room, patient, SessionId("tablet"))
+    assert '"opens_at": null' in await (await browser.get(f"/visits/{patient}")).text()
