@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from media.logformat import (
     MAGIC,
@@ -98,12 +99,12 @@ def video(
 ) -> list[Rtp]:
     """VP8 (or H.264) packets; a picture of another size begins anew with a key frame. `clock`: the sender's rate."""
     packets: list[Rtp] = []
-    encoder, size, sequence = None, None, first_sequence
+    encoder, size, sequence, planar = None, None, first_sequence, VideoReformatter()
     for number, at_s in enumerate(times_s):
         image = picture(at_s)
         if encoder is None or image.shape != size or number in keys:
             encoder, size = _video_encoder(codec, image.shape[1], image.shape[0], bit_rate), image.shape
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+        frame = planar.reformat(av.VideoFrame.from_ndarray(image, format="rgb24"), format="yuv420p")
         frame.pts, frame.time_base = number, Fraction(1, 30)
         data = b"".join(bytes(packet) for packet in encoder.encode(frame))
         timestamp = first_timestamp + round(at_s * RATES["video"] * clock)
@@ -273,6 +274,7 @@ class GoldenLog:
 def _video_encoder(codec: str, width: int, height: int, bit_rate: int) -> av.VideoCodecContext:
     encoder = av.CodecContext.create("libvpx" if codec == "VP8" else "libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.thread_count = 1  # pictures this small only wait for each other
     encoder.time_base, encoder.bit_rate, encoder.gop_size = Fraction(1, 30), bit_rate, 3000
     fast = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
     encoder.options = fast if codec == "VP8" else {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
