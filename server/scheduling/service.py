@@ -314,10 +314,21 @@ async def _load_by_key(session: AsyncSession, act: Act, booking: Booking) -> App
     earlier = (await session.scalars(query)).one_or_none()
     if earlier is None:
         return None
-    same = (earlier.patient_id, earlier.visit_type_id) == (booking.patient_id, booking.visit_type_id)
-    if not same or earlier.created_by != act.by:
+    if earlier.created_by != act.by or not await _is_same(session, act, booking, earlier):
         raise DomainError(Code.CONFLICT, "This form has already booked something else. Start again.")
     return earlier
+
+
+async def _is_same(session: AsyncSession, act: Act, booking: Booking, earlier: Appointment) -> bool:
+    """Whether the appointment is what is asked for again: whom, what, when and with whom. A walk-in starts whenever
+    it is asked for, and a doctor takes it later."""
+    asked = (booking.patient_id, booking.visit_type_id, booking.kind)
+    if asked != (earlier.patient_id, earlier.visit_type_id, earlier.kind):
+        return False
+    if booking.kind is Kind.WALK_IN:
+        return True
+    doctors = await load_practitioner_ids(session, act.clinic, earlier.id)
+    return booking.starts_at == earlier.starts_at and set(booking.practitioner_ids) == set(doctors)
 
 
 async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | None, hold: Owner | None) -> None:
