@@ -243,7 +243,7 @@ async def _times(
                 raise DomainError(Code.WRONG_PHASE, "It is too late to change this here. Please ring the clinic.")
         elif request.query.get("visit_type"):
             kind = next((each for each in kinds if each.id == request.query["visit_type"]), kind)
-        offers = await _offers(session, clinic, Search(kind, list(doctors), now, moving)) if kind is not None else []
+        offers = await _offers(session, clinic, Search(kind, list(doctors), now, moving, patient.id)) if kind else []
     language = language_of(request)
     values: dict[str, Any] = {
         "patient": patient,

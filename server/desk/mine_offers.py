@@ -35,6 +35,7 @@ WORDS = {
     "accepted_untold": N_("The earlier appointment is yours. No message is sent to you about it."),
     "declined": N_("You said no. What you have stays as it is."),
     "left": N_("You said no, and you are not asked again. What you have stays as it is."),
+    "elsewhere": N_("You have another visit at this time. What you have stays as it is."),
     "over": N_("This offer is over: the time was offered to somebody else. What you have stays as it is."),
 }
 REACH = web.RequestKey("reach", Reach)
@@ -71,7 +72,9 @@ async def answer_offer(request: web.Request) -> web.Response:
     except DomainError as refused:
         if refused.code not in GONE:
             raise
-        return _page(request, act, offered, said="over", status=409)
+        # The doctor's time is kept for them: only their own can be taken.
+        said = "elsewhere" if refused.code is Code.SLOT_TAKEN else "over"
+        return _page(request, act, offered, said=said, status=409)
     return see_other(request.path)
 
 

@@ -53,10 +53,12 @@ async def check_practitioners(
         raise DomainError(Code.SLOT_NOT_OFFERED, "This doctor doesn't see patients here now. Choose another.")
 
 
-async def judge(session: AsyncSession, act: Act, claim: Claim, *, ignore: Owner | None = None) -> None:
+async def judge(
+    session: AsyncSession, act: Act, claim: Claim, *, ignore: Owner | None = None, patient_person: str | None = None
+) -> None:
     """Raises what `slots.judge` answers for any of the doctors: the function that lists the slots says yes or no.
 
-    `ignore`: the hold or appointment whose own ticks don't count.
+    `ignore`: the hold or appointment whose own ticks don't count. `patient_person`: whose own time must be free too.
     """
     shape = finding.shape_of(claim.visit_type)
     rules.check_five_minutes(claim.starts_at, shape.length)
@@ -68,11 +70,16 @@ async def judge(session: AsyncSession, act: Act, claim: Claim, *, ignore: Owner 
         raise not_offered()
     around = (claim.starts_at - shape.before, claim.ends_at + shape.after)
     ignored = () if ignore is None else (ignore,)
-    busy = await ticks.load_busy(session, claim.practitioner_ids, around, act.now, ignore=ignored)
+    people = [*claim.practitioner_ids, *((patient_person,) if patient_person else ())]
+    busy = await ticks.load_busy(session, people, around, act.now, ignore=ignored)
+    elsewhere = busy.get(patient_person or "", set())
     span = (claim.starts_at, claim.ends_at)
-    agendas = await finding.load_agendas(session, act.clinic, claim.practitioner_ids, span, busy)
+    agendas = await finding.load_agendas(session, act.clinic, claim.practitioner_ids, span, busy, elsewhere=elsewhere)
     for person_id in claim.practitioner_ids:
-        code = slots.judge(agendas[person_id], shape, claim.starts_at, earliest=earliest, latest=latest)
+        agenda = agendas[person_id]
+        code = slots.judge(agenda, shape, claim.starts_at, earliest=earliest, latest=latest)
+        if code is Code.SLOT_TAKEN and slots.is_elsewhere(agenda, claim.starts_at, claim.ends_at):
+            raise elsewhere_then(act)
         if code is not None:
             raise _REFUSALS[code]()
 
@@ -88,6 +95,13 @@ def check_squeezed_in(act: Act, claim: Claim, reason: str | None) -> None:
         raise in_the_past()
     if claim.starts_at > act.now + timedelta(days=claim.visit_type.horizon_days):
         raise not_offered()
+
+
+async def check_patient(session: AsyncSession, act: Act, claim: Claim, patient_person: str) -> None:
+    """Raises slot_taken for a patient who has another visit then, squeezed in or not."""
+    span = (claim.starts_at, claim.ends_at)
+    if (await ticks.load_busy(session, [patient_person], span, act.now))[patient_person]:
+        raise elsewhere_then(act)
 
 
 async def take_ticks(session: AsyncSession, act: Act, owner: Owner, claim: Claim, patient_person: str) -> None:
@@ -138,6 +152,15 @@ async def hold_on_its_way(session: AsyncSession, act: Act, claim: Claim) -> Owne
 
 def in_the_past() -> DomainError:
     return DomainError(Code.IN_THE_PAST, "This time has passed. Nothing was booked; choose a later one.")
+
+
+def elsewhere_then(act: Act) -> DomainError:
+    """Said to the desk and to the patient, each in words of their own."""
+    if act.is_staff:
+        said = "The patient has another visit at this time. Nothing was booked; choose another."
+    else:
+        said = "You have another visit at this time. Nothing was booked; choose another."
+    return DomainError(Code.SLOT_TAKEN, said)
 
 
 def not_offered() -> DomainError:

@@ -46,12 +46,18 @@ class Practitioner:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """For whom free starts are looked for; the slot of `moving` doesn't block itself."""
+    """For whom free starts are looked for; the slot of `moving` doesn't block itself.
+
+    When the patient has something else they are not free: the one named, else the one of `moving`.
+    """
 
     visit_type: VisitType
     person_ids: Collection[str]
     now: datetime
     moving: Appointment | None = None
+    patient_id: str | None = None
+    gives_up: Appointment | None = None
+    """What the patient has and would let go for a start, while its doctor's time stays taken until then."""
 
 
 class Offer(NamedTuple):
@@ -130,13 +136,19 @@ async def load_agendas(
     person_ids: Collection[str],
     span: tuple[datetime, datetime],
     busy: Mapping[str, Collection[int]],
+    *,
+    elsewhere: Collection[int] = (),
 ) -> dict[str, Agenda]:
-    """The weekly hours and exceptions of each doctor that can touch the span, with the ticks that are taken."""
+    """The weekly hours and exceptions of each doctor that can touch the span, with the ticks that are taken.
+
+    `elsewhere`: the ticks that the patient has.
+    """
     await session.flush()  # plain tables: what the session still holds back must be seen
     first, last = (span[0] - timedelta(days=3)).date(), (span[1] + timedelta(days=2)).date()
     hours = await _load_hours(session, clinic, person_ids, last)
     exceptions = await _load_exceptions(session, clinic, person_ids, (first, last))
-    return {person: Agenda(hours[person], exceptions[person], busy[person]) for person in person_ids}
+    others = frozenset(elsewhere)
+    return {person: Agenda(hours[person], exceptions[person], busy[person], others) for person in person_ids}
 
 
 async def find_offers(
@@ -149,7 +161,8 @@ async def find_offers(
     around = (since - margin, until + margin)
     person_ids = await load_offering(session, search)
     busy = await load_busy(session, person_ids, around, search.now, ignore=ignore)
-    agendas = await load_agendas(session, clinic, person_ids, (since, until), busy)
+    elsewhere = await _load_elsewhere(session, clinic, search, around)
+    agendas = await load_agendas(session, clinic, person_ids, (since, until), busy, elsewhere=elsewhere)
     earliest = max(since, search.now)
     found: list[Offer] = []
     for person_id, free in slots.list_each(agendas, shape, earliest, until):
@@ -170,6 +183,20 @@ async def load_local_zone(session: AsyncSession, clinic: ClinicScope, person_ids
     """The zone of the first doctor's schedule; the clinic's own where there is none."""
     found = await (await plain(session)).scalars(statements.ZONE, {"clinic": clinic.id, "people": list(person_ids)})
     return found.first() or clinic.zone
+
+
+async def _load_elsewhere(
+    session: AsyncSession, clinic: ClinicScope, search: Search, span: tuple[datetime, datetime]
+) -> Collection[int]:
+    """The ticks of the patient's other visits; none where a search is for nobody in particular."""
+    own = search.moving or search.gives_up
+    patient_id = search.patient_id or (own.patient_id if own is not None else None)
+    patient = await session.get(Patient, (clinic.id, patient_id)) if patient_id is not None else None
+    if patient is None:
+        return ()
+    ignore = (Owner(clinic.id, appointment_id=own.id),) if own is not None else ()
+    busy = await load_busy(session, [patient.person_id], span, search.now, ignore=ignore)
+    return busy[patient.person_id]
 
 
 async def _load_hours(

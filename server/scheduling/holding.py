@@ -35,11 +35,12 @@ async def exchange(
     starts_at: datetime,
     *,
     instead_of: str | None = None,
+    patient_person: str | None = None,
 ) -> Held:
     """Keeps this time and gives back the one kept before. Raises what `service.hold` raises; then nothing changes."""
     if instead_of:
         await service.release(session, act, instead_of)
-    kept = await service.hold(session, act, visit_type_id, doctor_ids, starts_at)
+    kept = await service.hold(session, act, visit_type_id, doctor_ids, starts_at, patient_person=patient_person)
     found = await load(session, act, kept.id)
     assert found is not None  # noqa: S101 — made just now
     return found
@@ -53,7 +54,7 @@ async def keep_one(
     for earlier in (await session.scalars(query)).all():
         if earlier.expires_at - earlier.created_at <= service.HOLD:
             await service.release(session, act, earlier.id)
-    return await exchange(session, act, visit_type_id, doctor_ids, starts_at)
+    return await exchange(session, act, visit_type_id, doctor_ids, starts_at, patient_person=act.by)
 
 
 async def load(session: AsyncSession, act: Act, hold_id: str | None) -> Held | None:

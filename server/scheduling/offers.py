@@ -188,7 +188,8 @@ async def _try(session: AsyncSession, act: Act, freed: FreedTime, entry: Waitlis
     visit_type = await finding.load_any_visit_type(session, entry)
     if not visit_type.is_active:
         return None
-    search = Search(visit_type, (freed.person_id,), act.now)
+    has = await _has(session, act, entry)
+    search = Search(visit_type, (freed.person_id,), act.now, patient_id=patient.id, gives_up=has)
     for found in await finding.find_offers(session, act.clinic, search, freed.starts_at, freed.ends_at):
         expires_at = answer_until(act.now, found.slot.starts_at, ZoneInfo(patient.zone or act.clinic.zone))
         if expires_at is None:

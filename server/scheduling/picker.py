@@ -36,6 +36,8 @@ class Choice:
     day: str = ""
     together: bool = False
     """All of these doctors at once."""
+    patient_id: str | None = None
+    """For whom: when they have another visit they are not free."""
     is_new: bool | None = None
     """Whether the patient was not seen here yet: their kinds of visit come first."""
 
@@ -107,7 +109,7 @@ async def load_picker(
     since = local_instant(asked or today, 0, zone)
     offers: list[Offer] = []
     if visit_type is not None and chosen:
-        search = Search(visit_type, [doctor.person_id for doctor in chosen], now, moving)
+        search = Search(visit_type, [doctor.person_id for doctor in chosen], now, moving, choice.patient_id)
         offers = await finding.find_offers(session, clinic, search, since, since + LOOK_AHEAD)
     found = places(offers, chosen, together=together)
     days = sorted({place.starts_at.astimezone(zone).date() for place in found})

@@ -69,12 +69,12 @@ async def book(session: AsyncSession, act: Act, booking: Booking) -> Appointment
     hold = await claims.own_hold(session, act, booking.hold_id)
     holds = [hold] if hold is not None else []
     try:
-        await _check(session, act, claim, booking.reason, hold)
+        await _check(session, act, claim, booking.reason, hold, patient.person_id)
     except DomainError as refused:
         newer = await claims.hold_on_its_way(session, act, claim) if refused.code is Code.SLOT_TAKEN else None
         if newer is None:
             raise
-        await _check(session, act, claim, booking.reason, newer)
+        await _check(session, act, claim, booking.reason, newer, patient.person_id)
         holds = [*holds, newer]
     appointment = await _store(session, act, booking, claim)
     for each in holds:
@@ -133,7 +133,7 @@ async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
     claim = Claim(visit_type, asked.practitioner_ids or old_ids, asked.starts_at)
     offering = visit_type.id if claim.practitioner_ids != old_ids else None
     await claims.check_practitioners(session, act.clinic, claim.practitioner_ids, offering)
-    await claims.judge(session, act, claim, ignore=_owner(appointment))
+    await claims.judge(session, act, claim, ignore=_owner(appointment), patient_person=patient.person_id)
     await ticks.free(session, _owner(appointment))
     if claim.practitioner_ids != old_ids:
         await replace_practitioners(session, appointment, claim.practitioner_ids)
@@ -221,12 +221,16 @@ async def hold(
     starts_at: datetime,
     *,
     expires_at: datetime | None = None,
+    patient_person: str | None = None,
 ) -> Hold:
-    """Keeps an offered start, for ten minutes unless said otherwise. Raises what `book` raises."""
+    """Keeps an offered start, for ten minutes unless said otherwise. Raises what `book` raises.
+
+    `patient_person`: for whom, where that is known: nothing is kept for somebody who is elsewhere then.
+    """
     visit_type = await finding.get_visit_type(session, act.clinic, visit_type_id)
     claim = Claim(visit_type, practitioner_ids, starts_at)
     await claims.check_practitioners(session, act.clinic, practitioner_ids, visit_type.id)
-    await claims.judge(session, act, claim)
+    await claims.judge(session, act, claim, patient_person=patient_person)
     kept = Hold(
         clinic_id=act.clinic.id,
         id=new_id(),
@@ -331,7 +335,9 @@ async def _is_same(session: AsyncSession, act: Act, booking: Booking, earlier: A
     return booking.starts_at == earlier.starts_at and set(booking.practitioner_ids) == set(doctors)
 
 
-async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | None, hold: Owner | None) -> None:
+async def _check(  # noqa: PLR0917 (private, one caller)
+    session: AsyncSession, act: Act, claim: Claim, reason: str | None, hold: Owner | None, patient_person: str
+) -> None:
     if claim.kind is Kind.WALK_IN:
         if claim.practitioner_ids:
             raise DomainError(Code.MALFORMED)
@@ -340,8 +346,9 @@ async def _check(session: AsyncSession, act: Act, claim: Claim, reason: str | No
     await claims.check_practitioners(session, act.clinic, claim.practitioner_ids, offering)
     if claim.kind is Kind.SQUEEZED_IN:
         claims.check_squeezed_in(act, claim, reason)
+        await claims.check_patient(session, act, claim, patient_person)
         return
-    await claims.judge(session, act, claim, ignore=hold)
+    await claims.judge(session, act, claim, ignore=hold, patient_person=patient_person)
 
 
 async def _store(session: AsyncSession, act: Act, booking: Booking, claim: Claim) -> Appointment:

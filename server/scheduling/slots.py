@@ -70,11 +70,12 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """One doctor's weekly hours, exceptions and taken ticks."""
+    """One doctor's weekly hours, exceptions and taken ticks, and the ticks that the patient has elsewhere."""
 
     hours: Sequence[Hours] = ()
     exceptions: Sequence[DayException] = ()
     busy: Collection[int] = frozenset()
+    patient_busy: frozenset[int] = frozenset()
 
 
 def tick_of(moment: datetime) -> int:
@@ -103,7 +104,7 @@ def starts(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> li
     """
     grid = _walk(agenda, shape, since, until)
     return [
-        Slot(slot.starts_at, slot.ends_at, is_free)
+        Slot(slot.starts_at, slot.ends_at, is_free and not is_elsewhere(agenda, slot.starts_at, slot.ends_at))
         for slot, is_free in zip(grid.slots, grid.free(agenda.busy), strict=True)
     ]
 
@@ -111,7 +112,7 @@ def starts(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> li
 def list_slots(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> list[Slot]:
     """The free starts in [since, until); `since` already holds notice and now (a notice removes, it never shifts)."""
     grid = _walk(agenda, shape, since, until)
-    return list(compress(grid.slots, grid.free(agenda.busy)))
+    return _for_patient(agenda, compress(grid.slots, grid.free(agenda.busy)))
 
 
 def list_each(
@@ -123,7 +124,7 @@ def list_each(
         agenda = agendas[person_id]
         kept = (*agenda.hours, *agenda.exceptions)
         grid = grids.get(kept) or grids.setdefault(kept, _walk(agenda, shape, since, until))
-        yield person_id, compress(grid.slots, grid.free(agenda.busy))
+        yield person_id, iter(_for_patient(agenda, compress(grid.slots, grid.free(agenda.busy))))
 
 
 def judge(agenda: Agenda, shape: Shape, starts_at: datetime, *, earliest: datetime, latest: datetime) -> Code | None:
@@ -135,6 +136,11 @@ def judge(agenda: Agenda, shape: Shape, starts_at: datetime, *, earliest: dateti
     for slot in starts(agenda, shape, starts_at, starts_at + timedelta(seconds=1)):
         return None if slot.is_free else Code.SLOT_TAKEN
     return Code.SLOT_NOT_OFFERED
+
+
+def is_elsewhere(agenda: Agenda, starts_at: datetime, ends_at: datetime) -> bool:
+    """Whether the patient has something else then: the pauses around a visit are the doctor's alone."""
+    return bool(agenda.patient_busy) and not agenda.patient_busy.isdisjoint(ticks_between(starts_at, ends_at))
 
 
 def by_local_day(slots: Iterable[Slot], zone: ZoneInfo) -> dict[date, list[Slot]]:
@@ -154,6 +160,12 @@ def clock_labels(slots: Sequence[Slot], zone: ZoneInfo) -> list[str]:
         f"{moment:%H:%M} {moment.tzname()}" if shifts or faces.count(face) > 1 else f"{moment:%H:%M}"
         for moment, face in zip(local, faces, strict=True)
     ]
+
+
+def _for_patient(agenda: Agenda, found: Iterable[Slot]) -> list[Slot]:
+    if not agenda.patient_busy:
+        return list(found)
+    return [slot for slot in found if not is_elsewhere(agenda, slot.starts_at, slot.ends_at)]
 
 
 def _blocks(agenda: Agenda, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime, bool]]:

@@ -202,10 +202,11 @@ async def _pick(
         sharing = await patients.sharing_contact(session, patient)
         reach = await load_reach(session, patient)
         is_new = await kinds.is_new_here(session, clinic, patient.id)
-        shown = await picker.load_picker(session, clinic, replace(choice, is_new=is_new), now)
+        shown = await picker.load_picker(session, clinic, replace(choice, is_new=is_new, patient_id=patient.id), now)
         nearest = []
         if gone is not None and shown.visit_type is not None:
-            search = Search(shown.visit_type, [doctor.person_id for doctor in shown.doctors], now)
+            doctors = [doctor.person_id for doctor in shown.doctors]
+            search = Search(shown.visit_type, doctors, now, patient_id=patient.id)
             nearest = list(await picker.load_next(session, clinic, search, gone[1].starts_at))
     values = {
         "patient": patient,

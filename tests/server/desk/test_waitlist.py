@@ -19,7 +19,7 @@ from server.scheduling.models import Hold, Message, Tick
 from server.scheduling.ticks import in_transaction
 from server.scheduling.waiting_models import WaitlistEntry, WaitlistOffer
 from tests.server.cast import PATIENTS, Browser, add_patient
-from tests.server.desk.conftest import TEN, Desk
+from tests.server.desk.conftest import SQUEEZED, TEN, Desk
 from tests.server.desk.test_browser import chromium
 
 TOMORROW = TEN + timedelta(days=1)
@@ -167,6 +167,19 @@ async def test_the_time_is_held_for_who_was_asked_and_two_yeses_make_one_visit(d
     assert {answer.status for answer in answers} == {303}
     at_that_time = [one for one in await desk.appointments() if one.starts_at == TOMORROW and one.status == "booked"]
     assert len(at_that_time) == 1
+
+
+async def test_who_has_another_visit_then_is_passed_over_and_told_so_truly(desk: Desk) -> None:
+    cast = desk.site.cast
+    _, third = await waiting_two(desk)
+    await desk.book(cast.other_patient, cast.colleague, TOMORROW)
+    await cancel(desk, await desk.book(cast.patient, cast.doctor, TOMORROW))
+    assert await all_offers(desk) == [(third, "open")]
+    link = await offer_link(desk, third)
+    await desk.book(third, cast.colleague, TOMORROW, **SQUEEZED)
+    answer = await desk.site.browser().post(link, {"answer": "yes"})
+    assert answer.status == 409
+    assert "You have another visit at this time." in await answer.text()
 
 
 async def mine(desk: Desk) -> tuple[Browser, str]:

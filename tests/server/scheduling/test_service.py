@@ -172,6 +172,24 @@ async def test_the_same_key_answers_the_same_appointment(world: World) -> None:
     assert (await book(world, NOW + timedelta(minutes=1), **walk_in)).id == came.id
 
 
+async def test_a_patient_who_is_elsewhere_then_is_refused_in_true_words(world: World) -> None:
+    await book(world)
+    other = await book(world, NINE + timedelta(hours=2))
+    act, half = world.act(), NINE + timedelta(minutes=20)
+    asks = (
+        lambda session: service.book(session, act, booking(world, half, practitioner_ids=(world.colleague,))),
+        lambda session: service.book(session, act, booking(world, half, kind=Kind.SQUEEZED_IN, reason="Results came")),
+        lambda session: service.move(session, act, Move(other.id, half, (world.colleague,))),
+    )
+    for ask in asks:
+        with pytest.raises(DomainError) as refused:
+            await in_transaction(world.database, ask)
+        assert refused.value.code is Code.SLOT_TAKEN
+        assert refused.value.message.startswith("The patient has another visit at this time.")
+    itself = Move(other.id, other.starts_at + timedelta(minutes=10))
+    await in_transaction(world.database, lambda session: service.move(session, act, itself))
+
+
 async def test_a_patient_books_with_notice_and_staff_without(world: World) -> None:
     soon = datetime.fromisoformat("2026-03-16T09:00:00+01:00")
     patient = world.act(is_staff=False)

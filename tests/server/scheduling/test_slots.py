@@ -242,6 +242,24 @@ def test_a_start_between_the_grid_s_is_not_offered_and_a_taken_one_is_taken() ->
     }
 
 
+def test_a_patient_who_is_elsewhere_then_is_offered_no_start_and_refused_the_same_one() -> None:
+    hours = (Hours(ZoneInfo("Europe/Berlin"), parse_weekly(WEEKDAYS), 9 * 60, 12 * 60, date(2026, 1, 1)),)
+    nine, noon = at("2026-03-16T09:00+01:00"), at("2026-03-16T12:00+01:00")
+    half = timedelta(minutes=30)
+    shape = Shape(half, half, before=timedelta(minutes=10), after=timedelta(minutes=10))
+    elsewhere = frozenset(ticks_between(nine + half, nine + 2 * half))
+    agenda = Agenda(hours, patient_busy=elsewhere)
+    expected = [nine, nine + 2 * half, nine + 3 * half, nine + 4 * half, nine + 5 * half]
+    assert [slot.starts_at for slot in list_slots(agenda, shape, nine, noon)] == expected, "pauses are the doctor's"
+    each = dict(list_each({"a": agenda, "b": Agenda(hours)}, shape, nine, noon))
+    assert [slot.starts_at for slot in each["a"]] == expected
+    assert len(list(each["b"])) == 6
+    for slot in starts(agenda, shape, nine, noon):
+        said = judge(agenda, shape, slot.starts_at, earliest=nine, latest=noon)
+        assert (said is None) == slot.is_free == (slot.starts_at in expected)
+        assert said in (None, Code.SLOT_TAKEN)
+
+
 def test_ticks_touch_what_they_cover() -> None:
     start = at("2026-03-20T10:00:00Z")
     assert len(ticks_between(start, start + timedelta(minutes=30))) == 6

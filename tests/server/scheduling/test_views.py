@@ -241,3 +241,22 @@ async def test_a_walk_in_stands_on_the_board_without_a_doctor(desk: Desk) -> Non
     assert done.status == 303
     text = await (await browser.get(f"{desk.root}/board")).text()
     assert "Without a doctor yet" in text
+
+
+async def test_a_time_at_which_the_patient_has_another_visit_is_neither_listed_nor_offered_again(desk: Desk) -> None:
+    cast = desk.site.cast
+    browser = await desk.site.browser_of("scheduler")
+    taken = f"{cast.colleague}|2026-03-16T09:30:00Z"
+    address = f"{desk.root}/book/{cast.patient}"
+    query = {"visit_type": desk.visit_type, "doctor": cast.colleague, "day": "2026-03-16"}
+    assert taken not in await (await browser.get(address, params=query)).text()
+    refused = await browser.post(address, {"visit_type": desk.visit_type, "key": "k", "slot": taken})
+    page = await refused.text()
+    assert refused.status == 409
+    assert "The patient has another visit at this time" in page
+    assert taken not in page
+    other = f"{desk.root}/book/{cast.other_patient}"
+    assert taken in await (await browser.get(other, params=query)).text(), "another patient is free then"
+    patient = await desk.site.at_page(cast.patient)
+    own = f"{address.replace('book', 'patients')}/home/book"
+    assert "T09:30:00Z" not in await (await patient.get(own, params={"visit_type": desk.visit_type})).text()
