@@ -55,4 +55,17 @@ class JobContext:
 
 
 Handler = Callable[[JobContext], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrElse:
+    """A handler whose area must know when its work is given up: then `given_up` is told the code, at least once."""
+
+    run: Handler
+    given_up: Callable[[JobContext, str], Awaitable[None]]
+
+    async def __call__(self, job: JobContext) -> None:
+        await self.run(job)
+
+
 Handlers = Mapping[str, Handler]

@@ -15,7 +15,7 @@ from server import logs
 from server.config import Settings
 from server.db import Database, new_id
 from server.jobs import claim
-from server.jobs.context import Handlers, JobContext, JobFailed
+from server.jobs.context import Handlers, JobContext, JobFailed, OrElse
 from server.jobs.models import Job
 from server.jobs.queue import enqueue
 from server.logs import Event
@@ -102,10 +102,13 @@ class JobsLoop:
         return True
 
     async def _run(self, job: Job, handlers: Handlers) -> None:
-        if job.cancelled or (job.attempts > claim.ATTEMPTS_MAX and job.kind not in self.standing):
-            await self._finish(job, "cancelled" if job.cancelled else claim.GIVEN_UP)
+        if job.cancelled:
+            await self._finish(job, "cancelled")
             return
         run = _Run(self, job)
+        if job.attempts > claim.ATTEMPTS_MAX and job.kind not in self.standing:
+            await self._give_up(job, run, handlers, claim.GIVEN_UP)
+            return
         renewing = asyncio.create_task(run.keep_lease())
         try:
             await handlers[job.kind](run.context())
@@ -113,7 +116,7 @@ class JobsLoop:
             await self._put_back(job, None)
             raise
         except Exception as error:
-            await self._failed(job, error)
+            await self._failed(job, run, handlers, error)
         else:
             await self._came_back(job, run)
         finally:
@@ -127,15 +130,22 @@ class JobsLoop:
             await self._finish(job, None)
             logs.log_info(Event.JOB_DONE, kind=job.kind, subject=job.subject, attempt=job.attempts)
 
-    async def _failed(self, job: Job, error: Exception) -> None:
+    async def _failed(self, job: Job, run: _Run, handlers: Handlers, error: Exception) -> None:
         code = error.code if isinstance(error, JobFailed) else type(error).__name__
         for_good = isinstance(error, JobFailed) and error.for_good
         if for_good or (job.attempts >= claim.ATTEMPTS_MAX and job.kind not in self.standing):
             logs.log_error(Event.JOB_GIVEN_UP, error, kind=job.kind, subject=job.subject, code=code)
-            await self._finish(job, code[:64])
+            await self._give_up(job, run, handlers, code[:64])
             return
         logs.log_error(Event.JOB_FAILED, error, kind=job.kind, subject=job.subject, attempt=job.attempts, code=code)
         await self._put_back(job, code[:64])
+
+    async def _give_up(self, job: Job, run: _Run, handlers: Handlers, code: str) -> None:
+        """Told first, finished then: a worker that dies in between leaves the telling to the next one."""
+        handler = handlers[job.kind]
+        if isinstance(handler, OrElse):
+            await handler.given_up(run.context(), code)
+        await self._finish(job, code)
 
     async def _finish(self, job: Job, error: str | None) -> None:
         async with self.database.writing() as session:

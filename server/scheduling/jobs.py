@@ -12,7 +12,8 @@ from server.accounts import notices
 from server.accounts.service import get_clinic
 from server.config import Settings
 from server.events import Events
-from server.jobs import Handler, JobContext, JobFailed
+from server.jobs import Handler, JobContext, JobFailed, OrElse
+from server.jobs.claim import backoff
 from server.scheduling import offers, outbox, staffmail, walkins
 from server.scheduling.delivery import DeliveryFailed, Gateway, letter_of, parse_gateway
 from server.scheduling.history import Act
@@ -38,13 +39,19 @@ async def send_message(job: JobContext) -> None:
     try:
         is_kept = await _hand_over(job.settings, letter)
     except DeliveryFailed as failed:
-        if not failed.for_good:
+        if not failed.for_good and not _is_last_chance(job, letter):
             raise JobFailed(failed.code) from failed
         async with job.database.writing() as session:
             await outbox.settle_failed(session, letter, failed.code)
         return
     async with job.database.writing() as session:
         await outbox.settle_sent(session, letter, job.now(), keep_words=is_kept)
+
+
+async def give_up_message(job: JobContext, code: str) -> None:
+    """No gateway took it, however often it was tried: the board shows so."""
+    async with job.database.writing() as session:
+        await outbox.settle_given_up(session, job.clinic_id or "", job.subject, code, job.now())
 
 
 async def clear_holds(job: JobContext) -> None:
@@ -88,14 +95,20 @@ async def tell_of_untaken(job: JobContext) -> None:
 
 
 HANDLERS: dict[str, Handler] = {
-    notices.SEND: staffmail.send_notice,
-    SEND: send_message,
-    SEND_IN_THE_MORNING: send_message,
+    notices.SEND: OrElse(staffmail.send_notice, staffmail.give_up_notice),
+    SEND: OrElse(send_message, give_up_message),
+    SEND_IN_THE_MORNING: OrElse(send_message, give_up_message),
     OFFER_FREED: offer_freed,
     OFFER_OVER: end_offer,
     STILL_UNTAKEN: tell_of_untaken,
 }
 STANDING: dict[str, Handler] = {CLEAR_HOLDS: clear_holds}
+
+
+def _is_last_chance(job: JobContext, letter: Letter) -> bool:
+    """Whether the next try would come after the visit's start: what failed must show while somebody can still ring."""
+    starts_at = letter.facts.starts_at
+    return starts_at is not None and job.now() < starts_at <= job.now() + backoff(job.attempt)
 
 
 async def _hand_over(settings: Settings, letter: Letter) -> bool:

@@ -105,6 +105,15 @@ async def settle_failed(session: AsyncSession, letter: Letter, code: str) -> Non
     message.state, message.error = "failed", code
 
 
+async def settle_given_up(session: AsyncSession, clinic_id: str, message_id: str, code: str, now: datetime) -> None:
+    """It was tried often enough: failed, unless it isn't true any more or was settled before."""
+    message = await session.get(Message, (clinic_id, message_id), with_for_update=True)
+    if message is None or message.state not in UNDONE:
+        return
+    is_wanted = is_still_true(message, await _appointment(session, message), now)
+    message.state, message.error = ("failed", code) if is_wanted else ("dropped", None)
+
+
 def is_still_true(message: Message, appointment: Appointment | None, now: datetime) -> bool:
     """A message of an older state of the appointment, or of one that is over, is never sent."""
     if message.appointment_id is None:

@@ -63,6 +63,14 @@ async def send_notice(job: JobContext) -> None:
         )
 
 
+async def give_up_notice(job: JobContext, code: str) -> None:
+    """It could not be mailed; it stands on their page all the same."""
+    async with job.database.writing() as session:
+        notice = await session.get(StaffNotice, (job.clinic_id or "", job.subject))
+        if notice is not None and notice.state == "waiting":
+            await notices.settle(session, notice, job.now(), error=code)
+
+
 async def _write(
     session: AsyncSession, settings: Settings, clinic_id: str, notice_id: str, now: datetime
 ) -> Written | None:

@@ -13,7 +13,7 @@ from server.accounts.models import Person
 from server.accounts.notices import WORDS, Notice
 from server.accounts.trust_models import StaffNotice
 from server.db import Database
-from server.jobs import JobFailed
+from server.jobs import JobFailed, OrElse
 from server.jobs.models import Job
 from server.scheduling import jobs, staffmail
 from tests.server.cast import NOW, PATIENTS, Cast, add_cast
@@ -37,7 +37,9 @@ async def tell(database: Database) -> Cast:
 
 async def test_every_notice_is_written_names_no_patient_and_says_where_to_look(sqlite_database: Database) -> None:
     cast = await tell(sqlite_database)
-    assert jobs.HANDLERS[notices.SEND] is staffmail.send_notice
+    handler = jobs.HANDLERS[notices.SEND]
+    assert isinstance(handler, OrElse)
+    assert handler.run is staffmail.send_notice
     for row in (await load(sqlite_database)).values():
         await staffmail.send_notice(job_context(sqlite_database, cast.clinic.id, row.id, NOW, SETTINGS))
     sent = await load(sqlite_database)
