@@ -29,6 +29,7 @@ async def hand_over(session: AsyncSession, act: Act, appointment_id: str, from_i
     if act.now < appointment.starts_at:
         await _exchange_time(session, act, appointment, after)
     await service.replace_practitioners(session, appointment, after)
+    service.forget_delay(appointment)
     await history.remember(session, act, appointment, action="handed_over")
     event = AppointmentMoved(
         clinic_id=act.clinic.id,

@@ -384,9 +384,15 @@ async def _apply(session: AsyncSession, act: Act, appointment: Appointment, clai
     appointment.starts_at, appointment.ends_at = claim.starts_at, claim.ends_at
     appointment.zone = await finding.load_local_zone(session, act.clinic, claim.practitioner_ids)
     appointment.kind, appointment.status = claim.kind.value, Status.BOOKED.value
+    forget_delay(appointment)
     appointment.sequence += 1
     appointment.changed_at = act.now
     await session.flush()
+
+
+def forget_delay(appointment: Appointment) -> None:
+    """What was said of another time, or of another doctor's day, is not true of this one."""
+    appointment.delay_min = appointment.delay_said = None
 
 
 async def _insert_practitioners(session: AsyncSession, appointment: Appointment, person_ids: tuple[str, ...]) -> None:

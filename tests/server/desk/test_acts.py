@@ -20,7 +20,7 @@ from server.db import new_id
 from server.desk.sheets import plain_cell
 from server.encounters.models import Encounter, Participant
 from server.jobs.loop import JobsLoop
-from server.scheduling import jobs, service
+from server.scheduling import handing, jobs, service
 from server.scheduling.models import Hold, Message, Tick, VisitType
 from server.scheduling.rules import Kind
 from server.scheduling.service import Booking
@@ -199,6 +199,23 @@ async def test_running_late_tells_those_not_seen_yet_and_nobody_else(desk: Desk)
     await doctor.post(f"{desk.root}/clinic/late", {"said": "An <b>hour</b>"})
     states = [message.state for message in await desk.messages() if message.kind == "late"]
     assert sorted(states) == ["dropped", "waiting"]
+
+
+async def test_a_visit_that_gets_another_time_or_doctor_is_not_late_any_more(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    second = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(minutes=30))
+    doctor = await site.signed_in(cast.doctor)
+    await doctor.post(f"{desk.root}/clinic/late", {"minutes": "30", "said": "An emergency"})
+    assert {(one.delay_min, one.delay_said) for one in await desk.appointments()} == {(30, "An emergency")}
+    scheduler = await site.browser_of("scheduler")
+    slot = f"{cast.doctor}|{TEN + timedelta(days=7):%Y-%m-%dT%H:%M:%S%z}"
+    moved = await scheduler.post(f"{desk.root}/appointments/{desk.appointment}/move", {"slot": slot, "sequence": "0"})
+    assert moved.status == 303
+    await in_transaction(
+        site.database,
+        lambda session: handing.hand_over(session, desk.act(), second, cast.doctor, cast.colleague),
+    )
+    assert {(one.delay_min, one.delay_said) for one in await desk.appointments()} == {(None, None)}
 
 
 async def test_a_code_read_out_opens_the_door_once_within_five_tries(desk: Desk, site: Site) -> None:
