@@ -151,7 +151,7 @@ async def send_again(request: web.Request) -> web.Response:
     async def send(session: AsyncSession, act: Act) -> None:
         appointment = await service.get_appointment(session, act.clinic, _id(request))
         patient = await service.get_patient(session, act.clinic, appointment.patient_id)
-        visit_type = await finding.get_visit_type(session, act.clinic, appointment.visit_type_id)
+        visit_type = await finding.load_any_visit_type(session, appointment)
         await messages.send_again(session, News(act.clinic, appointment, patient, visit_type, act.now))
 
     try:

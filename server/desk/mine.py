@@ -29,7 +29,8 @@ from server.records import attachments, corrections
 from server.records import reading as records
 from server.records.rules import Kind
 from server.routing import Route, see_other
-from server.scheduling import finding, messages, service, waiting
+from server.scheduling import kinds as offering
+from server.scheduling import messages, service, waiting
 from server.scheduling.reach import reach_of
 from server.scheduling.wording import when
 from signaling.words import N_, Code
@@ -87,13 +88,13 @@ async def show_home(request: web.Request) -> web.Response:
         attached = await attachments.load_of_notes(session, vault, clinic.id, notes)
         granted = await films.load_granted_films(session, clinic.id, patient_id)
         await _enter_read(session, patient, notes, now)
-        kinds = {kind.id: kind for kind in await finding.load_visit_types(session, clinic)}
+        kinds = {kind.id: kind for kind in await offering.load_all(session, clinic)}
         refused = await messages.load_refused(session, patient)
         waits = await waiting.load_entries(session, clinic.id, patient_id)
     values = {
         "patient": patient,
         "done": told.variant(DONE, request.query.get("done", ""), reach_of(patient, refused)),
-        "may_book": any(kind.for_patients for kind in kinds.values()),
+        "may_book": any(kind.is_active and kind.for_patients for kind in kinds.values()),
         "changeable": {
             line.appointment.id
             for line in lines

@@ -37,7 +37,8 @@ from server.permissions import Actor, ProxyScope, acts_for, is_patient, is_proxy
 from server.records import attachments
 from server.records.reading import PAGE, load_released_notes
 from server.routing import Route, see_other
-from server.scheduling import finding, service
+from server.scheduling import kinds as offering
+from server.scheduling import service
 from server.scheduling.models import VisitType
 from server.scheduling.reach import load_reach
 from server.scheduling.wording import when
@@ -199,14 +200,14 @@ async def show_home(request: web.Request) -> web.Response:
                 await _note_read(request, session, note.note_id)
         if acts_for(actor, patient_id, ProxyScope.WATCH_FILMS):
             granted = await films.load_granted_films(session, scope.id, patient_id)
-        kinds = {kind.id: kind for kind in await finding.load_visit_types(session, scope)}
+        kinds = {kind.id: kind for kind in await offering.load_all(session, scope)}
         reach = await load_reach(session, patient)
     may_act = acts_for(actor, patient_id, ProxyScope.BOOK)
     values = {
         "patient": patient,
         "lines": [line for line in lines if line.standing not in CLOSED and line.appointment.id not in alone],
         "may_attend": acts_for(actor, patient_id, ProxyScope.ATTEND),
-        "may_book": may_act and any(kind.for_patients for kind in kinds.values()),
+        "may_book": may_act and any(kind.is_active and kind.for_patients for kind in kinds.values()),
         "changeable": {line.appointment.id for line in lines if may_act and _may_change(line, kinds, now)},
         "done": told.variant(PROXY_DONE, request.query.get("done", ""), reach),
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],

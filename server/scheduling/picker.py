@@ -98,8 +98,13 @@ async def load_picker(
     """The day asked for, else the first one with a free start."""
     visit_types = await finding.load_visit_types(session, clinic)
     doctors = await finding.load_practitioners(session, clinic)
-    wanted = moving.visit_type_id if moving is not None else choice.visit_type_id
-    visit_type = next((each for each in visit_types if each.id == wanted), _first_for(visit_types, choice.is_new))
+    visit_type = (
+        await finding.load_any_visit_type(session, moving)
+        if moving is not None
+        else next(
+            (each for each in visit_types if each.id == choice.visit_type_id), _first_for(visit_types, choice.is_new)
+        )
+    )
     asked_ids = [doctor.person_id for doctor in doctors if doctor.person_id in choice.doctor_ids]
     chosen = [doctor for doctor in doctors if not asked_ids or doctor.person_id in asked_ids]
     together = choice.together and len(asked_ids) > 1

@@ -126,7 +126,7 @@ async def move(session: AsyncSession, act: Act, asked: Move) -> Appointment:
     before = Before(Status(appointment.status), appointment.starts_at)
     if before.status not in rules.MOVABLE:
         raise DomainError(Code.WRONG_PHASE, "This appointment can't be moved any more.")
-    visit_type = await finding.get_visit_type(session, act.clinic, appointment.visit_type_id)
+    visit_type = await finding.load_any_visit_type(session, appointment)
     check_cutoff(act, appointment, visit_type)
     patient = await get_patient(session, act.clinic, appointment.patient_id)
     old_ids = await load_practitioner_ids(session, act.clinic, appointment.id)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.audit import AuditAction, AuditEntry
+from server.db import new_id
 from server.scheduling import hours
 from server.scheduling.models import Schedule, ScheduleException, VisitType, VisitTypeOffer
 from server.scheduling.slots import Hours
 from server.scheduling.weekly import parse_weekly
 from tests.server.cast import Browser
-from tests.server.desk.conftest import Desk
+from tests.server.desk.conftest import TEN, Desk
 
 BERLIN, LONDON = ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/London")
 
@@ -211,6 +212,28 @@ async def test_only_who_offers_a_kind_is_offered_and_booked(desk: Desk) -> None:
     assert await rows(desk, VisitTypeOffer) == []
     assert (await administrator.post(f"{desk.root}/kinds/{kind}", {**KIND, "is_active": ""})).status == 303
     assert "Long talk" not in await (await scheduler.get(book)).text()
+
+
+async def test_a_kind_that_is_not_offered_any_more_leaves_its_booked_visits_as_they_were(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    tomorrow = await desk.book(cast.patient, cast.doctor, TEN + timedelta(days=1))
+    async with site.database.writing() as session:
+        await session.execute(update(VisitType).where(VisitType.id == desk.visit_type).values(is_active=False))
+        other = {"name": "Other", "length_min": 10, "grid_min": 10, "created_at": site.clock()}
+        session.add(VisitType(clinic_id=cast.clinic.id, id=new_id(), **other))
+    scheduler = await site.browser_of("scheduler")
+    one = f"{desk.root}/appointments/{tomorrow}"
+    assert (await scheduler.post(f"{one}/send-again")).status == 303
+    page = await (await scheduler.get(f"{one}/move")).text()
+    assert {value[-7:] for value in re.findall(r'value="[^"|]+\|([^"]+)"', page)} == {":00:00Z", ":30:00Z"}
+    to = {"slot": f"{cast.doctor}|2026-03-18T08:00:00Z", "sequence": "0"}
+    assert (await scheduler.post(f"{one}/move", to)).status == 303
+    patient, home = await site.at_page(cast.patient), f"{desk.root}/patients/{cast.patient}/home"
+    assert f"visits/{tomorrow}/move" in await (await patient.get(home)).text()
+    back = {"slot": f"{cast.doctor}|2026-03-18T09:00:00Z", "sequence": "1"}
+    assert (await patient.post(f"{home}/visits/{tomorrow}/move", back)).status == 303
+    asked = {"key": "k", "visit_type": desk.visit_type, "slot": f"{cast.doctor}|2026-03-19T09:00:00Z"}
+    assert (await scheduler.post(f"{desk.root}/book/{cast.patient}", asked)).status == 404
 
 
 async def test_a_patient_books_only_kinds_that_are_meant_for_them(desk: Desk) -> None:
