@@ -28,11 +28,11 @@ LOOK_EVERY_S = 60.0
 
 
 async def erase(job: JobContext) -> None:
-    """The job `erase`: its subject is the order to delete."""
+    """The job `erase`: its subject is the order to delete. Of one that is done it looks whether anything came since."""
     async with job.database.reading() as session:
         query = select(RecordingDeletion).where(RecordingDeletion.id == job.subject)
         ordered = (await session.scalars(query)).one_or_none()
-        if ordered is None or ordered.done_at is not None:
+        if ordered is None:
             return
         recording = await keeping.get_recording(session, ordered.clinic_id, ordered.recording_id)
         film = await films.load_film(session, recording)
@@ -124,9 +124,27 @@ async def _write_down(job: JobContext, ordered: RecordingDeletion, proof: dict[s
                     StoredLog.clinic_id == recording.clinic_id, StoredLog.recording_id == recording.id
                 )
             )
-        row.done_at, row.proof = now, json.dumps(proof, sort_keys=True)
+        before = json.loads(row.proof) if row.proof else {}
+        after = _merged(before, proof)
+        if row.done_at is None or after != before:
+            row.done_at, row.proof = now, json.dumps(after, sort_keys=True)
         if ordered.participant_id is not None and recording.deleted_at is None:
             await _make_again(session, recording, now)
+
+
+def _merged(before: dict[str, Any], proof: dict[str, Any]) -> dict[str, Any]:
+    """What is proved by a second look, beside what was by the first: nothing that was said to be gone is forgotten."""
+    merged = {**before, **proof}
+    for what, found in before.items():
+        if isinstance(found, dict) and what in proof:
+            merged[what] = {"deleted": sorted({*found["deleted"], *proof[what]["deleted"]}), "left": 0}
+    if "copies" in before and "copies" in proof:
+        chunks = {one["path"]: one for one in before["copies"]}
+        for one in proof["copies"]:
+            earlier = chunks.get(one["path"], {}).get("chunks", 0)
+            chunks[one["path"]] = {**one, "chunks": one["chunks"] + earlier}
+        merged["copies"] = [chunks[path] for path in sorted(chunks)]
+    return merged
 
 
 async def _make_again(session: Any, recording: Recording, now: datetime) -> None:

@@ -26,6 +26,8 @@ DELETED = "deleted"
 """The code of a film that is gone on somebody's word or at its date."""
 LOG_EXPECTED_WITHIN = timedelta(seconds=3)
 """A node stores its log when capture stops; none by then means that nothing was recorded, until one comes after all."""
+OTHERS_EXPECTED_WITHIN = timedelta(minutes=2)
+"""Where some segments' logs are there and others not: the film waits so long before it is made without them."""
 
 
 async def expect(session: AsyncSession, recording: Recording, now: datetime) -> Film:
@@ -47,12 +49,19 @@ async def expect(session: AsyncSession, recording: Recording, now: datetime) -> 
     if recording.deleted_at is not None:
         film.state, film.code = "empty", DELETED
         return film
+    if recording.logs_deleted_at is not None:
+        return film  # it stays what it is: there is nothing left to make another one of
     if film.state in ("empty", "failed"):
         film.state, film.code = "queued", None
-    has_log = bool(await load_logs(session, recording))
-    due = now if has_log else now + LOG_EXPECTED_WITHIN
+    due = now + await _wait_for_logs(session, recording)
     await jobs.reschedule(session, JOB, recording.id, due, clinic_id=recording.clinic_id)
     return film
+
+
+async def _wait_for_logs(session: AsyncSession, recording: Recording) -> timedelta:
+    if not await load_logs(session, recording):
+        return LOG_EXPECTED_WITHIN
+    return OTHERS_EXPECTED_WITHIN if await load_missing(session, recording) else timedelta()
 
 
 def key_name(path: str) -> str:
@@ -69,6 +78,15 @@ async def load_logs(session: AsyncSession, recording: Recording) -> list[StoredL
     """In the order they are played."""
     query = select(StoredLog).where(StoredLog.clinic_id == recording.clinic_id, StoredLog.recording_id == recording.id)
     return list(await session.scalars(query.order_by(StoredLog.segment, StoredLog.path)))
+
+
+async def load_missing(session: AsyncSession, recording: Recording) -> list[int]:
+    """The segments that a node was given keys for, and whose log has not come: their machine may be off.
+
+    One whose keys are all destroyed is waited for no longer.
+    """
+    granted = {one.segment for one in await load_keys(session, recording)}
+    return sorted(granted - {one.segment for one in await load_logs(session, recording)})
 
 
 async def load_keys(session: AsyncSession, recording: Recording) -> list[SegmentKey]:

@@ -243,6 +243,7 @@ async def film_values(
         "failure": filmwords.failure(film.code) if film.state == "failed" else None,
         "check": _check(report) if report and not report.get("empty") else None,
         "kept": await _kept(session, film),
+        "is_awaited": film.state == "empty" and await _is_awaited(session, film),
         "with_names": film.with_names,
         "with_clock": film.with_clock,
         "is_retried": film.state == "failed" and job is not None and job.finished_at is None,
@@ -281,8 +282,16 @@ def _check(report: dict[str, Any]) -> dict[str, Any]:
         },
         "removed": len(report["removed"]),
         "incomplete": report["incomplete"],
+        "missing": report.get("missing_segments", []),
         "sha256": report["sha256"],
     }
+
+
+async def _is_awaited(session: AsyncSession, film: Film) -> bool:
+    """A node was let record, and has brought nothing so far."""
+    return bool(
+        await films.load_missing(session, await keeping.get_recording(session, film.clinic_id, film.recording_id))
+    )
 
 
 async def _is_copying(session: AsyncSession, film: Film) -> bool:

@@ -24,6 +24,8 @@ FAILURES: Mapping[str, str] = MappingProxyType(
 )
 """Why a film could not be made, by its code."""
 
+SEGMENT_MISSING = "segment_missing"
+"""The code of a film for which not every segment's log had come."""
 FAILED_OTHERWISE = N_("Something went wrong on our side. Tell the clinic's technicians the code below.")
 
 PROBLEMS: Mapping[str, str] = MappingProxyType(
@@ -42,6 +44,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "foreign_record": N_("Something that doesn't belong to this visit was found and left out."),
         "codec_unsupported": N_("A picture or sound is in a form that can't be put into the film."),
         "mark_implausible": N_("The times of pauses may be wrong."),
+        SEGMENT_MISSING: N_("A part of the recording has not reached the clinic's store."),
     }
 )
 """What the self-check found, by its code."""

@@ -44,6 +44,8 @@ from server.vault import KEY_BYTES, VaultError
 from signaling.words import Refused
 
 UNREACHABLE = "store_unreachable"
+NOTHING_OPENS = "nothing_opens"
+"""There is a film, and of what it was made from nothing is left that can be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ async def make_film(job: JobContext) -> None:
         return
     recording, film, paths = found
     if not paths:
-        await _finish(job, film.id, frozenset(), state="empty", composed_from="[]")
+        await _finish_empty(job, film.id, frozenset(), composed_from="[]")
         return
     try:
         async with work_folder(job.settings.var, f"film-{film.id}") as folder:
@@ -90,7 +92,8 @@ async def _make(job: JobContext, recording: Recording, film: Film, paths: list[s
 
 
 async def _load(job: JobContext, *, again: bool = False) -> tuple[Recording, Film, list[str]] | None:
-    """None when there is nothing to do: it still runs, or (unless `again`) its film is made from these very logs."""
+    """None when there is nothing to do: it still runs, there is nothing left to make a film of, or (unless `again`) its
+    film is made from these very logs."""
     async with job.database.reading() as session:
         try:
             recording = await get_recording(session, job.subject)
@@ -98,7 +101,9 @@ async def _load(job: JobContext, *, again: bool = False) -> tuple[Recording, Fil
             raise JobFailed("recording_gone", for_good=True) from None
         film = await films.load_film(session, recording)
         paths = [log.path for log in await films.load_logs(session, recording)]
-    if film is None or recording.phase not in FINAL_PHASES or recording.deleted_at is not None:
+    if film is None or recording.phase not in FINAL_PHASES:
+        return None
+    if recording.deleted_at is not None or recording.logs_deleted_at is not None:
         return None
     if not again and film.state == "ready" and film.composed_from == json.dumps(paths):
         return None
@@ -144,9 +149,13 @@ async def _fetch(store: ObjectStore, path: str, target: Path) -> None:
 
 async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -> None:
     """Seals and stores the film, then says so in one transaction; older versions go last."""
-    said = {"report": json.dumps(made.report.to_json()), "composed_from": json.dumps(made.paths)}
+    report, missing = made.report, await _missing(job)
+    if missing and not report.empty:
+        report = replace(report, passed=False, problems=(*report.problems, filmwords.SEGMENT_MISSING))
+    told = {**report.to_json(), "missing_segments": missing}
+    said = {"report": json.dumps(told), "composed_from": json.dumps(made.paths)}
     if made.report.empty:
-        await _finish(job, film_id, made.labels, state="empty", **said)
+        await _finish_empty(job, film_id, made.labels, **said)
         await delete_others(store, film_id, None)
         return
     key = os.urandom(KEY_BYTES)
@@ -158,7 +167,7 @@ async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -
         film_id,
         made.labels,
         state="ready",
-        code=None if made.report.passed else alarms.FILM_CODE,
+        code=None if report.passed else alarms.FILM_CODE,
         path=sealed.path,
         size_bytes=sealed.size,
         duration_s=made.report.duration_s,
@@ -166,6 +175,11 @@ async def _keep(job: JobContext, film_id: str, store: ObjectStore, made: Made) -
         **said,
     )
     await delete_others(store, film_id, sealed.path)
+
+
+async def _missing(job: JobContext) -> list[int]:
+    async with job.database.reading() as session:
+        return await films.load_missing(session, await get_recording(session, job.subject))
 
 
 async def make_tracks(job: JobContext) -> None:
@@ -224,6 +238,20 @@ async def _finish(job: JobContext, film_id: str, labels: frozenset[bytes], **val
             await alarms.check_failed(session, film, job.now())
         if film.state == "ready":
             await redacting.film_made(session, film, job.now())
+
+
+async def _finish_empty(job: JobContext, film_id: str, labels: frozenset[bytes], **values: Any) -> None:
+    """Nothing was recorded. A film that there is already contradicts that, and stays: somebody must look."""
+    async with job.database.writing() as session:
+        film = await films.get_film(session, job.clinic_id or "", film_id)
+        is_there = film.path is not None
+        if is_there:
+            if film.code != alarms.FILM_CODE:
+                await alarms.check_failed(session, film, job.now())
+            film.state, film.code, film.progress = "ready", alarms.FILM_CODE, 1.0
+    if is_there:
+        raise JobFailed(NOTHING_OPENS, for_good=True)
+    await _finish(job, film_id, labels, state="empty", **values)
 
 
 async def _say_failed(job: JobContext, film_id: str, code: str) -> None:

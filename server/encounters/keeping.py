@@ -5,6 +5,7 @@ Runs in the caller's transaction; keys go in it, objects of the store go in the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -285,9 +286,11 @@ async def replay(session: AsyncSession, kind: str, name: str, now: datetime) -> 
 
 
 async def log_came(session: AsyncSession, recording: Recording, now: datetime) -> None:
-    """A node brought a log later than what was ordered to be deleted: the orders hold for it too."""
+    """A node brought a log later than what was ordered to be deleted, or says so once more: the orders hold for it too.
+
+    What was done stays done, and its proof stands: it is looked once more whether anything lies there.
+    """
     for ordered in await load_deletions(session, recording):
-        ordered.done_at = None
         await jobs.enqueue(session, JOB, ordered.id, now, clinic_id=recording.clinic_id)
 
 
@@ -316,8 +319,14 @@ async def order_due(session: AsyncSession, now: datetime) -> int:
         .where(Recording.deleted_at.is_(None), Recording.logs_deleted_at.is_(None), Film.state == "ready")
     )
     for recording, film, encounter in (await session.execute(kept)).all():
+        logs = [one.path for one in await films.load_logs(session, recording)]
         if not rules.is_log_done(
-            passed=film.code is None, made_at=film.made_at, is_signed=encounter.note_signed_at is not None, now=now
+            passed=film.code is None,
+            is_whole=not await films.load_missing(session, recording),
+            is_newest=film.composed_from == json.dumps(logs),
+            made_at=film.made_at,
+            is_signed=encounter.note_signed_at is not None,
+            now=now,
         ):
             continue
         if await _is_undecided(session, recording) or await load_hold(session, recording) is not None:

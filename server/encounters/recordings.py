@@ -252,13 +252,24 @@ async def end_strangers(session: AsyncSession, encounter: Encounter, now: dateti
 async def log_stored(
     session: AsyncSession, encounter: Encounter, recording: Recording, log: StoredLog, now: datetime
 ) -> None:
-    """A closed log lies in the store. Told twice is told once.
+    """A closed log lies in the store. Told twice is told once: each server that starts hears again what nodes keep.
 
-    A visit that is over has no room left to say that its recording stopped, if the servers died at its end: the log
-    says it.
+    Where the logs were let go, or all of it is deleted, it is taken away and nothing else changes. A visit that is
+    over has no room left to say that its recording stopped, if the servers died at its end: the log says it.
     """
-    if await session.get(StoredLogRow, (recording.clinic_id, recording.id, log.path)) is not None:
-        return
+    if recording.logs_deleted_at is None and recording.deleted_at is None:
+        if await session.get(StoredLogRow, (recording.clinic_id, recording.id, log.path)) is not None:
+            return
+        _add_log(session, recording, log, now)
+        await session.flush()
+    await keeping.log_came(session, recording, now)
+    if recording.phase in rules.FINAL_PHASES:
+        await films.expect(session, recording, now)
+    elif rules.room_phase(encounter.status) == "ended":
+        await set_phase(session, recording, "stopped", segment=log.segment, code="visit_ended", now=now)
+
+
+def _add_log(session: AsyncSession, recording: Recording, log: StoredLog, now: datetime) -> None:
     session.add(
         StoredLogRow(
             clinic_id=recording.clinic_id,
@@ -271,12 +282,6 @@ async def log_stored(
             stored_at=now,
         )
     )
-    await session.flush()
-    await keeping.log_came(session, recording, now)
-    if recording.phase in rules.FINAL_PHASES:
-        await films.expect(session, recording, now)
-    elif rules.room_phase(encounter.status) == "ended":
-        await set_phase(session, recording, "stopped", segment=log.segment, code="visit_ended", now=now)
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -212,11 +212,17 @@ def why_wish_is_asked(*, is_signed: bool, is_held: bool, is_record: bool) -> str
     return "record" if is_record else None
 
 
-def is_log_done(*, passed: bool, made_at: datetime | None, is_signed: bool, now: datetime) -> bool:
-    """Whether the packet log is no longer needed beside its film."""
-    if made_at is None:
+def is_log_done(
+    *, passed: bool, is_whole: bool, is_newest: bool, made_at: datetime | None, is_signed: bool, now: datetime
+) -> bool:
+    """Whether the packet log is no longer needed beside its film.
+
+    `is_whole`: every segment's log has come; one that hasn't is waited for as long as somebody may look at a film that
+    did not pass. `is_newest`: the film is made of all that came; before that nothing goes.
+    """
+    if made_at is None or not is_newest:
         return False
-    return is_signed if passed else now >= made_at + KEPT_FOR_THE_CHECK
+    return is_signed if passed and is_whole else now >= made_at + KEPT_FOR_THE_CHECK
 
 
 def seconds_left(since: datetime | None, progress: float, now: datetime) -> int | None:
