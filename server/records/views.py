@@ -143,10 +143,10 @@ async def _release_config(
 ) -> dict[str, Any]:
     """What stands beside Sign: who reads it, by name, and why somebody may not."""
     patient = next((one.name for one in visit.participants if one.role == Role.PATIENT), "")
-    proxies = await release.load_proxies(session, writing.clinic.id, visit.encounter.patient_id, writing.now)
+    proxies = await release.load_proxies(session, writing.clinic, visit.encounter, writing.now)
     return {
         "patient": patient,
-        "proxies": [{"name": one.name, "reads": one.may_read_notes} for one in proxies],
+        "proxies": [{"name": one.name, "reads": reads} for one, reads in proxies],
         "reasons": [[code, translate(request, words)] for code, words in release.REASONS.items()],
         "review_on": (writing.now + REVIEW_AFTER).date().isoformat(),
     }
@@ -234,9 +234,17 @@ async def sign(request: web.Request) -> web.Response:
             "held": conflict.held,
             "revision": conflict.revision,
             "yours": on_screen,
+            "typed": await _typed(request),
+            "release": await _load_release(request, writing, encounter_id),
         }
         return render(request, "records/not_signed.html", shown, status=409)
     return see_other(f"{_base_of(writing, encounter_id)}/summary")
+
+
+async def _load_release(request: web.Request, writing: Writing, encounter_id: str) -> dict[str, Any]:
+    async with context.database(request).reading() as session:
+        visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id)
+        return await _release_config(session, request, writing, visit)
 
 
 async def _typed(request: web.Request) -> dict[str, str]:
