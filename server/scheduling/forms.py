@@ -63,7 +63,7 @@ class SqueezeForm(BaseModel):
 
 
 class MoveForm(BaseModel):
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
+    slot: Slots = Field(title="a time", json_schema_extra=CHOSEN)
     sequence: int = Field(ge=0, le=1_000_000)
     why: Reason = ""
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from sqlalchemy import select
 
 from server.accounts.models import Patient
-from tests.server.cast import Browser
-from tests.server.desk.conftest import Desk
+from server.db import new_id
+from server.permissions import StaffRole
+from server.scheduling import service
+from server.scheduling.models import Schedule
+from server.scheduling.service import Booking
+from server.scheduling.ticks import in_transaction
+from tests.server.cast import Browser, add_staff
+from tests.server.desk.conftest import TEN, Desk
 
 ISO = "2026-03-16T09:30:00Z"
 
@@ -260,3 +267,21 @@ async def test_a_time_at_which_the_patient_has_another_visit_is_neither_listed_n
     patient = await desk.site.at_page(cast.patient)
     own = f"{address.replace('book', 'patients')}/home/book"
     assert "T09:30:00Z" not in await (await patient.get(own, params={"visit_type": desk.visit_type})).text()
+
+
+async def test_a_visit_with_three_doctors_is_moved_with_all_of_them(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    async with site.database.writing() as session:
+        third = await add_staff(session, cast.clinic, "Dr Three", StaffRole.DOCTOR, site.clock())
+        hours = (await session.scalars(select(Schedule).where(Schedule.person_id == cast.doctor))).one()
+        kept = {column.key: getattr(hours, column.key) for column in Schedule.__table__.columns}
+        session.add(Schedule(**{**kept, "id": new_id(), "person_id": third}))
+    trio = (cast.doctor, cast.colleague, third)
+    asked = Booking(cast.other_patient, desk.visit_type, trio, TEN + timedelta(hours=1))
+    made = await in_transaction(site.database, lambda session: service.book(session, desk.act(), asked))
+    browser, one = await site.browser_of("scheduler"), f"{desk.root}/appointments/{made.id}/move"
+    slots = re.findall(r'value="([^"|]+\|[^"]+)"', await (await browser.get(one)).text())
+    assert (await browser.post(one, {"slot": slots[-1], "sequence": "0"})).status == 303
+    async with site.database.reading() as session:
+        assert set(await service.load_practitioner_ids(session, cast.clinic, made.id)) == set(trio)
+    assert (await desk.load(made.id)).starts_at != asked.starts_at
