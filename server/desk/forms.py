@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from server.forms import CHOSEN
 from server.names import Name
 from server.scheduling.delays import MINUTES_MAX, Delay
+from server.scheduling.forms import Slots
 
 Id = Annotated[str, StringConstraints(max_length=36)]
 Short = Annotated[str, StringConstraints(max_length=200)]
@@ -41,7 +42,7 @@ class DigitsForm(BaseModel):
 
 
 class MineMoveForm(BaseModel):
-    slot: Annotated[str, StringConstraints(max_length=100)] = Field(title="a time", json_schema_extra=CHOSEN)
+    slot: Slots = Field(title="a time", json_schema_extra=CHOSEN)
     sequence: int = Field(ge=0, le=1_000_000)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from sqlalchemy import select
@@ -57,10 +56,10 @@ async def move(request: web.Request) -> web.Response:
         appointment, patient = await load_own(session, request)
     try:
         form = await parse_form(request, MineMoveForm)
-        doctor_id, starts_at = picker.read_value(form.slot)
+        doctor_ids, starts_at = picker.read_doctors(form.slot)
     except FormError as error:
         return await _times(request, patient, appointment, errors=error.fields, status=422)
-    asked = Move(appointment.id, starts_at, (doctor_id,), form.sequence, _why(request))
+    asked = Move(appointment.id, starts_at, doctor_ids, form.sequence, _why(request))
     try:
         await do_for_patient(request, patient, lambda session, act: _move(session, act, asked))
     except DomainError as refused:
@@ -155,7 +154,7 @@ ROUTES = [
 
 
 async def _move(session: AsyncSession, act: Act, asked: Move) -> None:
-    """To a doctor of this visit, as the page offers."""
+    """To the doctors of this visit, as the page offers."""
     own = await service.load_practitioner_ids(session, act.clinic, asked.appointment_id)
     if not set(asked.practitioner_ids) <= set(own):
         raise DomainError(Code.NOT_ALLOWED)
@@ -243,7 +242,8 @@ async def _times(
                 raise DomainError(Code.WRONG_PHASE, "It is too late to change this here. Please ring the clinic.")
         elif request.query.get("visit_type"):
             kind = next((each for each in kinds if each.id == request.query["visit_type"]), kind)
-        offers = await _offers(session, clinic, Search(kind, list(doctors), now, moving, patient.id)) if kind else []
+        search = Search(kind, list(doctors), now, moving, patient.id) if kind and doctors else None
+        places = await _places(session, clinic, search, doctors) if search is not None else []
     language = language_of(request)
     values: dict[str, Any] = {
         "patient": patient,
@@ -253,7 +253,7 @@ async def _times(
         "kind": kind,
         "key": new_id(),
         "zone": patient.zone or clinic.zone,
-        "days": _by_day(offers, doctors, ZoneInfo(patient.zone or clinic.zone), language),
+        "days": _by_day(places, patient.zone or clinic.zone, language),
         "errors": dict(errors or {}),
         "gone": gone,
         "home": _home(request),
@@ -263,18 +263,26 @@ async def _times(
     return render(request, "desk/mine_times.html", values, status=status)
 
 
-async def _offers(session: AsyncSession, clinic: ClinicScope, search: Search) -> list[finding.Offer]:
-    """The first free times that the kind's notice and horizon leave to a patient."""
+async def _places(
+    session: AsyncSession, clinic: ClinicScope, search: Search, doctors: Mapping[str, str]
+) -> list[picker.Place]:
+    """The first free times that the kind's notice and horizon leave to a patient; a visit with several doctors moves
+    with all of them."""
     kind = search.visit_type
     since = search.now + timedelta(minutes=kind.lead_time_min)
     until = search.now + min(LOOK_AHEAD, timedelta(days=kind.horizon_days))
-    return (await finding.find_offers(session, clinic, search, since, until))[:SHOWN_MAX]
+    offers = await finding.find_offers(session, clinic, search, since, until)
+    people = [finding.Practitioner(person_id, name) for person_id, name in doctors.items()]
+    return picker.places(offers, people, together=search.moving is not None and len(people) > 1)[:SHOWN_MAX]
 
 
 async def _doctors_of(
     session: AsyncSession, clinic: ClinicScope, patient: Patient, moving: Appointment | None
 ) -> dict[str, str]:
-    """Names by id: the doctors of this visit, else those whom the patient has had; nobody yet: every one."""
+    """Names by id: the doctors of this visit, else those whom the patient has had; nobody yet: every one.
+
+    A visit moves with all its doctors or not at all: nobody, when one of them sees no patients here any more.
+    """
     everybody = {doctor.person_id: doctor.name for doctor in await finding.load_practitioners(session, clinic)}
     query = select(AppointmentPractitioner.person_id).join(
         Appointment,
@@ -283,17 +291,18 @@ async def _doctors_of(
     )
     query = query.where(Appointment.clinic_id == clinic.id, Appointment.patient_id == patient.id)
     known = set(await session.scalars(query.where(Appointment.id == moving.id) if moving is not None else query))
-    return {person: name for person, name in everybody.items() if person in known} or everybody
+    found = {person: name for person, name in everybody.items() if person in known}
+    if moving is not None:
+        return found if len(found) == len(known) else {}
+    return found or everybody
 
 
-def _by_day(
-    offers: Sequence[finding.Offer], doctors: Mapping[str, str], zone: ZoneInfo, language: str
-) -> list[tuple[str, list[tuple[str, str, str]]]]:
+def _by_day(places: Sequence[picker.Place], zone: str, language: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """(day's words, [(value, clock, doctor)]) in the patient's own zone."""
     days: dict[str, list[tuple[str, str, str]]] = {}
-    for offer in offers:
-        at = when(offer.slot.starts_at, zone.key, language)
-        days.setdefault(at["date"], []).append((picker.value_of(offer), at["clock"], doctors[offer.person_id]))
+    for place in places:
+        at = when(place.starts_at, zone, language)
+        days.setdefault(at["date"], []).append((place.value, at["clock"], place.names))
     return list(days.items())
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from server import context
 from server.accounts import links
 from server.accounts.links import LinkKind
+from server.accounts.models import Membership
 from server.accounts.trust_models import StaffNotice
 from server.db import new_id
 from server.desk.sheets import plain_cell
@@ -294,6 +295,26 @@ async def test_a_patient_moves_and_cancels_until_the_cutoff(desk: Desk) -> None:
     assert (await own.post(f"{one}/cancel")).status == 303
     assert (await desk.load()).status == "cancelled"
     assert (await desk.load(taken)).status == "booked"
+
+
+async def test_a_patient_moves_a_visit_with_two_doctors_to_when_both_are_free(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    both = (cast.doctor, cast.colleague)
+    asked = Booking(cast.other_patient, desk.visit_type, both, TEN + timedelta(days=1))
+    made = await in_transaction(site.database, lambda session: service.book(session, desk.act(), asked))
+    await desk.book(cast.patient, cast.colleague, TEN + timedelta(days=1, hours=1))
+    patient = await site.at_page(cast.other_patient)
+    one = f"{desk.root}/patients/{cast.other_patient}/home/visits/{made.id}/move"
+    page = await (await patient.get(one)).text()
+    assert "2026-03-17T10:30:00Z" not in page, "the colleague has something else then"
+    slots = [value for value in re.findall(r'value="([^"|]+\|[^"]+)"', page) if "2026-03-17T11:30:00Z" in value]
+    assert [set(value.partition("|")[0].split(",")) for value in slots] == [set(both)]
+    assert (await patient.post(one, {"slot": slots[0], "sequence": "0"})).status == 303
+    async with site.database.writing() as session:
+        assert set(await service.load_practitioner_ids(session, cast.clinic, made.id)) == set(both)
+        gone = Membership.person_id == cast.colleague
+        await session.execute(update(Membership).where(gone).values(is_active=False))
+    assert "There is no free time here now." in await (await patient.get(one)).text()
 
 
 async def test_a_patient_books_only_what_patients_may_book_with_its_notice(desk: Desk) -> None:
