@@ -77,6 +77,19 @@ async def load_withdrawal(session: AsyncSession, note: Note) -> NoteWithdrawal |
     return await session.get(NoteWithdrawal, (note.clinic_id, note.id))
 
 
+async def is_patients_alone(session: AsyncSession, encounter: Encounter) -> bool:
+    """Whether the patient keeps this visit for themself: then nobody who acts for them reads its note."""
+    notes = select(Note.id).where(Note.clinic_id == encounter.clinic_id, Note.encounter_id == encounter.id)
+    mark = select(PatientOnly.subject_id).where(
+        PatientOnly.clinic_id == encounter.clinic_id,
+        or_(
+            PatientOnly.subject_id.in_([encounter.id, encounter.appointment_id]),
+            PatientOnly.subject_id.in_(notes),
+        ),
+    )
+    return (await session.scalars(mark.limit(1))).first() is not None
+
+
 async def load_released_notes(
     session: AsyncSession,
     vault: ClinicVault,
@@ -139,7 +152,7 @@ def _open_to_proxies() -> tuple[ColumnElement[bool], ...]:
     held = select(NoteHold.note_id).where(NoteHold.clinic_id == Note.clinic_id, NoteHold.note_id == Note.id)
     marked = select(PatientOnly.subject_id).where(
         PatientOnly.clinic_id == Note.clinic_id,
-        PatientOnly.subject_id.in_([Note.id, Note.encounter_id]),
+        PatientOnly.subject_id.in_([Note.id, Note.encounter_id, Encounter.appointment_id]),
     )
     return ~held.exists(), ~marked.exists()
 

@@ -10,13 +10,16 @@ from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.accounts import proxies
 from server.accounts.trust_models import Proxy
 from server.audit import AuditAction
+from server.context import ClinicScope
+from server.encounters.models import Encounter
 from server.errors import DomainError
-from server.records import service
+from server.records import reading, service
 from server.records.events import NoteReleased
 from server.records.models import NoteHold
 from server.records.service import Writing
@@ -94,12 +97,16 @@ async def let_go(session: AsyncSession, writing: Writing, encounter_id: str) -> 
     await session.flush()
 
 
-async def load_proxies(session: AsyncSession, clinic_id: str, patient_id: str, now: datetime) -> list[Proxy]:
-    """Who acts for this patient today, whatever they may do."""
+async def load_proxies(
+    session: AsyncSession, clinic: ClinicScope, encounter: Encounter, now: datetime
+) -> list[tuple[Proxy, bool]]:
+    """Who acts for this visit's patient today, and whether they read its note: their scope, and no mark against it."""
     query = select(Proxy).where(
-        Proxy.clinic_id == clinic_id,
-        Proxy.patient_id == patient_id,
-        Proxy.stopped_at.is_(None),
-        or_(Proxy.ends_on.is_(None), Proxy.ends_on > now.date()),
+        Proxy.clinic_id == clinic.id, Proxy.patient_id == encounter.patient_id, Proxy.stopped_at.is_(None)
     )
-    return list(await session.scalars(query.order_by(Proxy.created_at)))
+    alone = await reading.is_patients_alone(session, encounter)
+    return [
+        (row, row.may_read_notes and not alone)
+        for row in await session.scalars(query.order_by(Proxy.created_at))
+        if proxies.is_open(row, clinic.zone, now)
+    ]
