@@ -89,7 +89,7 @@ async def undo(session: AsyncSession, act: Act, cover_id: str) -> Cover:
         doctors = await service.load_practitioner_ids(session, act.clinic, appointment.id)
         back = _Place(_swapped(doctors, row.to_person_id, row.from_person_id), row.from_starts_at)
         await _put(session, act, appointment, doctors, back, action="cover_undone")
-        await messages.queue_unchanged(session, await _news(session, act, appointment))
+        await messages.queue_unchanged(session, await _news(session, act, appointment), row.sequence - 1)
     cover.undone_at = act.now
     await session.flush()
     return cover

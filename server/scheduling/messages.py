@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Patient
@@ -29,6 +29,8 @@ SEND_IN_THE_MORNING = "send_message_in_the_morning"
 _UNTIL_SENT = ("subject", "text", "html", "ics", "ics_method", "error", "sent_at")
 LEFT_THE_HOUSE = ("sending", "sent", "failed")
 """States after which the patient may know of the appointment."""
+_TELLING = ("confirmation", "change", "cover")
+"""What says when a visit is and with whom: each says all that one before it said, but that the time is a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,27 @@ async def queue_booked(session: AsyncSession, news: News) -> None:
 
 async def queue_moved(session: AsyncSession, news: News, tell_at: datetime | None = None) -> None:
     """The change, or the confirmation when none has left yet; what still waited is dropped."""
-    await _queue_anew(session, news, "change", tell_at or news.now)
+    kind = await about_change(session, news.appointment, is_moved=True)
+    await _queue_anew(session, news, _about(news, kind, tell_at or news.now))
 
 
 async def queue_covered(session: AsyncSession, news: News, tell_at: datetime) -> None:
-    """Another doctor at the same time, said once it can't be undone any more."""
-    await _queue_anew(session, news, "cover", tell_at)
+    """Another doctor at the same time, said once it can't be undone any more; a time unheard of so far with it."""
+    kind = await about_change(session, news.appointment, is_moved=False)
+    await _queue_anew(session, news, _about(news, kind, tell_at))
 
 
-async def queue_unchanged(session: AsyncSession, news: News) -> None:
-    """A change was undone before anybody heard of it: only what they hadn't been told at all is told."""
-    await _queue_anew(session, news, None, news.now)
+async def queue_unchanged(session: AsyncSession, news: News, sequence: int) -> None:
+    """A change was undone before anybody heard of it: what it displaced, of the appointment's `sequence` before it,
+    is told after all."""
+    displaced = [await _load_newest(session, news.appointment, kinds, sequence) for kinds in (_TELLING, ("reminder",))]
+    items = [
+        _about(news, kind, max(due_at, news.now)) for kind, state, due_at in filter(None, displaced) if state != "sent"
+    ]
+    if not items and not await _may_be_known(session, news.appointment):
+        items = [_about(news, "confirmation", news.now)]
+    await drop_waiting(session, news.appointment)
+    await _queue_about(session, news, items, with_reminder=False)
 
 
 async def queue_cancelled(session: AsyncSession, news: News) -> None:
@@ -278,14 +290,28 @@ async def about_change(session: AsyncSession, appointment: Appointment, *, is_mo
     """Which message a new time or another doctor would bring: the confirmation, where none has left yet."""
     if not await _may_be_known(session, appointment):
         return "confirmation"
-    return "change" if is_moved else "cover"
+    last = await _load_newest(session, appointment, _TELLING)
+    if is_moved or (last is not None and last[0] == "change" and last[1] != "sent"):
+        return "change"
+    return "cover"
 
 
-async def _queue_anew(session: AsyncSession, news: News, kind: str | None, due_at: datetime) -> None:
-    is_known = await _may_be_known(session, news.appointment)
+async def _load_newest(
+    session: AsyncSession, appointment: Appointment, kinds: Collection[str], sequence: int | None = None
+) -> Row[str, str, datetime] | None:
+    """Of these kinds the newest that is wanted; of a `sequence` one that has been displaced since, too."""
+    query = select(Message.kind, Message.state, Message.due_at).where(
+        Message.clinic_id == appointment.clinic_id,
+        Message.appointment_id == appointment.id,
+        Message.kind.in_(kinds),
+        Message.state != "dropped" if sequence is None else Message.sequence == sequence,
+    )
+    return (await session.execute(query.order_by(Message.sequence.desc(), Message.created_at.desc()).limit(1))).first()
+
+
+async def _queue_anew(session: AsyncSession, news: News, item: Item) -> None:
     await drop_waiting(session, news.appointment)
-    told = kind if is_known else "confirmation"
-    await _queue_about(session, news, [] if told is None else [_about(news, told, due_at)], with_reminder=True)
+    await _queue_about(session, news, [item], with_reminder=True)
 
 
 async def _queue_about(session: AsyncSession, news: News, items: Sequence[Item], *, with_reminder: bool) -> bool:

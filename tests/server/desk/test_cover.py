@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from server import context
-from server.accounts.models import Link
+from server.accounts.models import Link, Patient
 from server.jobs.loop import JobsLoop
 from server.scheduling import jobs, service
 from server.scheduling.models import AppointmentHistory, Message, Tick
@@ -39,13 +40,18 @@ async def told(desk: Desk) -> list[tuple[str, str]]:
         return [(kind, state) for kind, state in await session.execute(query)]
 
 
+def to(person: str, starts_at: datetime) -> str:
+    """A way of the form."""
+    return f"{person}|{starts_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 async def page_of_day(desk: Desk, browser: Browser, **more: str) -> dict[str, str]:
     """The form as it comes, with what is chosen on it."""
     params = {"doctor": desk.site.cast.doctor, "day": DAY, **more}
     text = await (await browser.get(f"{desk.root}/cover", params=params)).text()
     form = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text))
     form |= dict(re.findall(r'name="(to-[^"]+)" id="[^"]+" value="([^"]+)" checked', text))
-    assert form["doctor"] == desk.site.cast.doctor
+    assert form["doctor"] == params["doctor"]
     return form
 
 
@@ -178,3 +184,89 @@ async def test_what_changed_meanwhile_and_nonsense_change_nothing(desk: Desk) ->
     assert await doctors_of(desk, desk.appointment) == (cast.doctor,)
     assert (await scheduler.get(f"{desk.root}/cover/nothing")).status == 404
     assert (await scheduler.post(f"{desk.root}/cover/nothing/undo")).status == 404
+
+
+async def covered_twice(desk: Desk) -> tuple[Browser, dict[str, str], datetime]:
+    """A visit that a cover gave a new time two minutes ago, and the form that gives it to another doctor then."""
+    cast, new = desk.site.cast, TEN + timedelta(hours=2)
+    await run_jobs(desk)
+    scheduler = await desk.site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler)
+    given = {**form, f"to-{desk.appointment}": to(cast.colleague, new), "go": "yes"}
+    assert (await scheduler.post(f"{desk.root}/cover", given)).status == 303
+    desk.site.clock.forward(minutes=2)
+    form = await page_of_day(desk, scheduler, doctor=cast.colleague)
+    return scheduler, {**form, f"to-{desk.appointment}": to(cast.doctor, new)}, new
+
+
+async def test_a_new_time_that_nobody_heard_of_is_told_though_a_second_cover_was_undone(desk: Desk) -> None:
+    scheduler, form, new = await covered_twice(desk)
+    second = await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})
+    assert (await scheduler.post(f"{second.headers['Location']}/undo")).status == 303
+    assert (await desk.load()).starts_at == new
+    assert await doctors_of(desk, desk.appointment) == (desk.site.cast.colleague,)
+    await run_jobs(desk)
+    assert ("change", "waiting") in await told(desk), "not before the first can't be undone any more"
+    desk.site.clock.forward(minutes=3)
+    await run_jobs(desk)
+    assert sorted(await told(desk)) == sorted(
+        [("confirmation", "sent"), ("change", "dropped"), ("change", "dropped"), ("change", "sent")]
+    )
+    assert "12:30" in ([one.text for one in await desk.messages() if one.state == "sent"][-1] or "")
+
+
+@pytest.mark.parametrize("state", ["waiting", "sending", "failed"])
+async def test_a_new_time_that_nobody_heard_of_does_not_stay(desk: Desk, state: str) -> None:
+    """Nor where the word of it is on its way or did not arrive."""
+    scheduler, form, _ = await covered_twice(desk)
+    async with desk.site.database.writing() as session:
+        await session.execute(update(Message).where(Message.kind == "change").values(state=state))
+    preview = await (await scheduler.post(f"{desk.root}/cover", form)).text()
+    assert "stays at its time" not in preview
+    assert "12:30" in preview
+    assert (await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})).status == 303
+    desk.site.clock.forward(minutes=5)
+    await run_jobs(desk)
+    (text,) = [one.text for one in await desk.messages() if one.kind == "change" and one.state == "sent"]
+    assert "12:30" in (text or "")
+    assert "cover" not in dict(await told(desk))
+
+
+async def test_what_waits_for_the_morning_still_waits_after_a_cover_undone_at_night(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    async with site.database.writing() as session:
+        await session.execute(update(Patient).values(email=None))
+    noon, nine = (datetime.fromisoformat(f"2026-03-17T{clock}:00+01:00") for clock in ("12:30", "09:30"))
+    moved = await desk.book(cast.other_patient, cast.doctor, noon)
+    await run_jobs(desk)
+    site.clock.now = datetime.fromisoformat("2026-03-16T22:00:00+01:00")
+    scheduler = await site.signed_in(cast.scheduler)
+    press = {"slot": to(cast.doctor, nine + timedelta(hours=4)), "sequence": "0"}
+    assert (await scheduler.post(f"{desk.root}/appointments/{moved}/move", press)).status == 303
+    await run_jobs(desk)
+    before = [(one.kind, one.due_at) for one in await desk.messages() if one.state == "waiting"]
+    assert [kind for kind, _ in before] == ["change"]
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague, day="2026-03-17")
+    given = await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})
+    site.clock.forward(minutes=1)
+    assert (await scheduler.post(f"{given.headers['Location']}/undo")).status == 303
+    await run_jobs(desk)
+    assert [(one.kind, one.due_at) for one in await desk.messages() if one.state == "waiting"] == before
+    site.clock.now = datetime.fromisoformat("2026-03-17T08:00:00+01:00")
+    await run_jobs(desk)
+    sent = [one.text for one in await desk.messages() if one.kind == "change" and one.state == "sent"]
+    assert len(sent) == 1
+    assert "13:30" in (sent[0] or "")
+
+
+async def test_the_reminder_comes_at_its_time_after_a_cover_undone(desk: Desk) -> None:
+    cast, site = desk.site.cast, desk.site
+    day_after = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(days=2))
+    await run_jobs(desk)
+    due = [one.due_at for one in await desk.messages() if one.appointment_id == day_after and one.kind == "reminder"]
+    scheduler = await site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague, day="2026-03-18")
+    given = await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})
+    assert (await scheduler.post(f"{given.headers['Location']}/undo")).status == 303
+    waiting = [(one.kind, one.due_at, one.sequence) for one in await desk.messages() if one.state == "waiting"]
+    assert waiting == [("reminder", due[0], 2)]
