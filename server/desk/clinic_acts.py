@@ -5,8 +5,6 @@ Each act is scheduling's; the lists are `views.py`.
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from aiohttp import web
 from sqlalchemy import select
 
@@ -19,9 +17,8 @@ from server.errors import DomainError, FormError
 from server.forms import parse_form
 from server.permissions import is_doctor, may_book
 from server.routing import Route, see_other
-from server.scheduling import delays, walkins
+from server.scheduling import delays, finding, walkins
 from server.scheduling.acting import act_of
-from server.scheduling.slots import local_instant
 from server.scheduling.ticks import in_transaction
 from signaling.words import Code, RoomId
 
@@ -57,14 +54,12 @@ async def mark_urgent(request: web.Request) -> web.Response:
 
 
 async def run_late(request: web.Request) -> web.Response:
-    """Everybody of the doctor's own session today who isn't in the visit yet is told."""
+    """Everybody of the doctor's own session who isn't in the visit yet is told."""
     try:
         form = await parse_form(request, LateForm)
     except FormError:
         return see_other(f"/c/{context.clinic(request).slug}/clinic?done=late_how")
     act, doctor = act_of(request), context.actor(request).person_id or ""
-    zone = ZoneInfo(act.clinic.zone)
-    until = local_instant(act.now.astimezone(zone).date(), 1440, zone)
     if form.minutes is None and not form.said:
         return see_other(f"/c/{act.clinic.slug}/clinic?done=late_how")
     async with context.database(request).writing() as session:
@@ -72,6 +67,7 @@ async def run_late(request: web.Request) -> web.Response:
             Encounter.clinic_id == act.clinic.id, Encounter.status.in_(("in-progress", "finished"))
         )
         seen = set(await session.scalars(begun.where(Encounter.started_at > act.now - delays.LONGEST_DAY)))
+        _, until = await finding.load_working_day(session, act.clinic, doctor, act.now)
         hearers = await delays.run_late(session, act, doctor, until, form.delay(), seen=seen)
     done = "late_unreached" if hearers.unreached else "late" if hearers.told else "late_nobody"
     return see_other(f"/c/{act.clinic.slug}/clinic?done={done}")

@@ -20,13 +20,14 @@ from server.desk.rules import TONES, WORDS, Facts, Standing, standing
 from server.encounters.models import Encounter, Participant, VisitCard
 from server.records import due
 from server.records.models import Note
-from server.scheduling import walkins
+from server.scheduling import delays, finding, walkins
 from server.scheduling.models import Appointment, AppointmentPractitioner, Message, VisitType
 from server.scheduling.slots import local_instant
 from server.scheduling.wording import when
 
 _NOT_LIVE = ("cancelled", "entered-in-error")
 TOLD_BY = ("confirmation", "change")
+STILL_HERE = (Standing.WAITING, Standing.IN_VISIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,15 @@ async def load_day(
     if doctor_id is not None:
         where = and_(where, _of_doctor(clinic, doctor_id))
     return await _load(session, clinic, where, now)
+
+
+async def load_session(session: AsyncSession, clinic: ClinicScope, doctor_id: str, now: datetime) -> list[Line]:
+    """What this doctor has now in order: their working day, and whoever is still here from before it."""
+    since, until = await finding.load_working_day(session, clinic, doctor_id, now)
+    earliest = since - delays.LONGEST_DAY
+    where = and_(Appointment.starts_at >= earliest, Appointment.starts_at < until, _of_doctor(clinic, doctor_id))
+    found = await _load(session, clinic, where, now)
+    return [line for line in found if line.appointment.starts_at >= since or line.standing in STILL_HERE]
 
 
 async def load_unsigned(session: AsyncSession, clinic: ClinicScope, doctor_id: str, now: datetime) -> list[Line]:

@@ -122,7 +122,7 @@ async def _clinic(request: web.Request, template: str) -> web.Response:
     clinic, now, actor = context.clinic(request), context.now(request), context.actor(request)
     today = now.astimezone(ZoneInfo(clinic.zone)).date()
     async with context.database(request).reading() as session:
-        lines = await day.load_day(session, clinic, today, now, doctor_id=actor.person_id or "")
+        lines = await day.load_session(session, clinic, actor.person_id or "", now)
         walk_ins = await day.load_walk_ins(session, clinic, now)
         unsigned = await day.load_unsigned(session, clinic, actor.person_id or "", now)
         in_visit = await day.load_open_visit(session, clinic, actor.person_id)

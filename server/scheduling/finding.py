@@ -151,6 +151,14 @@ async def load_agendas(
     return {person: Agenda(hours[person], exceptions[person], busy[person], others) for person in person_ids}
 
 
+async def load_working_day(
+    session: AsyncSession, clinic: ClinicScope, person_id: str, now: datetime
+) -> tuple[datetime, datetime]:
+    """From when until when this doctor's day goes that is now: a night's hours belong to the day they began on."""
+    agendas = await load_agendas(session, clinic, [person_id], (now, now), {person_id: ()})
+    return slots.working_day(agendas[person_id], now, ZoneInfo(clinic.zone))
+
+
 async def find_offers(
     session: AsyncSession, clinic: ClinicScope, search: Search, since: datetime, until: datetime
 ) -> list[Offer]:

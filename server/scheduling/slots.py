@@ -143,6 +143,18 @@ def is_elsewhere(agenda: Agenda, starts_at: datetime, ends_at: datetime) -> bool
     return bool(agenda.patient_busy) and not agenda.patient_busy.isdisjoint(ticks_between(starts_at, ends_at))
 
 
+def working_day(agenda: Agenda, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The day that a doctor works on at this moment: the local date, with a block that reaches past its midnight whole.
+
+    Until last night's block closes, that is yesterday.
+    """
+    today = now.astimezone(zone).date()
+    turn = _end_of_work(agenda, today - _DAY, zone)
+    if now < turn:
+        return _end_of_work(agenda, today - 2 * _DAY, zone), turn
+    return turn, _end_of_work(agenda, today, zone)
+
+
 def by_local_day(slots: Iterable[Slot], zone: ZoneInfo) -> dict[date, list[Slot]]:
     """Slots under the calendar days of whoever looks, which need not be the doctor's."""
     days: dict[date, list[Slot]] = {}
@@ -160,6 +172,13 @@ def clock_labels(slots: Sequence[Slot], zone: ZoneInfo) -> list[str]:
         f"{moment:%H:%M} {moment.tzname()}" if shifts or faces.count(face) > 1 else f"{moment:%H:%M}"
         for moment, face in zip(local, faces, strict=True)
     ]
+
+
+def _end_of_work(agenda: Agenda, day: date, zone: ZoneInfo) -> datetime:
+    """Midnight, or later when the last block that opens on this date closes."""
+    since, until = local_instant(day, 0, zone), local_instant(day, 1440, zone)
+    closing = (closes for opens, closes, _ in _blocks(agenda, since, until) if since <= opens < until)
+    return max([until, *closing])
 
 
 def _for_patient(agenda: Agenda, found: Iterable[Slot]) -> list[Slot]:

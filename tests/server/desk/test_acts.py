@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 
 from ical.calendar_stream import IcsCalendarStream
 from icalendar import Calendar
@@ -22,7 +22,7 @@ from server.desk.sheets import plain_cell
 from server.encounters.models import Encounter, Participant
 from server.jobs.loop import JobsLoop
 from server.scheduling import handing, jobs, service
-from server.scheduling.models import Hold, Message, Tick, VisitType
+from server.scheduling.models import Hold, Message, Schedule, Tick, VisitType
 from server.scheduling.rules import Kind
 from server.scheduling.service import Booking
 from server.scheduling.ticks import in_transaction
@@ -200,6 +200,48 @@ async def test_running_late_tells_those_not_seen_yet_and_nobody_else(desk: Desk)
     await doctor.post(f"{desk.root}/clinic/late", {"said": "An <b>hour</b>"})
     states = [message.state for message in await desk.messages() if message.kind == "late"]
     assert sorted(states) == ["dropped", "waiting"]
+
+
+async def test_a_night_s_session_goes_on_after_midnight(desk: Desk) -> None:
+    site, cast = desk.site, desk.site.cast
+    night = {"rule": "FREQ=WEEKLY;BYDAY=MO", "opens_min": 22 * 60, "closes_min": 30 * 60}
+    async with site.database.writing() as session:
+        session.add(
+            Schedule(
+                clinic_id=cast.clinic.id,
+                id=new_id(),
+                person_id=cast.doctor,
+                zone="Europe/Berlin",
+                valid_from=date(2026, 1, 1),
+                created_at=site.clock(),
+                **night,
+            )
+        )
+    before = await desk.book(cast.patient, cast.doctor, TEN + timedelta(hours=13))
+    after = await desk.book(cast.other_patient, cast.doctor, TEN + timedelta(hours=14))
+    next_evening = await desk.book(cast.patient, cast.doctor, TEN + timedelta(days=1))
+    site.clock.forward(hours=13, minutes=10)
+    doctor = await site.signed_in(cast.doctor)
+
+    async def listed() -> set[str]:
+        page = await (await doctor.get(f"{desk.root}/clinic/list")).text()
+        return {one for one in (before, after, next_evening) if one in page}
+
+    assert await listed() == {before, after}
+    assert (await doctor.post(f"{desk.root}/clinic/late", {"minutes": "30"})).status == 303
+    late = {one.id: one.delay_min for one in await desk.appointments()}
+    assert (late[before], late[after], late[next_evening]) == (30, 30, None)
+    site.clock.forward(hours=1)
+    assert await listed() == {before, after}
+    site.clock.forward(hours=7)
+    doctor = await site.signed_in(cast.doctor)
+    assert await listed() == {next_evening}
+    async with site.database.writing() as session:
+        query = select(Participant).join(Encounter, Encounter.id == Participant.encounter_id)
+        query = query.where(Encounter.appointment_id == after, Participant.role == "patient")
+        place = (await session.scalars(query)).one()
+        place.state, place.waiting_since = "waiting", site.clock()
+    assert await listed() == {next_evening, after}, "who still waits is nobody's yesterday"
 
 
 async def test_a_visit_that_gets_another_time_or_doctor_is_not_late_any_more(desk: Desk) -> None:

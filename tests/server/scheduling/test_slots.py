@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from server.scheduling.slots import (
     starts,
     tick_of,
     ticks_between,
+    working_day,
 )
 from server.scheduling.weekly import parse_weekly
 from signaling.words import Code
@@ -258,6 +260,33 @@ def test_a_patient_who_is_elsewhere_then_is_offered_no_start_and_refused_the_sam
         said = judge(agenda, shape, slot.starts_at, earliest=nine, latest=noon)
         assert (said is None) == slot.is_free == (slot.starts_at in expected)
         assert said in (None, Code.SLOT_TAKEN)
+
+
+WORKING = [
+    ("2026-03-16T12:00", "2026-03-16T00:00", "2026-03-17T06:00"),
+    ("2026-03-16T23:10", "2026-03-16T00:00", "2026-03-17T06:00"),
+    ("2026-03-17T05:59", "2026-03-16T00:00", "2026-03-17T06:00"),
+    ("2026-03-17T06:00", "2026-03-17T06:00", "2026-03-18T00:00"),
+    ("2026-03-18T00:00", "2026-03-18T00:00", "2026-03-19T00:00"),
+    ("2026-03-28T12:00", "2026-03-28T00:00", "2026-03-29T01:00"),
+    ("2026-03-29T00:30", "2026-03-28T00:00", "2026-03-29T01:00"),
+    ("2026-03-29T12:00", "2026-03-29T01:00", "2026-03-30T00:00"),
+]
+
+
+@pytest.mark.parametrize(("now", "since", "until"), WORKING)
+def test_a_night_s_hours_belong_to_the_day_they_began_on(now: str, since: str, until: str) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    mondays = Hours(zone, parse_weekly("FREQ=WEEKLY;BYDAY=MO"), 22 * 60, 30 * 60, date(2026, 1, 1))
+    late = DayException(zone, date(2026, 3, 28), is_closed=False, opens_min=20 * 60, closes_min=25 * 60)
+    found = working_day(Agenda((mondays,), (late,)), at(now).replace(tzinfo=zone), zone)
+    assert found == (at(since).replace(tzinfo=zone), at(until).replace(tzinfo=zone))
+
+
+def test_a_doctor_without_hours_works_from_midnight_to_midnight() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    since, until = working_day(Agenda(), at("2026-03-29T12:00+02:00"), zone)
+    assert (until - since, since.astimezone(zone).hour) == (timedelta(hours=23), 0)
 
 
 def test_ticks_touch_what_they_cover() -> None:
