@@ -19,6 +19,8 @@ from server.errors import DomainError, FormError
 from signaling.words import N_, Code
 
 FORM_LIMIT_BYTES = 64 * 1024
+BYTES_A_CHARACTER = 12
+"""A picture letter is four bytes, each of them written as %F0."""
 FIELDS_MAX = 200
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -72,21 +74,26 @@ CHOSEN: JsonDict = {"chosen": True}
 OTHERWISE = N_("{Label} is not written as expected")
 
 
-async def parse_form(request: web.Request, model: type[M]) -> M:
+def limit_for(*characters: int) -> int:
+    """How many bytes a form may have whose fields may hold so many characters: a form writes some as twelve bytes."""
+    return FORM_LIMIT_BYTES + BYTES_A_CHARACTER * sum(characters)
+
+
+async def parse_form(request: web.Request, model: type[M], *, limit_bytes: int = FORM_LIMIT_BYTES) -> M:
     """The form as `model`. Raises FormError with a sentence a field, or DomainError too_long or malformed."""
-    return check_form(model, await read_fields(request))
+    return check_form(model, await read_fields(request, limit_bytes=limit_bytes))
 
 
-async def read_fields(request: web.Request) -> dict[str, list[str]]:
+async def read_fields(request: web.Request, *, limit_bytes: int = FORM_LIMIT_BYTES) -> dict[str, list[str]]:
     """The text fields as they came, several values kept; files are no part of a plain form."""
-    if request.content_length is not None and request.content_length > FORM_LIMIT_BYTES:
-        raise DomainError(Code.TOO_LONG, limit=FORM_LIMIT_BYTES)
+    if request.content_length is not None and request.content_length > limit_bytes:
+        raise DomainError(Code.TOO_LONG, limit=limit_bytes)
     if request.content_type not in FORM_TYPES and request.can_read_body:
         raise DomainError(Code.MALFORMED)
     try:
         posted = await request.post()
     except web.HTTPRequestEntityTooLarge:
-        raise DomainError(Code.TOO_LONG, limit=FORM_LIMIT_BYTES) from None
+        raise DomainError(Code.TOO_LONG, limit=limit_bytes) from None
     except (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError):
         raise DomainError(Code.MALFORMED) from None
     if len(posted) > FIELDS_MAX:

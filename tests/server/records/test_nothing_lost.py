@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 
+import pytest
 from sqlalchemy import select
 
 from server.records.models import NoteHold
-from tests.server.records.test_note import save, stored
+from server.records.rules import NOTE_LIMIT_CHARACTERS
+from tests.server.records.test_browser import with_a_second_factor, work_through_a_morning
+from tests.server.records.test_note import save, stored, versions
 from tests.server.visits import House
 
 HELD_BACK = {"readers": "nobody", "reason": "harm", "review_on": "2031-07-01"}
@@ -46,3 +50,48 @@ async def test_a_conflict_at_signing_keeps_who_reads_and_the_plain_words(house: 
     assert note.released_at is None, "the patient reads it, which the doctor had chosen against"
     async with house.cast.database.reading() as session:
         assert [one.readers for one in await session.scalars(select(NoteHold))] == ["nobody"]
+
+
+async def test_an_empty_note_gives_the_plain_words_back(house: House) -> None:
+    doctor = await house.browser_of("doctor")
+    await save(doctor, house, "Cough")
+    form = {"revision": "1", "text": "", "summary": "Rest and drink.", **HELD_BACK}
+    answer = await doctor.post(house.visit_url("/note/sign"), form)
+    page = await answer.text()
+    assert answer.status == 400
+    assert "Nothing was signed" in page
+    again = fields_of(page, "/note/sign")
+    assert {name: again[name] for name in ("summary", *HELD_BACK)} == {"summary": "Rest and drink.", **HELD_BACK}
+    config = json.loads(html.unescape(re.search(r'data-note="([^"]*)"', page)[1]))  # type: ignore[index]
+    assert config["release"]["typed"] == {"summary": "Rest and drink.", **HELD_BACK}, "the page's script loses them"
+
+
+async def test_a_code_cannot_be_guessed_at_the_signature_and_the_form_comes_back(house: House) -> None:
+    doctor = await house.browser_of("doctor")
+    await save(doctor, house, "Cough")
+    totp = await with_a_second_factor(house)
+    await work_through_a_morning(house, doctor)
+    form = {"revision": "1", "summary": "Rest.", **HELD_BACK}
+    right = totp.at(house.clock())
+    for _ in range(10):
+        wrong = "000000" if right != "000000" else "000001"
+        assert (await doctor.post(house.visit_url("/note/sign"), {**form, "code": wrong})).status == 422
+    answer = await doctor.post(house.visit_url("/note/sign"), {**form, "code": right})
+    assert answer.status == 429, "the eleventh guess was looked at"
+    assert fields_of(await answer.text(), "/note/sign") == {**form, "code": ""}
+    note = await stored(house.cast.database)
+    assert note is not None
+    assert note.signed_at is None
+
+
+@pytest.mark.parametrize("letter", ["ש", "咳", "😷"])
+async def test_a_note_and_an_addition_of_full_length_are_taken_in_every_script(house: House, letter: str) -> None:
+    doctor, text = await house.browser_of("doctor"), letter * NOTE_LIMIT_CHARACTERS
+    form = {"revision": "0", "text": text, "summary": letter * 5000}
+    assert (await doctor.post(house.visit_url("/note/sign"), form)).status == 303
+    form = {"kind": "addendum", "text": text, "reason": letter * 1000}
+    assert (await doctor.post(house.visit_url("/note/addenda"), form)).status == 303
+    answer = await doctor.post(house.visit_url("/note/addenda"), {**form, "text": text + letter})
+    assert answer.status == 422
+    assert text + letter in await answer.text(), "what was too long is lost"
+    assert await versions(house) == [("signed", text), ("addendum", text)]
