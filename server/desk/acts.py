@@ -64,6 +64,7 @@ ACTION_WORDS = {
     "late": N_("Told of a delay"),
     "covered": N_("A colleague took it over"),
     "cover_undone": N_("Back with its doctor"),
+    "unsqueezed": N_("Not squeezed in any more"),
     "interpreter": N_("Interpreter invited"),
     "rung": N_("Rung: no answer"),
 }
@@ -100,7 +101,7 @@ async def show_again(request: web.Request, errors: Mapping[str, str]) -> web.Res
 
 
 async def show_move(request: web.Request) -> web.Response:
-    return await _move_page(request, request.query)
+    return await _move_page(request)
 
 
 async def move(request: web.Request) -> web.Response:
@@ -109,7 +110,7 @@ async def move(request: web.Request) -> web.Response:
         form = await parse_form(request, MoveForm)
         doctor_ids, starts_at = picker.read_doctors(form.slot)
     except FormError as error:
-        return await _move_page(request, request.query, errors=error.fields, status=422)
+        return await _move_page(request, errors=error.fields, status=422)
     asked = Move(_id(request), starts_at, doctor_ids, form.sequence, form.why or None)
     try:
         await _do(request, lambda session, act: service.move(session, act, asked))
@@ -118,7 +119,7 @@ async def move(request: web.Request) -> web.Response:
             return await _refused(request, refused)
         if refused.code not in STALE:
             raise
-        return await _move_page(request, request.query, gone=(refused, asked), status=status_of(refused))
+        return await _move_page(request, gone=(refused, asked), status=status_of(refused))
     return _done(request, "moved")
 
 
@@ -271,7 +272,6 @@ async def _colleagues(request: web.Request, session: AsyncSession, line: Line) -
 
 async def _move_page(
     request: web.Request,
-    query: Mapping[str, str],
     *,
     errors: Mapping[str, str] | None = None,
     gone: tuple[DomainError, Move] | None = None,
@@ -281,13 +281,15 @@ async def _move_page(
     async with context.database(request).reading() as session:
         line = await _line(session, request)
         own = tuple(person_id for person_id, _ in line.doctors)
-        asked = (query["doctor"],) if "doctor" in query else own
-        choice = Choice(doctor_ids=asked, day=query.get("day", ""), together="doctor" not in query)
+        asked = tuple(request.query.getall("doctor", own))
+        together = "doctor" not in request.query or request.query.get("together") == "yes"
+        choice = Choice(doctor_ids=asked, day=request.query.get("day", ""), together=together)
         shown = await picker.load_picker(session, clinic, choice, now, moving=line.appointment)
         nearest: list[Any] = []
         if gone is not None and shown.visit_type is not None:
             search = Search(shown.visit_type, [doctor.person_id for doctor in shown.doctors], now, line.appointment)
-            nearest = list(await picker.load_next(session, clinic, search, gone[1].starts_at))
+            wanted = shown.doctor_ids if shown.together else ()
+            nearest = list(await picker.load_next(session, clinic, search, gone[1].starts_at, wanted))
     values = {
         "line": line,
         "picker": shown,

@@ -5,8 +5,8 @@ Only reads; the starts come from `finding.py`, judging what was picked is `servi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from server.scheduling.slots import Slot, clock_labels, local_instant
 from server.scheduling.wording import when
 
 LOOK_AHEAD = timedelta(days=31)
+NEXT = 3
 SEPARATOR = "|"
 AND = ","
 """Between doctors who are wanted together."""
@@ -140,12 +141,25 @@ async def load_picker(
 
 
 async def load_next(
-    session: AsyncSession, clinic: ClinicScope, search: Search, since: datetime
+    session: AsyncSession, clinic: ClinicScope, search: Search, since: datetime, together: Collection[str] = ()
 ) -> Sequence[tuple[Practitioner, Start]]:
-    """The next three free starts for a page whose slot is gone, each with its doctor and date."""
-    names = {doctor.person_id: doctor for doctor in await finding.load_practitioners(session, clinic)}
-    offers = await finding.find_next(session, clinic, search, max(since, search.now))
-    return [(names[offer.person_id], Start(value_of(offer), _long_label(offer, clinic))) for offer in offers]
+    """The next three free starts for a page whose slot is gone, each with its doctor and date; those whom a visit
+    wants `together` stay so."""
+    doctors = await finding.load_practitioners(session, clinic)
+    since = max(since, search.now)
+    if len(together) > 1:
+        people = [doctor for doctor in doctors if doctor.person_id in together]
+        if len(people) < len(together):
+            return []
+        search = replace(search, person_ids=list(together))
+        offers = await finding.find_offers(session, clinic, search, since, since + finding.NEXT_SEARCH)
+        found = places(offers, people, together=True)[:NEXT]
+    else:
+        found = places(await finding.find_next(session, clinic, search, since, count=NEXT), doctors, together=False)
+    return [
+        (Practitioner(AND.join(place.doctor_ids), place.names), Start(place.value, _long_label(place, clinic)))
+        for place in found
+    ]
 
 
 def places(offers: Sequence[Offer], doctors: Sequence[Practitioner], *, together: bool) -> list[Place]:
@@ -225,8 +239,8 @@ def _groups(
     return groups
 
 
-def _long_label(offer: Offer, clinic: ClinicScope) -> str:
-    at = when(offer.slot.starts_at, clinic.zone, clinic.language)
+def _long_label(place: Place, clinic: ClinicScope) -> str:
+    at = when(place.starts_at, clinic.zone, clinic.language)
     return f"{at['date']}, {at['clock']}"
 
 

@@ -207,7 +207,7 @@ async def _pick(
         if gone is not None and shown.visit_type is not None:
             doctors = [doctor.person_id for doctor in shown.doctors]
             search = Search(shown.visit_type, doctors, now, patient_id=patient.id)
-            nearest = list(await picker.load_next(session, clinic, search, gone[1].starts_at))
+            nearest = list(await picker.load_next(session, clinic, search, gone[1].starts_at, gone[1].practitioner_ids))
     values = {
         "patient": patient,
         "picker": shown,

@@ -281,6 +281,17 @@ async def test_a_visit_with_three_doctors_is_moved_with_all_of_them(desk: Desk) 
     made = await in_transaction(site.database, lambda session: service.book(session, desk.act(), asked))
     browser, one = await site.browser_of("scheduler"), f"{desk.root}/appointments/{made.id}/move"
     slots = re.findall(r'value="([^"|]+\|[^"]+)"', await (await browser.get(one)).text())
+    await desk.book(cast.patient, third, TEN + timedelta(hours=2))
+    taken = f"{slots[0].partition('|')[0]}|2026-03-16T11:30:00Z"
+    refused = await (await browser.post(one, {"slot": taken, "sequence": "0"})).text()
+    assert "This time is gone" in refused
+    offered = re.findall(r'value="([^"|]+)\|([^"]+)"', refused)
+    assert {tuple(sorted(who.split(","))) for who, _ in offered} == {tuple(sorted(trio))}, "nobody is left out"
+    assert "2026-03-16T12:00:00Z" in dict(map(reversed, offered))
+    onward = re.findall(r'href="([^"]*together=yes[^"]*)"', refused)[0].replace("&amp;", "&")
+    address = onward if onward.startswith("/") else f"{one}{onward}"
+    later = re.findall(r'value="([^"|]+)\|[^"]+"', await (await browser.get(address)).text())
+    assert {tuple(sorted(who.split(","))) for who in later} == {tuple(sorted(trio))}
     assert (await browser.post(one, {"slot": slots[-1], "sequence": "0"})).status == 303
     async with site.database.reading() as session:
         assert set(await service.load_practitioner_ids(session, cast.clinic, made.id)) == set(trio)
