@@ -6,7 +6,7 @@ Only reads; the desk owns no tables.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -124,14 +124,20 @@ def late_by(lines: Sequence[Line], now: datetime) -> int:
 async def load_of_patient(
     session: AsyncSession, clinic: ClinicScope, patient_id: str, now: datetime, *, newest: int | None = None
 ) -> list[Line]:
-    """A patient's appointments, oldest first; the `newest` of a long record, or all."""
+    """A patient's appointments, oldest first; the `newest` of a long record, or all. Each by its own zone's clock."""
     mine = Appointment.patient_id == patient_id
     if newest is None:
-        return await _load(session, clinic, mine, now)
+        return [_by_own_zone(one, clinic.language) for one in await _load(session, clinic, mine, now)]
     # Asked first: as a part of the query, PostgreSQL joins the whole record before it looks which are wanted.
     query = select(Appointment.id).where(Appointment.clinic_id == clinic.id, mine)
     ids = list(await session.scalars(query.order_by(Appointment.starts_at.desc()).limit(newest)))
-    return await _load(session, clinic, Appointment.id.in_(ids), now)
+    return [_by_own_zone(one, clinic.language) for one in await _load(session, clinic, Appointment.id.in_(ids), now)]
+
+
+def _by_own_zone(line: Line, language: str) -> Line:
+    """As the messages say it, which name the appointment's zone; the desk's own pages go by the clinic's."""
+    at = when(line.appointment.starts_at, line.appointment.zone, language)
+    return replace(line, clock=at["clock"], date_words=at["date"])
 
 
 async def load_one(session: AsyncSession, clinic: ClinicScope, appointment_id: str, now: datetime) -> Line | None:

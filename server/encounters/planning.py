@@ -124,6 +124,8 @@ async def follow_appointment(session: AsyncSession, clinic_id: str, appointment_
     appointment = await session.get(Appointment, (clinic_id, appointment_id))
     if appointment is None:
         raise not_found()
+    if encounter.status == "finished":  # nobody had come to it, else it could not be moved
+        await put_back(session, clinic_id, appointment_id, now)
     encounter.zone = appointment.zone
     await set_doctors(session, encounter, await _practitioners(session, appointment), now)
 
