@@ -1,27 +1,24 @@
-"""What a doctor does with a signed note: let it go, take it back, answer a patient, print it; and its attachments.
+"""What a doctor does with a signed note: let it go, take it back, print it.
 
-Signing and adding are `views.py`. For everybody but a doctor of the visit each of these is the same 404.
+Signing and adding are `signing_views.py`, answering a patient `answering_views.py`. For everybody but a doctor of the visit each of these is the same 404.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from server import context
+from server import context, uploads
 from server.accounts.models import Patient
 from server.audit import AuditAction
 from server.encounters.visits import Visit
-from server.errors import not_found
+from server.errors import DomainError, not_found
 from server.forms import parse_form
 from server.pages import render, translate
 from server.permissions import is_somebody
-from server.records import corrections, reading, release, requests, service, sheets, start, withdrawing
-from server.records.corrections import Answer
-from server.records.requests import Decision
-from server.records.rules import NOTE_LIMIT_CHARACTERS
+from server.records import attachments, reading, release, requests, service, sheets, start, withdrawing
 from server.records.service import Writing
 from server.records.sheets import Occasion
 from server.routing import Route, see_other
@@ -30,18 +27,6 @@ from server.scheduling.wording import when
 
 class OfferForm(BaseModel):
     visit: Annotated[str, Field(max_length=36, title="the right visit")]
-
-
-class DecisionForm(BaseModel):
-    outcome: Literal["released", "redacted", "refused"]
-    reason: Annotated[str | None, Field(max_length=24, title="the reason")] = None
-    text: Annotated[str | None, Field(max_length=NOTE_LIMIT_CHARACTERS, title="what the patient reads")] = None
-    stretches: Annotated[str | None, Field(max_length=2000, title="what is taken out")] = None
-
-
-class AnswerForm(BaseModel):
-    outcome: Literal["corrected", "stands"]
-    answer: Annotated[str, Field(min_length=1, max_length=5000, title="your answer")]
 
 
 def writing_of(request: web.Request) -> Writing:
@@ -77,6 +62,7 @@ async def let_go(request: web.Request) -> web.Response:
     await own_visit(request)
     async with context.database(request).writing() as session:
         await release.let_go(session, writing_of(request), _encounter_id(request))
+        await requests.note_let_go(session, writing_of(request), _encounter_id(request))
     return back(request)
 
 
@@ -110,34 +96,21 @@ async def withdraw(request: web.Request) -> web.Response:
 
 
 async def offer(request: web.Request) -> web.Response:
-    """The withdrawn text becomes a draft of the right visit, whose page opens."""
+    """The withdrawn text with its files becomes a draft of the right visit, whose page opens."""
     await own_visit(request)
     form = await parse_form(request, OfferForm)
-    async with context.database(request).writing() as session:
-        await withdrawing.offer(session, writing_of(request), _encounter_id(request), form.visit)
+    writing, place = writing_of(request), uploads.open_uploads(context.settings(request))
+    async with context.database(request).reading() as session:
+        files = await withdrawing.load_files(session, writing, _encounter_id(request))
+    copies = await attachments.copy(place, writing.vault, files)
+    try:
+        async with context.database(request).writing() as session:
+            await withdrawing.offer(session, writing, _encounter_id(request), form.visit, copies)
+    except DomainError:
+        for one in copies:
+            await uploads.remove(place, writing.clinic.id, one.id)
+        raise
     return see_other(f"/c/{context.clinic(request).slug}/visits/{form.visit}/summary")
-
-
-async def answer(request: web.Request) -> web.Response:
-    """To "this is wrong"; the patient reads it on their page."""
-    await own_visit(request)
-    form = await parse_form(request, AnswerForm)
-    writing = writing_of(request)
-    said = Answer(request.match_info["request"], form.outcome, form.answer)
-    vault = context.vault(request).clinic(writing.clinic.id)
-    async with context.database(request).writing() as session:
-        await corrections.answer(session, writing, vault, _encounter_id(request), said)
-    return back(request)
-
-
-async def decide(request: web.Request) -> web.Response:
-    """About something withheld that the patient asked to see."""
-    await own_visit(request)
-    form = await parse_form(request, DecisionForm)
-    said = Decision(request.match_info["request"], form.outcome, form.reason, form.text, form.stretches)
-    async with context.database(request).writing() as session:
-        await requests.decide(session, writing_of(request), _encounter_id(request), said)
-    return back(request)
 
 
 async def show_file(request: web.Request) -> web.Response:
@@ -174,7 +147,5 @@ ROUTES = [
     Route("GET", _NOTE + "/withdrawal", show_withdraw, is_somebody, "note_withdrawal"),
     Route("POST", _NOTE + "/withdrawal", withdraw, is_somebody, "note_withdraw"),
     Route("POST", _NOTE + "/withdrawal/offer", offer, is_somebody, "note_offer"),
-    Route("POST", _NOTE + "/corrections/{request}", answer, is_somebody, "note_correction"),
-    Route("POST", _NOTE + "/requests/{request}", decide, is_somebody, "note_request"),
     Route("GET", _NOTE + "/versions/{n}/file", show_file, is_somebody, "note_file"),
 ]

@@ -21,7 +21,7 @@ from server.errors import DomainError, not_found
 from server.forms import parse_form
 from server.pages import translate
 from server.permissions import is_somebody
-from server.records import attachments, service
+from server.records import attachments, reading, service
 from server.records.after_views import back, own_visit, readable_visit, writing_of
 from server.records.attachments import ATTACHMENTS_MAX
 from server.records.service import ATTACHED_TO, Writing
@@ -145,6 +145,9 @@ async def _answer(request: web.Request, visit: Visit) -> web.Response:
 async def _attachment(session: AsyncSession, visit: Visit, upload_id: str) -> Upload:
     row = await uploads.get(session, visit.encounter.clinic_id, upload_id)
     if (row.subject_kind, row.subject_id) != (ATTACHED_TO, visit.encounter.id):
+        raise not_found()
+    note = await service.load_note(session, visit.encounter)
+    if note is not None and await reading.load_withdrawal(session, note) is not None:
         raise not_found()
     return row
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from obstore.store import ObjectStore
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import uploads
 from server.records.reading import ReleasedNote
 from server.records.service import ATTACHED_TO
-from server.uploads import Received, Upload
+from server.uploads import Received, Stored, Upload
 from server.vault import ClinicVault
 from signaling.ports import StoredChat
 
@@ -44,6 +45,15 @@ async def load_of_notes(
     )
     rows = await session.scalars(query.order_by(Upload.at, Upload.id))
     return [Attached(row, uploads.name_of(vault, row), shown[row.subject_id], row.subject_id) for row in rows]
+
+
+async def copy(place: ObjectStore, vault: ClinicVault, rows: Sequence[Upload]) -> list[Stored]:
+    """The same files sealed anew, for another visit's note; outside any transaction."""
+    copies = []
+    for row in rows:
+        received = Received(uploads.name_of(vault, row), row.kind, await uploads.read(place, vault, row), {})
+        copies.append(await uploads.store(place, vault, row.clinic_id, received))
+    return copies
 
 
 def from_chat(lines: Sequence[StoredChat], name: str, clock: Sequence[str]) -> Received:

@@ -36,6 +36,7 @@ STATES = {
     "refused": N_("It was refused:"),
     "erased": N_("It was erased."),
 }
+WITHDRAWN = N_("An entry was withdrawn: it was entered here in error.")
 ABOUT = {"video": N_("A video visit"), "recording": N_("Recording the visit")}
 
 
@@ -94,7 +95,7 @@ def _appointments(record: Record, said: Translate, at: Callable[[object, str], s
 
 def _note(record: Record, note: ReleasedNote, said: Translate, at: Callable[[object, str], str]) -> tuple[str, str]:
     heading = f"{said(N_('Visit'))}: {at(note.starts_at, note.zone)}, {note.doctor_name}"
-    parts = [said(N_("An entry was withdrawn: it was entered here in error."))] if note.is_withdrawn else []
+    parts = [said(WITHDRAWN)] if note.is_withdrawn else []
     for one in note.versions:
         signed = f"{said(KINDS[one.kind])}, {one.author_name}, {at(one.signed_at, note.zone)}"
         if one.text is None:
@@ -120,6 +121,8 @@ def _request(one: requests.Asked, said: Translate, at: Callable[[object, str], s
         ("see", "film"): N_("To watch a recording with other people in it"),
         ("erase", "note"): N_("To have a note erased"),
     }[one.row.kind, one.row.subject_kind]
+    if one.is_withdrawn:
+        return f"{said(what)}: {at(one.starts_at, one.zone)}\n{said(WITHDRAWN)}"
     state = said(STATES[one.row.state])
     if (one.row.state, one.row.subject_kind) == ("redacted", "film"):
         state = said(N_("You can watch it on your own page, with parts taken out."))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
@@ -26,7 +26,7 @@ from server.encounters.rules import STRANGER, parse_stretches
 from server.errors import DomainError, not_found
 from server.records import release, rules, service
 from server.records.events import NoteReleased
-from server.records.models import Note, NoteHold
+from server.records.models import Note, NoteHold, NoteVersion, NoteWithdrawal
 from server.records.rights_models import RecordRequest
 from server.records.service import Writing
 from server.scheduling.models import Appointment
@@ -58,6 +58,8 @@ class Asked:
     text: str | None
     film_state: str | None = None
     """Of a recording with stretches taken out: asked, ready, failed, gone."""
+    is_withdrawn: bool = False
+    """The note was taken back as entered in error since: nothing that was given in its place is read either."""
 
 
 async def ask_for_withheld(session: AsyncSession, clinic: ClinicScope, patient_id: str, now: datetime) -> None:
@@ -149,6 +151,23 @@ async def note_erased(session: AsyncSession, writing: Writing, note_id: str) -> 
         await _close(session, writing, row, "erased", None)
 
 
+async def note_let_go(session: AsyncSession, writing: Writing, encounter_id: str) -> None:
+    """What was asked of a note that everybody reads now is answered by it, also what was refused or shortened."""
+    for row in await _seen(session, writing.clinic.id, RecordRequest.encounter_id == encounter_id):
+        if row.state != "released":
+            row.sealed_text = None
+            await _close(session, writing, row, "released", None)
+
+
+async def note_withdrawn(session: AsyncSession, note: Note, by: str, now: datetime) -> None:
+    """What still waits of a note that was entered in error waits no longer: it is somebody else's."""
+    for row in await _seen(session, note.clinic_id, RecordRequest.subject_id == note.id):
+        if row.state == "asked":
+            row.state, row.decided_by, row.decided_at = "redacted", by, now
+            await session.flush()
+            await _enter(session, row, AuditAction.REQUEST_ANSWERED, by, now)
+
+
 async def get_erasure(session: AsyncSession, clinic_id: str, request_id: str) -> RecordRequest:
     row = await session.get(RecordRequest, (clinic_id, request_id))
     if row is None or row.kind != "erase":
@@ -201,7 +220,7 @@ async def load_overdue(session: AsyncSession, vault: ClinicVault, clinic_id: str
 
 async def _load(session: AsyncSession, vault: ClinicVault, *where: object) -> list[Asked]:
     query = (
-        select(RecordRequest, Appointment.starts_at, Encounter.zone, FilmRedaction.state)
+        select(RecordRequest, Appointment.starts_at, Encounter.zone, FilmRedaction.state, NoteWithdrawal)
         .join(
             Encounter,
             (Encounter.clinic_id == RecordRequest.clinic_id) & (Encounter.id == RecordRequest.encounter_id),
@@ -214,18 +233,14 @@ async def _load(session: AsyncSession, vault: ClinicVault, *where: object) -> li
             FilmRedaction,
             (FilmRedaction.clinic_id == RecordRequest.clinic_id) & (FilmRedaction.film_id == RecordRequest.subject_id),
         )
+        .outerjoin(NoteWithdrawal, _withdrawal())
         .where(*where)  # type: ignore[arg-type]
         .order_by(RecordRequest.asked_at, Appointment.starts_at)
     )
     return [
-        Asked(
-            row,
-            starts_at,
-            zone,
-            vault.open(_name(row), row.sealed_text).decode() if row.sealed_text is not None else None,
-            film_state,
-        )
-        for row, starts_at, zone, film_state in await session.execute(query)
+        Asked(row, starts_at, zone, None if is_gone else _text(vault, row), film_state, is_gone)
+        for row, starts_at, zone, film_state, withdrawal in await session.execute(query)
+        for is_gone in [_is_gone(row, withdrawal)]
     ]
 
 
@@ -237,7 +252,15 @@ async def _withheld(session: AsyncSession, clinic_id: str, patient_id: str) -> S
     notes = (
         select(Note.id, Note.encounter_id)
         .join(NoteHold, (NoteHold.clinic_id == Note.clinic_id) & (NoteHold.note_id == Note.id))
+        .outerjoin(NoteWithdrawal, and_(NoteWithdrawal.clinic_id == Note.clinic_id, NoteWithdrawal.note_id == Note.id))
         .where(Note.clinic_id == clinic_id, Note.patient_id == patient_id, NoteHold.readers == "nobody")
+        .where(
+            exists().where(
+                NoteVersion.clinic_id == Note.clinic_id,
+                NoteVersion.note_id == Note.id,
+                NoteVersion.n > func.coalesce(NoteWithdrawal.upto_n, 0),
+            )
+        )
     )
     others = exists().where(
         SegmentKey.clinic_id == Film.clinic_id,
@@ -271,21 +294,22 @@ async def _add(session: AsyncSession, clinic: ClinicScope, what: tuple[str, str,
         RecordRequest.subject_kind == subject_kind,
         RecordRequest.subject_id == subject_id,
     )
-    if (await session.scalars(query)).first() is not None:
+    row = (await session.scalars(query)).first()
+    if row is None:
+        row = RecordRequest(
+            clinic_id=clinic.id,
+            id=new_id(),
+            patient_id=patient_id,
+            kind=kind,
+            subject_kind=subject_kind,
+            subject_id=subject_id,
+            encounter_id=encounter_id,
+        )
+        session.add(row)
+    elif not _is_gone(row, await session.get(NoteWithdrawal, (clinic.id, subject_id))):
         return False
-    row = RecordRequest(
-        clinic_id=clinic.id,
-        id=new_id(),
-        patient_id=patient_id,
-        kind=kind,
-        subject_kind=subject_kind,
-        subject_id=subject_id,
-        encounter_id=encounter_id,
-        asked_at=now,
-        due_on=(now + DUE).astimezone(ZoneInfo(clinic.zone)).date(),
-        state="asked",
-    )
-    session.add(row)
+    row.state, row.reason, row.sealed_text, row.decided_by, row.decided_at = "asked", None, None, None, None
+    row.asked_at, row.due_on = now, (now + DUE).astimezone(ZoneInfo(clinic.zone)).date()
     await session.flush()
     await _enter(session, row, AuditAction.REQUEST_MADE, None, now)
     return True
@@ -307,6 +331,36 @@ async def _release(session: AsyncSession, writing: Writing, row: RecordRequest) 
         note.released_at = writing.now
         told = NoteReleased(note.clinic_id, note.patient_id, note.encounter_id, note.id, 1, writing.now)
         await writing.events.raise_event(session, told)
+
+
+async def _seen(session: AsyncSession, clinic_id: str, where: ColumnElement[bool]) -> Sequence[RecordRequest]:
+    """What was asked to be seen of notes that are kept back."""
+    query = select(RecordRequest).where(
+        RecordRequest.clinic_id == clinic_id,
+        RecordRequest.kind == "see",
+        RecordRequest.subject_kind == "note",
+        where,
+    )
+    return list(await session.scalars(query))
+
+
+def _withdrawal() -> ColumnElement[bool]:
+    return and_(
+        NoteWithdrawal.clinic_id == RecordRequest.clinic_id,
+        NoteWithdrawal.note_id == RecordRequest.subject_id,
+        RecordRequest.kind == "see",
+    )
+
+
+def _is_gone(row: RecordRequest, withdrawal: NoteWithdrawal | None) -> bool:
+    """It was answered about words that were taken back since; what was added later can be asked for anew."""
+    if withdrawal is None or row.kind != "see" or row.decided_at is None:
+        return False
+    return bool(row.decided_at <= withdrawal.at)
+
+
+def _text(vault: ClinicVault, row: RecordRequest) -> str | None:
+    return vault.open(_name(row), row.sealed_text).decode() if row.sealed_text is not None else None
 
 
 async def _close(session: AsyncSession, writing: Writing, row: RecordRequest, state: str, reason: str | None) -> None:

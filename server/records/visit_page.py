@@ -93,15 +93,16 @@ async def _note(
     versions = await reading.load_readable(session, vault, note) if note is not None and is_signed else []
     asked = await corrections.load(session, vault, clinic_id, [note.id]) if note is not None and is_signed else []
     attached = await uploads.load_of(session, clinic_id, (service.ATTACHED_TO, visit.encounter.id))
+    withdrawal = await reading.load_withdrawal(session, note) if note is not None else None
     return {
         "note": note,
         "broken": await service.first_broken(session, vault, note) if note is not None and is_signed else None,
         "is_signed": is_signed,
         "versions": [{"version": version, "at": times(version.signed_at)} for version in versions],
         "hold": await release.load_hold(session, clinic_id, note.id) if note is not None else None,
-        "withdrawal": await reading.load_withdrawal(session, note) if note is not None else None,
+        "withdrawal": withdrawal,
         "corrections": [(one, times(one.asked_at)) for one in asked],
-        "attachments": [(one, uploads.name_of(vault, one)) for one in attached],
+        "attachments": [(one, uploads.name_of(vault, one)) for one in attached] if withdrawal is None else [],
     }
 
 

@@ -5,13 +5,14 @@ The link of the chain holds; an incident says what happened; the text is offered
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server import audit
+from server import audit, uploads
 from server.accounts.models import Patient, Person
 from server.audit import AuditAction, AuditEntry, DeletionKind
 from server.context import ClinicScope
@@ -19,10 +20,11 @@ from server.encounters import visits
 from server.encounters.models import Encounter, Participant
 from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
-from server.records import exports, reading, service
+from server.records import exports, reading, requests, service
 from server.records.models import Note, NoteVersion, NoteWithdrawal
 from server.records.reading import Version
 from server.records.service import Writing
+from server.uploads import Stored, Upload
 from signaling.words import Code, Role
 
 AROUND = timedelta(days=1)
@@ -91,6 +93,7 @@ async def _take_away(session: AsyncSession, note: Note, upto: int, by: str, now:
     row.upto_n, row.by_person_id, row.at, row.incident_id = upto, by, now, incident
     await exports.discard(session, note.clinic_id, note.patient_id)
     await session.flush()
+    await requests.note_withdrawn(session, note, by, now)
     return row
 
 
@@ -122,13 +125,22 @@ async def load_candidates(session: AsyncSession, writing: Writing, visit: Visit)
     return sorted(found, key=lambda one: one[2])
 
 
-async def offer(session: AsyncSession, writing: Writing, encounter_id: str, target_id: str) -> None:
-    """Puts the withdrawn text at the end of the right visit's draft, once. Raises not_found, wrong_phase."""
+async def load_files(session: AsyncSession, writing: Writing, encounter_id: str) -> list[Upload]:
+    """What goes to the right visit with the text. Raises not_found, wrong_phase."""
+    visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id)
+    await _movable(session, visit)
+    return await uploads.load_of(session, writing.clinic.id, (service.ATTACHED_TO, encounter_id))
+
+
+async def offer(
+    session: AsyncSession, writing: Writing, encounter_id: str, target_id: str, files: Sequence[Stored] = ()
+) -> None:
+    """Puts the withdrawn text at the end of the right visit's draft, with its files, once.
+
+    Raises not_found, wrong_phase.
+    """
     visit = await service.get_own_visit(session, writing.clinic, writing.actor, encounter_id, lock=True)
-    note = await service.load_note(session, visit.encounter)
-    row = await reading.load_withdrawal(session, note) if note else None
-    if note is None or row is None or row.offered_to is not None:
-        raise DomainError(Code.WRONG_PHASE, "There is no withdrawn text to move.")
+    note, row = await _movable(session, visit)
     if target_id == encounter_id:
         raise not_found()
     versions = await reading.load_versions(session, writing.vault, note)
@@ -137,8 +149,29 @@ async def offer(session: AsyncSession, writing: Writing, encounter_id: str, targ
     held = await service.load_note(session, target.encounter)
     draft, revision = (held.draft, held.revision) if held else ("", 0)
     await service.save_draft(session, writing, target_id, "\n\n".join([*filter(None, [draft]), *texts]), revision)
+    for one in files:
+        subject = (service.ATTACHED_TO, target_id)
+        await uploads.add(
+            session, writing.clinic.id, one, subject=subject, now=writing.now, by_person_id=writing.person_id
+        )
+        await audit.enter(
+            session,
+            clinic_id=writing.clinic.id,
+            actor_person_id=writing.person_id,
+            action=AuditAction.DOCUMENT_ADDED,
+            subject=("upload", one.id),
+            now=writing.now,
+        )
     row.offered_to = target_id
     await session.flush()
+
+
+async def _movable(session: AsyncSession, visit: Visit) -> tuple[Note, NoteWithdrawal]:
+    note = await service.load_note(session, visit.encounter)
+    row = await reading.load_withdrawal(session, note) if note else None
+    if note is None or row is None or row.offered_to is not None:
+        raise DomainError(Code.WRONG_PHASE, "There is no withdrawn text to move.")
+    return note, row
 
 
 async def load_all(session: AsyncSession, clinic: ClinicScope) -> list[NoteWithdrawal]:
