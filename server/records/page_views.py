@@ -29,9 +29,17 @@ TYPED_BESIDE_SIGN = ("summary", "readers", "reason", "review_on")
 
 
 async def show(
-    request: web.Request, errors: Mapping[str, str] = NOTHING, typed: Mapping[str, str] = NOTHING, status: int = 422
+    request: web.Request,
+    errors: Mapping[str, str] = NOTHING,
+    typed: Mapping[str, str] = NOTHING,
+    status: int = 422,
+    *,
+    of: str = "",
 ) -> web.Response:
-    """The visit of this doctor; with `errors`, `status` and what was typed where something of it could not be taken."""
+    """The visit of this doctor; with `errors`, `status` and what was typed where something of it could not be taken.
+
+    `of` names the patient's request that was being answered; else it was the note, or something added to it.
+    """
     writing = writing_of(request)
     vault = context.vault(request).clinic(writing.clinic.id)
     async with context.database(request).writing() as session:
@@ -41,8 +49,11 @@ async def show(
         config = await load_note_config(session, request, writing, visit, values["note"])
     place = visit.place_of(writing.actor.person_id)
     values |= {"base": base_of(writing, visit.encounter.id), "place": place.id if place else "", "note_config": config}
+    answering = {"of": of, "errors": errors, "typed": typed}
+    if of:
+        errors, typed = {f"{name}-{of}" if name else "": said for name, said in errors.items()}, NOTHING
     config["release"]["typed"] = {name: typed[name] for name in TYPED_BESIDE_SIGN if name in typed}
-    values |= {"errors": errors, "typed": typed}
+    values |= {"errors": errors, "typed": typed, "answering": answering}
     return render(request, "records/visit.html", values, status=status if errors else 200)
 
 

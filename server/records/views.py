@@ -18,6 +18,7 @@ from server.pages import render
 from server.permissions import is_somebody
 from server.records import (
     after_views,
+    answering_views,
     attach_views,
     clinic_views,
     handed,
@@ -177,6 +178,7 @@ ROUTES = [
     Route("DELETE", f"{VISIT}/note/versions/{{n}}", refuse_change, is_somebody, "note_version_delete"),
     *signing_views.ROUTES,
     *after_views.ROUTES,
+    *answering_views.ROUTES,
     *attach_views.ROUTES,
     *clinic_views.ROUTES,
     *rights_views.ROUTES,

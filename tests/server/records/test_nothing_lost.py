@@ -9,8 +9,10 @@ import re
 import pytest
 from sqlalchemy import select
 
-from server.records.models import NoteHold
+from server.records.models import CorrectionRequest, NoteHold
+from server.records.rights_models import RecordRequest
 from server.records.rules import NOTE_LIMIT_CHARACTERS
+from tests.server.records.rights import make_copy, sign
 from tests.server.records.test_browser import with_a_second_factor, work_through_a_morning
 from tests.server.records.test_note import save, stored, versions
 from tests.server.visits import House
@@ -95,3 +97,37 @@ async def test_a_note_and_an_addition_of_full_length_are_taken_in_every_script(h
     assert answer.status == 422
     assert text + letter in await answer.text(), "what was too long is lost"
     assert await versions(house) == [("signed", text), ("addendum", text)]
+
+
+async def test_a_decision_that_cannot_be_taken_comes_back_as_typed(house: House) -> None:
+    doctor = await sign(house, "Schön wär's, über die Grüße. " * 2300, **HELD_BACK)
+    await make_copy(house, await house.browser_of("patient"))
+    async with house.database.reading() as session:
+        asked = (await session.scalars(select(RecordRequest))).one()
+    url = house.visit_url(f"/note/requests/{asked.id}")
+    for form in (
+        {"outcome": "refused", "text": "Kept <short>", "reason": ""},
+        {"text": "Kept <short>", "reason": "harm"},
+    ):
+        answer = await doctor.post(url, form)
+        page = await answer.text()
+        assert answer.status == 400
+        assert fields_of(page, f"/note/requests/{asked.id}") == form
+        assert fields_of(page, "/note/addenda")["text"] == "", "an answer is no addendum"
+    whole = fields_of(await (await doctor.get(house.visit_url("/summary"))).text(), f"/note/requests/{asked.id}")
+    assert (await doctor.post(url, {**whole, "outcome": "released"})).status == 303, "its own text is too long for it"
+
+
+async def test_an_answer_that_cannot_be_taken_comes_back_as_typed(house: House) -> None:
+    doctor = await sign(house, "Rash on the left arm.")
+    note = await stored(house.cast.database)
+    assert note is not None
+    patient = await house.browser_of("patient")
+    home = f"/c/{house.cast.clinic.slug}/patients/{house.cast.patient}/home"
+    assert (await patient.post(f"{home}/notes/{note.id}/wrong", {"text": "The right arm."})).status == 303
+    async with house.database.reading() as session:
+        asked = (await session.scalars(select(CorrectionRequest))).one()
+    for form in ({"answer": "Typed <long>"}, {"outcome": "stands", "answer": "x" * 5001}):
+        answer = await doctor.post(house.visit_url(f"/note/corrections/{asked.id}"), form)
+        assert answer.status == 400
+        assert fields_of(await answer.text(), f"/note/corrections/{asked.id}") == form
