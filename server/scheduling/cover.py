@@ -20,7 +20,7 @@ from server.scheduling import claims, finding, history, messages, rules, service
 from server.scheduling.events import AppointmentAtStake, AppointmentMoved
 from server.scheduling.history import Act, Before
 from server.scheduling.messages import News
-from server.scheduling.models import Appointment, VisitType
+from server.scheduling.models import Appointment, AppointmentHistory, VisitType
 from server.scheduling.rules import Kind, Status
 from server.scheduling.service import Move
 from server.scheduling.slots import ticks_between
@@ -31,6 +31,8 @@ from signaling.words import Code
 UNDO = timedelta(minutes=5)
 WHY = "A colleague covers"
 VISITS_MAX = 80
+UNSQUEEZED = "unsqueezed"
+"""The history's word for: a new time made a normal visit of one that was squeezed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Doctors and start of a visit."""
+    """Doctors and start of a visit; its kind and status where they are to be others than they are."""
 
     doctors: tuple[str, ...]
     starts_at: datetime
+    kind: Kind | None = None
+    status: Status | None = None
 
 
 async def give(session: AsyncSession, act: Act, person_id: str, choices: Sequence[Choice]) -> Cover:
@@ -87,7 +91,8 @@ async def undo(session: AsyncSession, act: Act, cover_id: str) -> Cover:
         if appointment.sequence != row.sequence or Status(appointment.status) not in rules.OPEN:
             raise DomainError(Code.WRONG_PHASE, "One of these visits has changed since. Nothing was undone.")
         doctors = await service.load_practitioner_ids(session, act.clinic, appointment.id)
-        back = _Place(_swapped(doctors, row.to_person_id, row.from_person_id), row.from_starts_at)
+        old = _swapped(doctors, row.to_person_id, row.from_person_id)
+        back = _Place(old, row.from_starts_at, *await _load_lost(session, cover, row))
         await _put(session, act, appointment, doctors, back, action="cover_undone")
         await messages.queue_unchanged(session, await _news(session, act, appointment), row.sequence - 1)
     cover.undone_at = act.now
@@ -137,7 +142,11 @@ async def _give_one(session: AsyncSession, act: Act, cover: Cover, choice: Choic
         raise DomainError(Code.CONFLICT, "One of these visits has changed meanwhile. Nothing was done; look again.")
     if cover.person_id not in doctors:
         raise not_found()
-    before = appointment.starts_at
+    if choice.to_person_id != cover.person_id and choice.to_person_id in doctors:
+        raise DomainError(
+            Code.SLOT_NOT_OFFERED, "This colleague is in that visit already. Nothing was changed; choose another."
+        )
+    before, kind = appointment.starts_at, appointment.kind
     there = _Place(_swapped(doctors, cover.person_id, choice.to_person_id), choice.starts_at)
     if choice.starts_at == before:
         await claims.check_practitioners(session, act.clinic, there.doctors)
@@ -148,6 +157,8 @@ async def _give_one(session: AsyncSession, act: Act, cover: Cover, choice: Choic
             appointment.id, there.starts_at, there.doctors, why=WHY, frees_time=False, tell_at=cover.undo_until
         )
         await service.move(session, act, asked)
+        if kind == Kind.SQUEEZED_IN:
+            await history.remember(session, act, appointment, action=UNSQUEEZED)
     session.add(
         CoverMove(
             clinic_id=act.clinic.id,
@@ -162,10 +173,23 @@ async def _give_one(session: AsyncSession, act: Act, cover: Cover, choice: Choic
     )
 
 
+async def _load_lost(session: AsyncSession, cover: Cover, row: CoverMove) -> tuple[Kind | None, Status | None]:
+    """Kind and status that a new time took from a visit, as this cover wrote them down in its history."""
+    query = select(AppointmentHistory.action, AppointmentHistory.from_status).where(
+        AppointmentHistory.clinic_id == cover.clinic_id,
+        AppointmentHistory.appointment_id == row.appointment_id,
+        AppointmentHistory.at == cover.created_at,
+        AppointmentHistory.action.in_(("moved", UNSQUEEZED)),
+    )
+    found = {row.action: row.from_status for row in await session.execute(query)}
+    has_arrived = found.get("moved") == Status.ARRIVED
+    return Kind.SQUEEZED_IN if UNSQUEEZED in found else None, Status.ARRIVED if has_arrived else None
+
+
 async def _put(
     session: AsyncSession, act: Act, appointment: Appointment, old: tuple[str, ...], there: _Place, *, action: str
 ) -> None:
-    """The visit with these doctors at that start: its length, its link and its kind stay, ticks follow."""
+    """The visit with these doctors at that start: its length and its link stay, ticks follow."""
     before = Before(Status(appointment.status), appointment.starts_at)
     visit_type = await finding.load_any_visit_type(session, appointment)
     patient = await service.get_patient(session, act.clinic, appointment.patient_id)
@@ -176,6 +200,7 @@ async def _put(
     appointment.ends_at = there.starts_at + (appointment.ends_at - appointment.starts_at)
     appointment.starts_at = there.starts_at
     appointment.zone = await finding.load_local_zone(session, act.clinic, there.doctors)
+    appointment.kind, appointment.status = there.kind or appointment.kind, there.status or appointment.status
     appointment.sequence += 1
     appointment.changed_at = act.now
     await session.flush()

@@ -13,6 +13,8 @@ from server.accounts.models import Link, Patient
 from server.jobs.loop import JobsLoop
 from server.scheduling import jobs, service
 from server.scheduling.models import AppointmentHistory, Message, Tick
+from server.scheduling.rules import Kind, Status
+from server.scheduling.ticks import in_transaction
 from tests.server.cast import Browser
 from tests.server.desk.conftest import SQUEEZED, TEN, Desk
 
@@ -270,3 +272,26 @@ async def test_the_reminder_comes_at_its_time_after_a_cover_undone(desk: Desk) -
     assert (await scheduler.post(f"{given.headers['Location']}/undo")).status == 303
     waiting = [(one.kind, one.due_at, one.sequence) for one in await desk.messages() if one.state == "waiting"]
     assert waiting == [("reminder", due[0], 2)]
+
+
+async def test_a_squeezed_in_visit_given_a_new_time_comes_back_squeezed_in(desk: Desk) -> None:
+    """Beside the normal one at its time, with the patient who had arrived for it; its mark is on the board again."""
+    cast = desk.site.cast
+    squeezed = await desk.book(cast.other_patient, cast.doctor, TEN, **SQUEEZED)
+    await in_transaction(
+        desk.site.database, lambda session: service.set_status(session, desk.act(), squeezed, Status.ARRIVED)
+    )
+    scheduler = await desk.site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague)
+    taken = await ticks_of(desk, cast.doctor)
+    given = {**form, f"to-{squeezed}": to(cast.colleague, TEN + timedelta(hours=1)), "go": "yes"}
+    done = await scheduler.post(f"{desk.root}/cover", given)
+    assert (done.status, (await desk.load(squeezed)).kind) == (303, Kind.NORMAL)
+    page = await (await scheduler.get(f"{desk.root}/appointments/{squeezed}")).text()
+    assert "Not squeezed in any more" in page
+    assert (await scheduler.post(f"{done.headers['Location']}/undo")).status == 303
+    back = await desk.load(squeezed)
+    assert (back.starts_at, back.kind, back.status) == (TEN, Kind.SQUEEZED_IN, Status.ARRIVED)
+    assert await doctors_of(desk, squeezed) == await doctors_of(desk, desk.appointment) == (cast.doctor,)
+    assert (await ticks_of(desk, cast.doctor), await ticks_of(desk, cast.colleague)) == (taken, 0)
+    assert (await desk.load()).kind == Kind.NORMAL
