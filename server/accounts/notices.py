@@ -45,6 +45,9 @@ WORDS = {
     "walk_in_untaken": N_("A walk-in that you wrote down still waits: no doctor has taken it."),
     "audit_broken": N_("The audit of this clinic does not verify: an incident was filed."),
     "recording_check_failed": N_("A recording did not pass its own check. Watch it, and say whether it is right."),
+    "recording_not_deleted": N_(
+        "A recording that was to be deleted is still in the store. See that it can be reached."
+    ),
     "recording_storage_full": N_("A recording was stopped because the store is full. Make room; visits go on."),
 }
 PATHS = {
@@ -56,6 +59,7 @@ PATHS = {
     "note_unsigned": "notes",
     "audit_broken": "incidents",
     "recording_check_failed": "incidents",
+    "recording_not_deleted": "incidents",
     "recording_storage_full": "incidents",
 }
 """Where on the clinic's pages to look; the rest stands on one's own account's page."""

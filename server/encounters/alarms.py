@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit
 from server.accounts import notices
 from server.accounts.notices import Notice
+from server.audit import Incident
 from server.encounters import visits
+from server.encounters.keeping_models import RecordingDeletion
 from server.encounters.models import Encounter
 from server.encounters.recording_models import Film, Recording
 from server.permissions import StaffRole
@@ -22,6 +25,7 @@ FILM_CODE = "check_failed"
 """Of a film that did not pass."""
 CHECK_FAILED = "recording_check_failed"
 NO_SPACE = "recording_storage_full"
+NOT_DELETED = "recording_not_deleted"
 OF_THE_DISK = frozenset({"storage_full", "write_failed"})
 """The codes of a node whose disk took no more."""
 
@@ -42,6 +46,15 @@ async def capture_ended(session: AsyncSession, recording: Recording, now: dateti
     open_now = await audit.open_incidents(session, recording.clinic_id)
     if not any(one.kind == NO_SPACE for one in open_now):
         await _file(session, recording.clinic_id, NO_SPACE, ("recording", recording.id), now)
+
+
+async def deletion_late(session: AsyncSession, ordered: RecordingDeletion, now: datetime) -> None:
+    """Somebody was told that it is deleted, and the store still holds it. Said once of each order."""
+    known = select(Incident.id).where(
+        Incident.clinic_id == ordered.clinic_id, Incident.kind == NOT_DELETED, Incident.subject_id == ordered.id
+    )
+    if await session.scalar(known.limit(1)) is None:
+        await _file(session, ordered.clinic_id, NOT_DELETED, ("recording_deletion", ordered.id), now)
 
 
 async def _file(session: AsyncSession, clinic_id: str, kind: str, subject: tuple[str, str], now: datetime) -> None:

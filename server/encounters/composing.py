@@ -6,6 +6,7 @@ What is composed of what, and what becomes of it, is `jobs.py`'s and `filmparts.
 from __future__ import annotations
 
 import asyncio
+import errno
 import multiprocessing
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
@@ -17,6 +18,7 @@ from server.jobs import JobContext, JobFailed
 
 POLL_S = 0.1
 STOP_WITHIN_S = 5.0
+NO_SPACE = "no_space"
 
 
 async def _throw_away(_: Part) -> None:
@@ -53,6 +55,15 @@ async def compose(
     finally:
         await asyncio.to_thread(_end, process)
         ours.close()
+
+
+def failure_of(error: Exception) -> JobFailed:
+    """What is said of work that broke off, whatever broke it: the disk it works on may be full."""
+    if isinstance(error, JobFailed):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return JobFailed(NO_SPACE)
+    return JobFailed(type(error).__name__[:64])
 
 
 def _next_word(pipe: Connection) -> object:

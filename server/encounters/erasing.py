@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 
 from media.compose import LogDamagedError
 from media.vault import delete_participant, participants_of
-from server.encounters import films, keeping
+from server.encounters import films, finding, keeping
 from server.encounters.filmstore import fetch_object, open_recordings, redacted_folder, tracks_folder
 from server.encounters.keeping_models import RecordingDeletion
 from server.encounters.recording_models import Recording, StoredLog
@@ -37,10 +37,11 @@ async def erase(job: JobContext) -> None:
         recording = await keeping.get_recording(session, ordered.clinic_id, ordered.recording_id)
         film = await films.load_film(session, recording)
         logs = [one.path for one in await films.load_logs(session, recording)]
+    is_part_again = ordered.participant_id is not None and ordered.done_at is not None  # its film has none of them
     store = open_recordings(job.settings)
     try:
         proof: dict[str, Any] = {}
-        if ordered.cause != "log_done" and film is not None:
+        if ordered.cause != "log_done" and film is not None and not is_part_again:
             proof["films"] = await _empty(store, f"films/{film.id}/")
             proof["redacted"] = await _empty(store, redacted_folder(film.id))
         if ordered.participant_id is None:
@@ -153,9 +154,10 @@ async def _make_again(session: Any, recording: Recording, now: datetime) -> None
 
 
 async def keep(job: JobContext) -> None:
-    """The standing job: gives the orders whose date has come."""
+    """The standing job: gives the orders whose date has come, and looks for logs of which nobody has told."""
     while not job.cancelled():
         async with job.database.writing() as session:
             await keeping.order_due(session, job.now())
+        await finding.find_logs(job)
         await asyncio.to_thread(sweep, job.settings.var)
         await job.pause(LOOK_EVERY_S)

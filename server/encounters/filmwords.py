@@ -17,6 +17,7 @@ FAILURES: Mapping[str, str] = MappingProxyType(
         "log_missing": N_("What was recorded has not reached the clinic's store yet."),
         "log_damaged": N_("What was recorded can't be read. Tell the clinic's technicians."),
         "store_unreachable": N_("The clinic's store can't be reached just now."),
+        "no_space": N_("The disk on which recordings are put together is full."),
         "composing_died": N_("The work was broken off, perhaps by a restart."),
         "keys_changed": N_("Somebody's part was deleted meanwhile; it is put together anew."),
         "given_up": N_("It was tried several times without success. Tell the clinic's technicians."),

@@ -24,7 +24,7 @@ from media.compose.process import Work
 from server.accounts.service import get_clinic
 from server.db import new_id
 from server.encounters import alarms, erasing, filmparts, films, filmwords, keeping, redacting
-from server.encounters.composing import compose
+from server.encounters.composing import compose, failure_of
 from server.encounters.filmstore import (
     SealedFilm,
     delete_others,
@@ -39,7 +39,7 @@ from server.encounters.recording_models import Film, Recording
 from server.encounters.recordings import get_recording, key_name
 from server.encounters.rules import FINAL_PHASES
 from server.encounters.workfolders import work_folder
-from server.jobs import Handlers, JobContext, JobFailed
+from server.jobs import Handlers, JobContext, JobFailed, OrElse
 from server.vault import KEY_BYTES, VaultError
 from signaling.words import Refused
 
@@ -74,9 +74,18 @@ async def make_film(job: JobContext) -> None:
     except obstore.exceptions.BaseError:
         await _say_failed(job, film.id, UNREACHABLE)
         raise JobFailed(UNREACHABLE) from None
-    except JobFailed as failed:
+    except Exception as error:
+        failed = failure_of(error)
         await _say_failed(job, film.id, failed.code)
-        raise
+        raise failed from error
+
+
+async def film_given_up(job: JobContext, code: str) -> None:
+    """Also where its process died each time, and could say nothing itself."""
+    async with job.database.reading() as session:
+        film = await films.load_film(session, await get_recording(session, job.subject))
+    if film is not None:
+        await _say_failed(job, film.id, code)
 
 
 async def _make(job: JobContext, recording: Recording, film: Film, paths: list[str], folder: Path) -> None:
@@ -92,8 +101,8 @@ async def _make(job: JobContext, recording: Recording, film: Film, paths: list[s
 
 
 async def _load(job: JobContext, *, again: bool = False) -> tuple[Recording, Film, list[str]] | None:
-    """None when there is nothing to do: it still runs, there is nothing left to make a film of, or (unless `again`) its
-    film is made from these very logs."""
+    """None when there is nothing to do: it still runs, there is nothing left to make a film of, a part is being deleted
+    (which asks for the film again), or (unless `again`) its film is made from these very logs."""
     async with job.database.reading() as session:
         try:
             recording = await get_recording(session, job.subject)
@@ -101,9 +110,10 @@ async def _load(job: JobContext, *, again: bool = False) -> tuple[Recording, Fil
             raise JobFailed("recording_gone", for_good=True) from None
         film = await films.load_film(session, recording)
         paths = [log.path for log in await films.load_logs(session, recording)]
+        is_waiting = await keeping.is_deleting(session, recording)
     if film is None or recording.phase not in FINAL_PHASES:
         return None
-    if recording.deleted_at is not None or recording.logs_deleted_at is not None:
+    if is_waiting or recording.deleted_at is not None or recording.logs_deleted_at is not None:
         return None
     if not again and film.state == "ready" and film.composed_from == json.dumps(paths):
         return None
@@ -212,8 +222,10 @@ async def _keep_tracks(job: JobContext, film_id: str, recording: Recording, stor
 
 
 async def _refuse_lost_keys(session: AsyncSession, film: Film, labels: frozenset[bytes]) -> None:
-    """A key it was made with was destroyed meanwhile: then what was made must not be."""
+    """A key it was made with was destroyed meanwhile, or a part is being deleted: then what was made must not be."""
     recording = await get_recording(session, film.recording_id)
+    if await keeping.is_deleting(session, recording):
+        raise JobFailed(filmparts.KEYS_CHANGED)
     if labels - {films.label_of(row) for row in await films.load_keys(session, recording)}:
         raise JobFailed(filmparts.KEYS_CHANGED)
 
@@ -263,9 +275,9 @@ async def _say_failed(job: JobContext, film_id: str, code: str) -> None:
 
 
 HANDLERS: Handlers = {
-    films.JOB: make_film,
+    films.JOB: OrElse(make_film, film_given_up),
     films.TRACKS_JOB: make_tracks,
-    redacting.JOB: redacting.make,
+    redacting.JOB: OrElse(redacting.make, redacting.given_up),
     keeping.JOB: erasing.erase,
 }
 STANDING: Handlers = {"recordings.keep": erasing.keep}

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import audit, jobs
 from server.audit import AuditAction, DeletionKind
 from server.db import new_id
-from server.encounters import films, redacting, rules
+from server.encounters import films, overdue, redacting, rules
 from server.encounters.keeping_models import RecordingDeletion, RecordingHold, RecordingWish
 from server.encounters.models import Encounter, Participant
 from server.encounters.recording_models import Film, Recording, RecordingPurpose, SegmentKey
@@ -24,7 +24,7 @@ from server.encounters.rules import Answered
 from server.errors import DomainError, not_found
 from signaling.words import Code
 
-JOB = "erase"
+JOB = overdue.JOB
 Cause = Literal["withdrawn", "granted", "due", "restored", "log_done"]
 
 
@@ -301,11 +301,17 @@ async def load_deletions(session: AsyncSession, recording: Recording) -> list[Re
     return list(await session.scalars(query.order_by(RecordingDeletion.ordered_at, RecordingDeletion.id)))
 
 
+async def is_deleting(session: AsyncSession, recording: Recording) -> bool:
+    """Something that was ordered to be deleted may still lie in the store."""
+    return any(one.done_at is None for one in await load_deletions(session, recording))
+
+
 # ── What is due ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def order_due(session: AsyncSession, now: datetime) -> int:
     """Recordings past their date, and logs no longer needed beside their film; how many orders were given."""
+    await overdue.order_again(session, now)
     count = 0
     past = select(Recording).where(Recording.deleted_at.is_(None), Recording.delete_at <= now)
     for recording in await session.scalars(past):

@@ -20,7 +20,7 @@ from media.compose.process import Work
 from server import jobs
 from server.db import new_id
 from server.encounters import films
-from server.encounters.composing import compose
+from server.encounters.composing import compose, failure_of
 from server.encounters.filmstore import (
     FilmDamagedError,
     SealedFilm,
@@ -104,9 +104,15 @@ async def make(job: JobContext) -> None:
     except obstore.exceptions.BaseError:
         await _say_failed(job, "store_unreachable")
         raise JobFailed("store_unreachable") from None
-    except JobFailed as failed:
+    except Exception as error:
+        failed = failure_of(error)
         await _say_failed(job, failed.code)
-        raise
+        raise failed from error
+
+
+async def given_up(job: JobContext, code: str) -> None:
+    """Also where its process died each time, and could say nothing itself."""
+    await _say_failed(job, code)
 
 
 async def _fetch(job: JobContext, film: Film, store: ObjectStore, target: Path) -> Path:

@@ -1,16 +1,19 @@
-"""Logs that come late, and logs of which a server that starts hears once more: no film is lost, nothing comes back."""
+"""Logs that come late, are told again or not at all, and stores that are away: nothing is lost, nothing comes back."""
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.audit import Incident
-from server.encounters import alarms, filmwords, jobs, keeping
-from server.jobs import JobFailed
+from server.encounters import alarms, films, filmwords, finding, jobs, keeping
+from server.encounters.recording_models import Film
+from server.jobs import JobFailed, claim
+from server.jobs.models import Job
 from tests.server.encounters.recorded import Recorded, context_of
 
 
@@ -119,3 +122,96 @@ async def test_a_recording_of_which_nothing_has_come_is_not_said_to_be_empty(rec
     page = await (await doctor.get(await recorded.url("state"))).text()
     assert "Nothing was recorded" not in page
     assert "once it is on again" in page
+
+
+async def test_a_log_that_nobody_told_of_is_found_in_the_store(recorded: Recorded, tmp_path: Path) -> None:
+    """The node put it there and ended before any server had heard; and so did the server, with the visit."""
+    log = await recorded.store_log(tmp_path, tell=False)
+    await recorded.stop()
+    recorded.house.cast.clock.forward(seconds=3)
+    await recorded.run_jobs()
+    assert (await recorded.film()).state == "empty"
+    assert await finding.find_logs(context_of(recorded)) == 1
+    assert await finding.find_logs(context_of(recorded)) == 0
+    await recorded.run_jobs()
+    film = await recorded.film()
+    assert (film.state, json.loads(film.composed_from)) == ("ready", [log.path])
+
+
+async def test_a_deletion_that_the_store_kept_from_being_done_is_asked_for_until_it_is(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    cast = recorded.house.cast
+    await recorded.stopped(tmp_path)
+    await recorded.with_film(tmp_path)
+    await recorded.withdraw(recorded.patient)
+    assert await recorded.choose(recorded.patient, "delete_all") == "done"
+    away = recorded.store.with_name("away")
+    recorded.store.rename(away)
+    recorded.store.write_text("not mounted")
+    for _ in range(12):
+        cast.clock.forward(minutes=6)
+        await recorded.erase()
+    for _ in range(2):
+        async with cast.database.writing() as session:
+            await keeping.order_due(session, cast.clock())
+    async with cast.database.reading() as session:
+        incidents = [(one.kind, one.subject_id) for one in await session.scalars(select(Incident))]
+    [ordered] = await recorded.deletions()
+    assert incidents == [(alarms.NOT_DELETED, ordered.id)], "once"
+    recorded.store.unlink()
+    away.rename(recorded.store)
+    await recorded.erase()
+    assert [one for one in recorded.store.rglob("*") if one.is_file()] == []
+    assert (await recorded.deletions())[0].done_at is not None
+
+
+async def test_a_film_waits_for_the_deletion_of_a_part_and_is_made_after_it(recorded: Recorded, tmp_path: Path) -> None:
+    """The store was away at the deletion's first try, and the film's job comes before its second."""
+    cast = recorded.house.cast
+    await recorded.stopped(tmp_path)
+    await recorded.withdraw(recorded.patient)
+    assert await recorded.choose(recorded.patient, "delete_mine") == "done"
+    away = recorded.store.with_name("away")
+    recorded.store.rename(away)
+    recorded.store.write_text("not mounted")
+    await recorded.erase()
+    recorded.store.unlink()
+    away.rename(recorded.store)
+    cast.clock.forward(seconds=4)
+    for _ in range(3):
+        await recorded.run_jobs()
+        cast.clock.forward(seconds=10)
+    film = await recorded.film()
+    assert (film.state, json.loads(film.report or "")["removed"]) == ("ready", [recorded.patient])
+    assert (recorded.store / (film.path or "")).exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [(OSError(errno.ENOSPC, "full"), "no_space", "is full"), (ValueError("what was said"), "ValueError", "our side")],
+)
+async def test_a_film_that_breaks_off_says_so_whatever_broke_it(
+    recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, error: Exception, code: str, words: str
+) -> None:
+    await recorded.stopped(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(jobs, "work_folder", broken)
+    await recorded.run_jobs()
+    film = await recorded.film()
+    assert (film.state, film.code) == ("failed", code)
+    doctor = await recorded.house.browser_of("doctor")
+    assert words in await (await doctor.get(await recorded.url("state"))).text()
+
+
+async def test_a_film_whose_process_died_each_time_is_said_to_have_failed(recorded: Recorded, tmp_path: Path) -> None:
+    await recorded.stopped(tmp_path)
+    async with recorded.house.cast.database.writing() as session:
+        await session.execute(update(Film).values(state="composing"))
+        await session.execute(update(Job).where(Job.kind == films.JOB).values(attempts=claim.ATTEMPTS_MAX))
+    await recorded.run_jobs()
+    film = await recorded.film()
+    assert (film.state, film.code) == ("failed", claim.GIVEN_UP)
