@@ -1,6 +1,7 @@
 """What a doctor does with a signed note: let it go, take it back, print it.
 
-Signing and adding are `signing_views.py`, answering a patient `answering_views.py`. For everybody but a doctor of the visit each of these is the same 404.
+Signing and adding are `signing_views.py`, answering a patient is `answering_views.py`. For everybody but a doctor of
+the visit each of these is the same 404.
 """
 
 from __future__ import annotations
