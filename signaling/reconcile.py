@@ -130,7 +130,7 @@ class Reconciler:
         elif event.kind == NodeEventKind.CAPTURE and event.capture is not None:
             await self._captures.report(room_id, event.capture)
         elif event.kind == NodeEventKind.ROOM_CLOSED:
-            await self._conductor.apply(room_id, c.RelayLost(node, event.epoch))
+            # Looked at, not believed: a server that starts hears of rooms closed long ago, and made anew there since.
             self.request(room_id)
         elif event.kind in (NodeEventKind.AWAY, NodeEventKind.BACK) and event.participant_id is not None:
             is_away = event.kind == NodeEventKind.AWAY

@@ -110,6 +110,23 @@ async def test_a_silent_publisher_is_away_in_relay_until_they_are_back(house: Ho
     await doctor.sees(lambda s: not any(one["away"] for one in s["people"]))
 
 
+async def test_a_room_of_which_a_node_says_that_it_is_closed_is_looked_at_first(house: House) -> None:
+    """A server that starts hears of every room the node ever closed, also of one that was made there anew since."""
+    doctor, patient = await met(house)
+    await patient.sees(lambda s: s["relay_up"])
+    await patient.ok("link", attempt=patient.snapshot["attempt"], state="direct_failed")
+    await doctor.sees(lambda s: s["mode"] == "relay")
+    attempt = doctor.snapshot["attempt"]
+    house.node.emit(NodeEventKind.ROOM_CLOSED, room_id=ROOM, reason="asked")
+    house.node.emit(NodeEventKind.AWAY, room_id=ROOM, participant_id="patient", reason="silent")
+    await doctor.sees(lambda s: any(one["away"] for one in s["people"]))
+    assert (doctor.snapshot["relay_up"], doctor.snapshot["attempt"]) == (True, attempt)
+    made = sum(call[0] == "create_room" for call in house.node.calls)
+    house.node.rooms.pop(ROOM)
+    house.node.emit(NodeEventKind.ROOM_CLOSED, room_id=ROOM, reason="asked")
+    await until(lambda: sum(call[0] == "create_room" for call in house.node.calls) > made)
+
+
 async def test_a_capture_that_fails_at_the_node_is_told(house: House) -> None:
     doctor, _ = await recorded(house)
     capture = house.node.capture(ROOM).model_copy(update={"phase": CapturePhase.FAILED, "reason": "storage_full"})
