@@ -111,8 +111,8 @@ def starts(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> li
 
 def list_slots(agenda: Agenda, shape: Shape, since: datetime, until: datetime) -> list[Slot]:
     """The free starts in [since, until); `since` already holds notice and now (a notice removes, it never shifts)."""
-    grid = _walk(agenda, shape, since, until)
-    return _for_patient(agenda, compress(grid.slots, grid.free(agenda.busy)))
+    grid = _for_patient(agenda, _walk(agenda, shape, since, until))
+    return list(compress(grid.slots, grid.free(agenda.busy)))
 
 
 def list_each(
@@ -122,9 +122,10 @@ def list_each(
     grids: dict[tuple[Hashable, ...], _Grid] = {}
     for person_id in sorted(agendas):
         agenda = agendas[person_id]
-        kept = (*agenda.hours, *agenda.exceptions)
-        grid = grids.get(kept) or grids.setdefault(kept, _walk(agenda, shape, since, until))
-        yield person_id, iter(_for_patient(agenda, compress(grid.slots, grid.free(agenda.busy))))
+        kept = (*agenda.hours, *agenda.exceptions, agenda.patient_busy)
+        if (grid := grids.get(kept)) is None:
+            grid = grids[kept] = _for_patient(agenda, _walk(agenda, shape, since, until))
+        yield person_id, compress(grid.slots, grid.free(agenda.busy))
 
 
 def judge(agenda: Agenda, shape: Shape, starts_at: datetime, *, earliest: datetime, latest: datetime) -> Code | None:
@@ -181,10 +182,13 @@ def _end_of_work(agenda: Agenda, day: date, zone: ZoneInfo) -> datetime:
     return max([until, *closing])
 
 
-def _for_patient(agenda: Agenda, found: Iterable[Slot]) -> list[Slot]:
+def _for_patient(agenda: Agenda, grid: _Grid) -> _Grid:
+    """Without the starts at which the patient has something else."""
     if not agenda.patient_busy:
-        return list(found)
-    return [slot for slot in found if not is_elsewhere(agenda, slot.starts_at, slot.ends_at)]
+        return grid
+    rows = zip(grid.slots, grid.needs, strict=True)
+    left = [row for row in rows if not is_elsewhere(agenda, row[0].starts_at, row[0].ends_at)]
+    return _Grid([slot for slot, _ in left], [needs for _, needs in left])
 
 
 def _blocks(agenda: Agenda, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime, bool]]:
