@@ -40,7 +40,8 @@ async def exchange(
     """Keeps this time and gives back the one kept before. Raises what `service.hold` raises; then nothing changes."""
     if instead_of:
         await service.release(session, act, instead_of)
-    kept = await service.hold(session, act, visit_type_id, doctor_ids, starts_at, patient_person=patient_person)
+    visit_type = await finding.get_visit_type(session, act.clinic, visit_type_id)
+    kept = await service.hold(session, act, visit_type, doctor_ids, starts_at, patient_person=patient_person)
     found = await load(session, act, kept.id)
     assert found is not None  # noqa: S101 — made just now
     return found

@@ -186,9 +186,9 @@ async def _try(session: AsyncSession, act: Act, freed: FreedTime, entry: Waitlis
     """Holds the first start in the freed time that this kind of visit may have, and writes to the patient."""
     patient = await session.get_one(Patient, (act.clinic.id, entry.patient_id))
     visit_type = await finding.load_any_visit_type(session, entry)
-    if not visit_type.is_active:
-        return None
     has = await _has(session, act, entry)
+    if has is None and not visit_type.is_active:
+        return None
     search = Search(visit_type, (freed.person_id,), act.now, patient_id=patient.id, gives_up=has)
     for found in await finding.find_offers(session, act.clinic, search, freed.starts_at, freed.ends_at):
         expires_at = answer_until(act.now, found.slot.starts_at, ZoneInfo(patient.zone or act.clinic.zone))
@@ -196,7 +196,7 @@ async def _try(session: AsyncSession, act: Act, freed: FreedTime, entry: Waitlis
             return None
         own = Act(act.clinic, patient.person_id, act.now, act.events)
         kept = await service.hold(
-            session, own, visit_type.id, (freed.person_id,), found.slot.starts_at, expires_at=expires_at
+            session, own, visit_type, (freed.person_id,), found.slot.starts_at, expires_at=expires_at
         )
         offer = WaitlistOffer(
             clinic_id=act.clinic.id,

@@ -216,7 +216,7 @@ async def set_status(session: AsyncSession, act: Act, appointment_id: str, statu
 async def hold(
     session: AsyncSession,
     act: Act,
-    visit_type_id: str,
+    visit_type: VisitType,
     practitioner_ids: tuple[str, ...],
     starts_at: datetime,
     *,
@@ -227,7 +227,6 @@ async def hold(
 
     `patient_person`: for whom, where that is known: nothing is kept for somebody who is elsewhere then.
     """
-    visit_type = await finding.get_visit_type(session, act.clinic, visit_type_id)
     claim = Claim(visit_type, practitioner_ids, starts_at)
     await claims.check_practitioners(session, act.clinic, practitioner_ids, visit_type.id)
     await claims.judge(session, act, claim, patient_person=patient_person)

@@ -57,7 +57,8 @@ class Row:
 async def add(session: AsyncSession, act: Act, wish: Wish) -> WaitlistEntry:
     """Puts them at the end of the list. Who waits for this kind already keeps their place, with the new wishes."""
     await service.get_patient(session, act.clinic, wish.patient_id)
-    await finding.get_visit_type(session, act.clinic, wish.visit_type_id)
+    if wish.appointment_id is None:
+        await finding.get_visit_type(session, act.clinic, wish.visit_type_id)
     if wish.person_id is not None:
         known = {doctor.person_id for doctor in await finding.load_practitioners(session, act.clinic)}
         if wish.person_id not in known:

@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server import context
 from server.accounts.service import NewPatient
 from server.jobs.loop import JobsLoop
 from server.records.events import NoteReleased
 from server.scheduling import jobs, offers, service
-from server.scheduling.models import Hold, Message, Tick
+from server.scheduling.models import Hold, Message, Tick, VisitType
 from server.scheduling.ticks import in_transaction
 from server.scheduling.waiting_models import WaitlistEntry, WaitlistOffer
 from tests.server.cast import PATIENTS, Browser, add_patient
@@ -180,6 +180,24 @@ async def test_who_has_another_visit_then_is_passed_over_and_told_so_truly(desk:
     answer = await desk.site.browser().post(link, {"answer": "yes"})
     assert answer.status == 409
     assert "You have another visit at this time." in await answer.text()
+
+
+async def test_who_has_a_visit_of_a_kind_not_offered_any_more_waits_for_an_earlier_time_all_the_same(
+    desk: Desk,
+) -> None:
+    cast = desk.site.cast
+    later, freed = [
+        await desk.book(patient, cast.doctor, starts_at)
+        for patient, starts_at in ((cast.other_patient, NEXT_WEEK), (cast.patient, TOMORROW))
+    ]
+    async with desk.site.database.writing() as session:
+        await session.execute(update(VisitType).where(VisitType.id == desk.visit_type).values(is_active=False))
+    scheduler = await desk.site.browser_of("scheduler")
+    assert (await scheduler.post(f"{desk.root}/appointments/{later}/wait")).status == 303
+    await cancel(desk, freed)
+    link = await offer_link(desk, cast.other_patient)
+    assert (await desk.site.browser().post(link, {"answer": "yes"})).status == 303
+    assert (await desk.load(later)).starts_at == TOMORROW
 
 
 async def mine(desk: Desk) -> tuple[Browser, str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.models import Membership
 from server.audit import AuditAction, AuditEntry
@@ -346,13 +347,13 @@ async def test_a_walk_in_takes_no_time_and_sends_nothing(world: World) -> None:
     assert (await count(world, Tick), await count(world, Message)) == (0, 0)
 
 
-async def kept_by(world: World, person: str, until: timedelta = service.HOLD) -> Hold:
-    return await in_transaction(
-        world.database,
-        lambda session: service.hold(
-            session, world.act(by=person), world.visit, (world.doctor,), NINE, expires_at=NOW + until
-        ),
-    )
+async def kept_by(world: World, person: str, until: timedelta = service.HOLD, *, starts_at: datetime = NINE) -> Hold:
+    async def keep(session: AsyncSession) -> Hold:
+        visit_type = await finding.get_visit_type(session, world.clinic, world.visit)
+        act, doctors = world.act(by=person), (world.doctor,)
+        return await service.hold(session, act, visit_type, doctors, starts_at, expires_at=NOW + until)
+
+    return await in_transaction(world.database, keep)
 
 
 async def test_a_hold_keeps_others_out_and_becomes_the_booking(world: World) -> None:
@@ -374,10 +375,7 @@ async def test_a_form_sent_before_it_heard_of_its_own_hold_is_booked(world: Worl
 
 
 async def test_a_form_that_still_names_the_hold_before_is_booked_and_gives_both_back(world: World) -> None:
-    before = await in_transaction(
-        world.database,
-        lambda session: service.hold(session, world.act(), world.visit, (world.doctor,), NINE + timedelta(hours=2)),
-    )
+    before = await kept_by(world, world.scheduler, starts_at=NINE + timedelta(hours=2))
     await kept_by(world, world.scheduler)
     await book(world, hold_id=before.id)
     async with world.database.reading() as session:
