@@ -5,8 +5,9 @@ What may go where is `scheduling/cover.py`; nothing changes before the last butt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +29,7 @@ from server.routing import Route, see_other
 from server.scheduling import cover, finding, picker
 from server.scheduling.acting import act_of
 from server.scheduling.cover import Choice
-from server.scheduling.finding import Practitioner, Search
+from server.scheduling.finding import Offer, Practitioner, Search
 from server.scheduling.messages import about_change
 from server.scheduling.models import Appointment, VisitType
 from server.scheduling.reach import load_reach
@@ -207,14 +208,16 @@ async def _ways(  # noqa: PLR0917 (private, one page)
         visits.append((line.appointment, kind))
     free = await cover.load_free(session, clinic, visits, colleagues, now)
     ways: dict[str, list[Way]] = {}
-    for appointment, kind in visits:
+    for line, (appointment, kind) in zip(lines, visits, strict=True):
+        staying = {person for person, _ in line.doctors} - {doctor.person_id}
+        others = [person for person in colleagues if person not in staying]
         same = [
             Way(_value(person, appointment.starts_at), person, names[person], "")
-            for person in colleagues
+            for person in others
             if person in free[appointment.id]
         ]
         ways[appointment.id] = same + await _new_times(
-            session, clinic, Search(kind, list(names), now, appointment), doctor
+            session, clinic, Search(kind, others, now, appointment), doctor, staying
         )
         ways[appointment.id] = [
             way for way in ways[appointment.id] if way.value != _value(doctor.person_id, appointment.starts_at)
@@ -222,24 +225,19 @@ async def _ways(  # noqa: PLR0917 (private, one page)
     return ways
 
 
-async def _new_times(session: AsyncSession, clinic: ClinicScope, search: Search, doctor: Practitioner) -> list[Way]:
-    """The next free starts: colleagues from now on, the doctor from the day after on."""
+async def _new_times(
+    session: AsyncSession, clinic: ClinicScope, search: Search, doctor: Practitioner, staying: Collection[str]
+) -> list[Way]:
+    """The next free starts: the colleagues of the search from now on, the doctor from the day after on; whoever is in
+    the visit with the doctor and stays is free then, too."""
     names = {each.person_id: each.name for each in await finding.load_practitioners(session, clinic)}
     zone = ZoneInfo(clinic.zone)
     at = search.moving.starts_at if search.moving is not None else search.now
     next_day = local_instant(at.astimezone(zone).date() + timedelta(days=1), 0, zone)
-    others = Search(
-        search.visit_type, [person for person in names if person != doctor.person_id], search.now, search.moving
-    )
-    own = Search(search.visit_type, [doctor.person_id], search.now, search.moving)
-    found = [
-        each
-        for each in await finding.find_next(session, clinic, others, max(at, search.now), count=ALTERNATIVES + 1)
-        if each.slot.starts_at != at
-    ]
-    found = found[:ALTERNATIVES] + await finding.find_next(
-        session, clinic, own, max(next_day, search.now), count=ALTERNATIVES
-    )
+    own = replace(search, person_ids=[doctor.person_id])
+    others = await _find_with(session, clinic, search, staying, max(at, search.now))
+    found = [each for each in others if each.slot.starts_at != at][:ALTERNATIVES]
+    found += (await _find_with(session, clinic, own, staying, max(next_day, search.now)))[:ALTERNATIVES]
     ways = []
     for each in found:
         words = when(each.slot.starts_at, clinic.zone, clinic.language)
@@ -247,6 +245,16 @@ async def _new_times(session: AsyncSession, clinic: ClinicScope, search: Search,
             Way(picker.value_of(each), each.person_id, names[each.person_id], f"{words['date']}, {words['clock']}")
         )
     return ways
+
+
+async def _find_with(
+    session: AsyncSession, clinic: ClinicScope, search: Search, staying: Collection[str], since: datetime
+) -> list[Offer]:
+    """Each one's free starts at which all of `staying` are free as well."""
+    everybody = replace(search, person_ids=[*search.person_ids, *staying])
+    offers = await finding.find_offers(session, clinic, everybody, since, since + finding.NEXT_SEARCH)
+    having = Counter(each.slot for each in offers if each.person_id in staying)
+    return [each for each in offers if each.person_id not in staying and having[each.slot] == len(staying)]
 
 
 def _picked(query: Mapping[str, str], line: Line, found: Day, everything: str) -> str:

@@ -88,9 +88,10 @@ async def undo(session: AsyncSession, act: Act, cover_id: str) -> Cover:
     for row in await load_moves(session, cover):
         await act.events.raise_event(session, AppointmentAtStake(act.clinic.id, row.appointment_id, "move"))
         appointment = await service.get_appointment(session, act.clinic, row.appointment_id, lock=True)
-        if appointment.sequence != row.sequence or Status(appointment.status) not in rules.OPEN:
-            raise DomainError(Code.WRONG_PHASE, "One of these visits has changed since. Nothing was undone.")
         doctors = await service.load_practitioner_ids(session, act.clinic, appointment.id)
+        is_here = appointment.sequence == row.sequence and row.to_person_id in doctors
+        if not is_here or Status(appointment.status) not in rules.OPEN:
+            raise DomainError(Code.WRONG_PHASE, "One of these visits has changed since. Nothing was undone.")
         old = _swapped(doctors, row.to_person_id, row.from_person_id)
         back = _Place(old, row.from_starts_at, *await _load_lost(session, cover, row))
         await _put(session, act, appointment, doctors, back, action="cover_undone")

@@ -11,9 +11,10 @@ from sqlalchemy import select, update
 from server import context
 from server.accounts.models import Link, Patient
 from server.jobs.loop import JobsLoop
-from server.scheduling import jobs, service
+from server.scheduling import handing, jobs, service
 from server.scheduling.models import AppointmentHistory, Message, Tick
 from server.scheduling.rules import Kind, Status
+from server.scheduling.service import Booking
 from server.scheduling.ticks import in_transaction
 from tests.server.cast import Browser
 from tests.server.desk.conftest import SQUEEZED, TEN, Desk
@@ -295,3 +296,45 @@ async def test_a_squeezed_in_visit_given_a_new_time_comes_back_squeezed_in(desk:
     assert await doctors_of(desk, squeezed) == await doctors_of(desk, desk.appointment) == (cast.doctor,)
     assert (await ticks_of(desk, cast.doctor), await ticks_of(desk, cast.colleague)) == (taken, 0)
     assert (await desk.load()).kind == Kind.NORMAL
+
+
+async def ways_of(desk: Desk, browser: Browser, appointment: str) -> list[str]:
+    params = {"doctor": desk.site.cast.doctor, "day": DAY}
+    text = await (await browser.get(f"{desk.root}/cover", params=params)).text()
+    return [way for way in re.findall(rf'name="to-{appointment}" id="[^"]+" value="([^"]+)"', text) if way != "keep"]
+
+
+async def test_a_visit_of_two_doctors_keeps_the_other_one_wherever_it_goes(desk: Desk) -> None:
+    """Who is in it isn't offered it, the times on offer are those of both, and undone it is with both again."""
+    cast = desk.site.cast
+    both = tuple(sorted((cast.doctor, cast.colleague)))
+    asked = Booking(cast.other_patient, desk.visit_type, both, TEN + timedelta(hours=1))
+    made = await in_transaction(desk.site.database, lambda session: service.book(session, desk.act(), asked))
+    nine = TEN + timedelta(days=1, minutes=-90)
+    await desk.book(cast.patient, cast.colleague, nine)
+    scheduler = await desk.site.browser_of("scheduler")
+    ways = await ways_of(desk, scheduler, made.id)
+    assert ways == [to(cast.doctor, nine + timedelta(minutes=30 * later)) for later in (1, 2, 3)]
+    form = await page_of_day(desk, scheduler)
+    for starts_at in (made.starts_at, TEN + timedelta(hours=3)):
+        forced = {**form, f"to-{made.id}": to(cast.colleague, starts_at), "go": "yes"}
+        refused = await scheduler.post(f"{desk.root}/cover", forced)
+        assert refused.status == 422
+        assert "in that visit already" in await refused.text()
+    done = await scheduler.post(f"{desk.root}/cover", {**form, f"to-{made.id}": ways[0], "go": "yes"})
+    assert (done.status, await doctors_of(desk, made.id)) == (303, both)
+    assert (await scheduler.post(f"{done.headers['Location']}/undo")).status == 303
+    assert (await doctors_of(desk, made.id), (await desk.load(made.id)).starts_at) == (both, made.starts_at)
+
+
+async def test_what_was_handed_on_meanwhile_is_not_undone(desk: Desk) -> None:
+    cast = desk.site.cast
+    scheduler = await desk.site.browser_of("scheduler")
+    form = await page_of_day(desk, scheduler, colleague=cast.colleague)
+    done = await scheduler.post(f"{desk.root}/cover", {**form, "go": "yes"})
+    await in_transaction(
+        desk.site.database,
+        lambda session: handing.hand_over(session, desk.act(), desk.appointment, cast.colleague, cast.doctor),
+    )
+    assert (await scheduler.post(f"{done.headers['Location']}/undo")).status == 409
+    assert await doctors_of(desk, desk.appointment) == (cast.doctor,)
