@@ -5,6 +5,7 @@ What a stopped, ended or unknown proxy asks for simply isn't there. The pages ar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,7 +19,7 @@ from server.accounts import links, policies
 from server.accounts.links import LinkKind
 from server.accounts.models import Clinic, Patient
 from server.accounts.trust_models import PatientOnly, Proxy, SessionProxy
-from server.audit import AuditAction
+from server.audit import AuditAction, AuditEntry
 from server.context import ClinicScope
 from server.db import new_id
 from server.errors import not_found
@@ -162,6 +163,17 @@ async def load_patient_only(session: AsyncSession, patient: Patient) -> frozense
         PatientOnly.clinic_id == patient.clinic_id, PatientOnly.patient_id == patient.id
     )
     return frozenset(await session.scalars(query))
+
+
+async def load_names(session: AsyncSession, clinic_id: str, patient_id: str) -> dict[str, str]:
+    """Everybody who acts or ever acted for this patient, by id."""
+    query = select(Proxy.id, Proxy.name).where(Proxy.clinic_id == clinic_id, Proxy.patient_id == patient_id)
+    return {row[0]: row[1] for row in await session.execute(query)}
+
+
+def acting_in(entry: AuditEntry) -> str:
+    """The id of the proxy who did what this entry says; empty when none did."""
+    return str(json.loads(entry.detail).get("proxy") or "")
 
 
 def scopes_of(row: Proxy) -> frozenset[ProxyScope]:

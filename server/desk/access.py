@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import partial
 
 from aiohttp import web
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import context
-from server.accounts import breakglass, rules
+from server.accounts import breakglass, proxies, rules
 from server.accounts.models import Patient
 from server.accounts.service import get_patient, person_names
 from server.audit import AuditAction, AuditEntry
@@ -24,6 +24,7 @@ from server.permissions import is_patient
 from server.records.models import Note
 from server.routing import Route
 from server.scheduling.models import Appointment
+from server.uploads import Upload
 from signaling.words import N_
 
 SHOWN_MAX = 300
@@ -51,6 +52,8 @@ ACTION_WORDS: Mapping[str, str] = {
     AuditAction.NOTE_OPENED: N_("opened your note, as a doctor of the visit"),
     AuditAction.NOTE_SIGNED: N_("signed your note"),
     AuditAction.NOTE_READ: N_("read your note"),
+    AuditAction.NOTE_PRINTED: N_("printed or kept your note"),
+    AuditAction.EXPORT_FETCHED: N_("fetched a copy of your record"),
     AuditAction.NOTE_ADDED_TO: N_("added to your note"),
     AuditAction.DOCUMENT_ADDED: N_("added a document"),
     AuditAction.DOCUMENT_READ: N_("opened a document"),
@@ -66,6 +69,8 @@ class Look:
     name: str
     words: str
     reason: str = ""
+    is_proxy: bool = False
+    """By somebody who acts for the patient, not by the clinic."""
 
 
 async def load_looks(session: AsyncSession, patient: Patient) -> list[Look]:
@@ -77,21 +82,23 @@ async def load_looks(session: AsyncSession, patient: Patient) -> list[Look]:
                 AuditEntry.clinic_id == patient.clinic_id,
                 AuditEntry.subject_id.in_(await _subjects(session, patient)),
                 AuditEntry.action.in_(sorted(ACTION_WORDS)),
-                AuditEntry.actor_person_id.is_not(None),
-                AuditEntry.actor_person_id != patient.person_id,
+                or_(_is_by_staff(patient), _is_by_proxy()),
             )
             .order_by(AuditEntry.at.desc(), AuditEntry.id)
             .limit(SHOWN_MAX)
         )
     ).all()
     names = await person_names(session, {entry.actor_person_id for entry in entries if entry.actor_person_id})
+    names |= await proxies.load_names(session, patient.clinic_id, patient.id)
     looks: list[Look] = []
-    seen: dict[tuple[str | None, str, str], datetime] = {}
+    seen: dict[tuple[str, str, str], datetime] = {}
     for entry in entries:
-        key = (entry.actor_person_id, entry.action, entry.subject_id)
+        who = entry.actor_person_id or proxies.acting_in(entry)
+        key = (who, entry.action, entry.subject_id)
         last = seen.get(key)
         if last is None or (last - entry.at).total_seconds() > SAME_LOOK_MIN * 60:
-            looks.append(Look(entry.at, names.get(entry.actor_person_id or "", ""), ACTION_WORDS[entry.action]))
+            words, is_proxy = ACTION_WORDS[entry.action], entry.actor_person_id is None
+            looks.append(Look(entry.at, names.get(who, ""), words, is_proxy=is_proxy))
             seen[key] = entry.at
     return looks
 
@@ -134,4 +141,14 @@ async def _subjects(session: AsyncSession, patient: Patient) -> list[str]:
     visits = select(Encounter.id).where(Encounter.clinic_id == patient.clinic_id, Encounter.patient_id == patient.id)
     for kept in (Recording, Film):
         mine += list(await session.scalars(select(kept.id).where(kept.encounter_id.in_(visits))))
-    return mine
+    files = select(Upload.id).where(Upload.clinic_id == patient.clinic_id, Upload.subject_id.in_(mine))
+    return mine + list(await session.scalars(files))
+
+
+def _is_by_staff(patient: Patient) -> ColumnElement[bool]:
+    return and_(AuditEntry.actor_person_id.is_not(None), AuditEntry.actor_person_id != patient.person_id)
+
+
+def _is_by_proxy() -> ColumnElement[bool]:
+    """A proxy is no person of the clinic's: the entry names their row."""
+    return and_(AuditEntry.actor_person_id.is_(None), AuditEntry.detail.contains('"proxy":"', autoescape=True))
