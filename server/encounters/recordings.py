@@ -78,11 +78,10 @@ async def ask(session: AsyncSession, encounter: Encounter, by: Participant, purp
 
 
 async def ask_newcomer(session: AsyncSession, recording: Recording, now: datetime) -> None:
-    """The same question with a new time limit; one that still runs is left as it is."""
+    """The same question with a new time limit: whoever is asked last has all of it, and nobody has less."""
     if recording.phase in rules.FINAL_PHASES:
         raise DomainError(Code.WRONG_PHASE)
-    if recording.answer_by is None or recording.answer_by <= now:
-        recording.answer_by = now + rules.ANSWER_WITHIN
+    recording.answer_by = now + rules.ANSWER_WITHIN
 
 
 async def ask_again(session: AsyncSession, recording: Recording, person: Participant, now: datetime) -> None:
