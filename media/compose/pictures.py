@@ -19,6 +19,8 @@ from media.compose.timeline import FilmTrack, Span
 
 EDGE_S = 0.02
 HOLE_S = 1.0
+BEHIND_S = 0.25
+"""A layer whose picture is that much older than another's has lost its way or was turned off: the other one shows."""
 BLANK_LUMA = 18
 LARGEST_PIXELS = 4096 * 2304  # a key frame may claim 16383 × 16383, hundreds of megabytes each
 
@@ -101,13 +103,15 @@ class TrackPictures:
 
 
 class SourcePictures:
-    """What one person's camera (or screen) shows: over rejoins and segments, the best layer that has a picture."""
+    """What one person's camera (or screen) shows: over rejoins and segments, the best layer that keeps up."""
 
     def __init__(self, tracks: Sequence[TrackPictures]) -> None:
         self.tracks = tracks
 
     def at(self, at_s: float) -> Picture | None:
         shown = [picture for track in self.tracks if (picture := track.at(at_s)) is not None]
+        newest_s = max((one.captured_s for one in shown), default=0.0)
+        shown = [one for one in shown if one.captured_s >= newest_s - BEHIND_S]
         return max(shown, key=lambda one: (one.frame.width * one.frame.height, one.captured_s), default=None)
 
 

@@ -54,6 +54,30 @@ def test_of_two_layers_the_larger_that_is_there_shows(golden: GoldenLog) -> None
     assert [one.frame.width for one in shown if one is not None] == [128, 128, 32]
 
 
+def test_a_larger_layer_that_lost_its_way_gives_way_to_the_one_that_goes_on(golden: GoldenLog) -> None:
+    """One frame is lost at 2 s, its next key frame is at 8 s; sound goes on beside what was shown at 4 and 6 s."""
+    low, high = golden.track("anna", "camera", rid="l"), golden.track("anna", "camera", rid="h")
+    golden.send(low, video(flat(32, 24, BLUE), tenths(0, 100)))
+    packets = video(flat(128, 96, RED), tenths(0, 100), first_sequence=7000, keys=[80])
+    golden.send(high, [one for one in packets if abs(one.captured_s - 2.0) > 0.01])
+    golden.write(10.0)
+    pictures = camera(golden)
+    moments = (1.0, 2.1, 2.5, 4.1, 7.5, 8.5)
+    shown = [(at, one) for at in moments if (one := pictures.at(at)) is not None]
+    assert [one.frame.width for _, one in shown] == [128, 128, 32, 32, 32, 128]
+    assert max(at - one.captured_s for at, one in shown) < 0.3
+
+
+def test_a_larger_layer_that_was_turned_off_is_not_held_over(golden: GoldenLog) -> None:
+    """It ends at 3 s, as when a third person comes in: what is seen at 3.5 s is what was sent then."""
+    low, high = golden.track("anna", "camera", rid="l"), golden.track("anna", "camera", rid="h")
+    golden.send(low, video(flat(32, 24, BLUE), tenths(0, 100)))
+    golden.send(high, video(flat(128, 96, RED), tenths(0, 30), first_sequence=7000))
+    golden.write(10.0)
+    pictures = camera(golden)
+    assert [one.frame.width for at in (2.5, 3.5) if (one := pictures.at(at)) is not None] == [128, 32]
+
+
 def test_a_frame_that_does_not_decode_is_passed_over(golden: GoldenLog) -> None:
     packets = video(flat(64, 48, RED), tenths(0, 10), keys=[5])
     broken = [
