@@ -64,6 +64,14 @@ async def _wait_for_logs(session: AsyncSession, recording: Recording) -> timedel
     return OTHERS_EXPECTED_WITHIN if await load_missing(session, recording) else timedelta()
 
 
+def say_failed(film: Film, code: str) -> None:
+    """It could not be made. One that was made before, of fewer logs or without names, stays what it was and plays."""
+    if film.path is not None:
+        film.state = "ready"
+    else:
+        film.state, film.code = "failed", code
+
+
 def key_name(path: str) -> str:
     """What the wrapped key of a sealed film is bound to."""
     return f"film/{path}"

@@ -199,7 +199,7 @@ async def cancel(request: web.Request) -> web.Response:
             raise not_found()
         if film.state in ("queued", "composing"):
             await jobs.cancel(session, films.JOB, film.recording_id, now)
-            film.state, film.code = "failed", films.CANCELLED
+            films.say_failed(film, films.CANCELLED)
     return see_other(f"/c/{context.clinic(request).slug}/visits/{film.encounter_id}/summary")
 
 
@@ -219,7 +219,7 @@ async def make_again(request: web.Request) -> web.Response:
         if film.state != "ready" or recording.logs_deleted_at is not None:
             raise DomainError(Code.WRONG_PHASE)
         film.with_names, film.with_clock = form.names == "yes", form.clock == "yes"
-        film.state, film.composed_from, film.progress = "queued", "[]", 0.0
+        film.state, film.progress = "queued", 0.0
         await films.expect(session, recording, context.now(request))
     return see_other(f"/c/{context.clinic(request).slug}/visits/{film.encounter_id}/summary")
 

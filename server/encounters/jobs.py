@@ -267,11 +267,10 @@ async def _finish_empty(job: JobContext, film_id: str, labels: frozenset[bytes],
 
 
 async def _say_failed(job: JobContext, film_id: str, code: str) -> None:
-    """Said on the visit's page; a film that was made from fewer logs stays what it was."""
+    """Said on the visit's page."""
     async with job.database.writing() as session:
         film = await films.get_film(session, job.clinic_id or "", film_id)
-        if film.state != "ready":
-            film.state, film.code = "failed", code
+        films.say_failed(film, code)
 
 
 HANDLERS: Handlers = {

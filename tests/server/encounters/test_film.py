@@ -127,6 +127,9 @@ async def test_a_film_in_the_making_is_stopped_tried_again_and_made_otherwise(
     assert (await doctor.post(await recorded.url("again"), {"clock": "yes"})).status == 303
     film = await recorded.film()
     assert (film.state, film.with_names, film.with_clock) == ("queued", False, True)
+    assert (await doctor.post(await recorded.url("cancel"))).status == 303
+    assert (await recorded.film()).state == "ready"
+    assert (await doctor.get(await recorded.url("play"))).status == 200, "the one from before plays on"
     patient = await recorded.house.browser_of("patient")
     for act in ("cancel", "again"):
         assert (await patient.post(await recorded.url(act))).status == 404
