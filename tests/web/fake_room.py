@@ -208,6 +208,7 @@ def make_config(who: str) -> dict[str, Any]:
     release = {
         "patient": "Zoë Ångström", "review_on": "2031-06-12", "reasons": [["risk_of_harm", "It could do harm"]],
         "proxies": [{"name": "ليلى", "reads": True}, {"name": "Tomas", "reads": False}],
+        "typed": {},
     }  # fmt: skip
     note = {
         "url": "/note", "draft_url": "/draft", "revision": 0, "text": "", "sign_url": "/sign", "start_url": "/start",

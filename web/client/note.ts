@@ -3,8 +3,8 @@
 // Leaves signing to the server's page.
 import { Attached } from "./attached";
 import { button, h, setText } from "./dom";
-import { Kept } from "./kept";
-import { releaseFields } from "./release";
+import { apart, Kept } from "./kept";
+import { keepSummary, releaseFields } from "./release";
 import type { NoteConfig } from "./wire";
 import { hourMinute, t } from "./words";
 
@@ -40,6 +40,9 @@ export class Note {
     this.text = h("textarea", {
       class: "nhsuk-textarea note__text",
       id: "note-text",
+      // Signing sends what stands on the screen, so that a newer text of somebody else's is shown beside it.
+      name: "text",
+      form: "note-signing",
       dir: "auto",
       spellcheck: true,
       "aria-describedby": "note-status",
@@ -56,6 +59,7 @@ export class Note {
         method: "post",
         action: config.sign_url,
         class: "note__sign",
+        id: "note-signing",
         hidden: true,
         on: { submit: (event) => void this.handleSign(event) },
       },
@@ -79,6 +83,7 @@ export class Note {
       this.sign,
     );
     void this.recover();
+    void keepSummary(this.sign, new Kept(`bedside-summary:${participation}`, config.keep_key));
     window.addEventListener("online", () => this.save());
     window.addEventListener("pagehide", () => this.keep());
   }
@@ -112,17 +117,21 @@ export class Note {
 
   private async recover(): Promise<void> {
     const before = this.text.value;
-    const kept = await this.kept.load();
+    const found = await this.kept.load();
     const isUntouched = this.text.value === before;
-    if (!kept || kept.text === this.saved) {
+    const unsent = found.filter((one) => one.text !== this.saved);
+    this.kept.take(found);
+    if (unsent.length === 0) {
       if (!isUntouched) return;
       this.kept.forget();
       this.show("saved", "");
       return;
     }
-    this.text.value = isUntouched ? kept.text : `${kept.text}\n\n${this.text.value}`;
+    const texts = unsent.map((one) => one.text);
+    this.text.value = apart(isUntouched ? texts : [...texts, this.text.value]).join("\n\n");
     // Written on top of an older text than the server has now: the server decides, and answers with both.
-    this.revision = kept.revision;
+    this.revision = Math.min(...unsent.map((one) => one.revision));
+    this.keep();
     this.show("unsaved", t("Text from before is still here. Saving…"));
     this.save();
   }

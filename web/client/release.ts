@@ -1,6 +1,7 @@
 // What stands beside Sign: who reads the note once it is signed, its plain words, and keeping it back with a reason.
 // Leaves signing itself to note.ts and judging to the server.
 import { h } from "./dom";
+import { apart, type Kept } from "./kept";
 import type { ReleaseConfig } from "./wire";
 import { t } from "./words";
 
@@ -12,7 +13,11 @@ export function releaseFields(config: ReleaseConfig): HTMLElement {
     "div",
     { class: "note__release" },
     h("label", { class: "nhsuk-label", for: "summary" }, t("In plain words for the patient, signed with the note")),
-    h("textarea", { class: "nhsuk-textarea", id: "summary", name: "summary", rows: 3, dir: "auto", maxlength: 5000 }),
+    h(
+      "textarea",
+      { class: "nhsuk-textarea", id: "summary", name: "summary", rows: 3, dir: "auto", maxlength: 5000 },
+      config.typed.summary ?? "",
+    ),
     h(
       "p",
       { class: "note__readers bs-name", id: "note-readers" },
@@ -20,18 +25,30 @@ export function releaseFields(config: ReleaseConfig): HTMLElement {
     ),
     h(
       "details",
-      { class: "nhsuk-details" },
+      { class: "nhsuk-details", open: (config.typed.readers ?? "everybody") !== "everybody" },
       h(
         "summary",
         { class: "nhsuk-details__summary" },
         h("span", { class: "nhsuk-details__summary-text" }, t("Somebody should not read it yet")),
       ),
-      h("div", { class: "nhsuk-details__text" }, choice(), reason(config), reviewOn(config)),
+      h("div", { class: "nhsuk-details__text" }, choice(config), reason(config), reviewOn(config)),
     ),
   );
 }
 
-function choice(): HTMLElement {
+/** The plain words stay in this browser as they are typed, until a signature holds them. */
+export async function keepSummary(form: HTMLFormElement, kept: Kept): Promise<void> {
+  const field = form.querySelector<HTMLTextAreaElement>("textarea[name=summary]");
+  if (!field) return;
+  const keep = () => (field.value ? kept.keep({ text: field.value, revision: 0 }) : kept.forget());
+  field.addEventListener("input", keep);
+  const found = await kept.load();
+  kept.take(found);
+  field.value = apart([...found.map((one) => one.text), field.value]).join("\n\n");
+  keep();
+}
+
+function choice(config: ReleaseConfig): HTMLElement {
   const readers = [
     ["everybody", t("The patient and who acts for them")],
     ["patient_only", t("The patient, and nobody who acts for them")],
@@ -44,7 +61,7 @@ function choice(): HTMLElement {
     h(
       "div",
       { class: "nhsuk-radios" },
-      ...readers.map(([value, words], n) =>
+      ...readers.map(([value, words]) =>
         h(
           "div",
           { class: "nhsuk-radios__item" },
@@ -54,7 +71,7 @@ function choice(): HTMLElement {
             name: "readers",
             id: `readers-${value}`,
             value,
-            checked: n === 0,
+            checked: value === (config.typed.readers ?? "everybody"),
           }),
           h("label", { class: "nhsuk-label nhsuk-radios__label", for: `readers-${value}` }, words),
         ),
@@ -72,7 +89,7 @@ function reason(config: ReleaseConfig): HTMLElement {
       "select",
       { class: "nhsuk-select", id: "reason", name: "reason" },
       h("option", { value: "" }, t("Choose")),
-      ...config.reasons.map(([value, words]) => h("option", { value }, words)),
+      ...config.reasons.map(([value, words]) => h("option", { value, selected: value === config.typed.reason }, words)),
     ),
   );
 }
@@ -87,7 +104,7 @@ function reviewOn(config: ReleaseConfig): HTMLElement {
       type: "date",
       id: "review_on",
       name: "review_on",
-      value: config.review_on,
+      value: config.typed.review_on ?? config.review_on,
     }),
   );
 }

@@ -48,6 +48,8 @@ export interface ReleaseConfig {
   proxies: { name: string; reads: boolean }[];
   reasons: [string, string][];
   review_on: string;
+  /** What was chosen before, where a signature could not be taken. */
+  typed: { summary?: string; readers?: string; reason?: string; review_on?: string };
 }
 
 export function isRefusal(reply: object): reply is NotOk {
