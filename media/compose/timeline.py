@@ -17,6 +17,10 @@ from media.compose.reader import SegmentLog, TrackIndex
 CAMERA_GAP_S, SCREEN_GAP_S, HOLD_S = 3.0, 15.0, 1.0
 EDGE_S = 2.0
 LONGEST_S = 12 * 3600.0
+BETWEEN_S = 2 * 3600.0
+"""Longer than that nobody waits for a visit to be carried on at another machine."""
+UTC_OFF_S = 1.0
+"""What machines whose UTC is kept may be apart; more is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ def build_timeline(segments: Sequence[SegmentLog]) -> Timeline | None:
     named: list[tuple[str, Span]] = []
     for segment in segments:
         shift_s = _film_shift(segment, first, zero_ns / 1e9, zero_utc_s)
+        shift_s += _behind_s(segment, first, shift_s, running)
         spans = [
             _Running(Span(start / 1e9 + shift_s, end / 1e9 + shift_s), why) for start, end, why in _running_ns(segment)
         ]
@@ -192,6 +197,19 @@ def _film_shift(segment: SegmentLog, first: SegmentLog, zero_s: float, zero_utc_
     if segment.header.clock == first.header.clock:
         return -zero_s
     return (segment.anchor[0] - segment.anchor[1]) / 1e9 - zero_utc_s
+
+
+def _behind_s(segment: SegmentLog, first: SegmentLog, shift_s: float, running: Sequence[Sequence[_Running]]) -> float:
+    """How much later, to come behind what ran before: by a UTC that is off it would lie over that, or far away."""
+    began_s = min((start / 1e9 + shift_s for start, _, _ in _running_ns(segment)), default=None)
+    ended_s = max((one.span.end_s for spans in running for one in spans), default=None)
+    if began_s is None or ended_s is None or segment.header.clock == first.header.clock:
+        return 0.0
+    if ended_s <= began_s <= ended_s + BETWEEN_S:
+        return 0.0
+    if abs(began_s - ended_s) > UTC_OFF_S:
+        segment.problems.add("clock_differs")
+    return ended_s - began_s
 
 
 def _lay_tracks(segment: SegmentLog, shift_s: float) -> list[FilmTrack]:

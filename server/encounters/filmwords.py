@@ -45,6 +45,9 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "foreign_record": N_("Something that doesn't belong to this visit was found and left out."),
         "codec_unsupported": N_("A picture or sound is in a form that can't be put into the film."),
         "mark_implausible": N_("The times of pauses may be wrong."),
+        "clock_differs": N_(
+            "The computers that recorded disagree about the time: how long it was between them is unknown."
+        ),
         SEGMENT_MISSING: N_("A part of the recording has not reached the clinic's store."),
     }
 )

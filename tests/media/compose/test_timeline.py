@@ -96,6 +96,33 @@ def test_segments_are_joined_by_the_same_clock_or_else_by_utc(
     assert pauses(laid(golden, other)) == [(2.0, 2.0 + between, "between")]
 
 
+@pytest.mark.parametrize(
+    ("utc_off_s", "length_s", "problems"),
+    [
+        (-2.5, 4.0, set()),
+        (-5.0, 4.0, {"clock_differs"}),
+        (-3600, 4.0, {"clock_differs"}),
+        (86_400, 4.0, {"clock_differs"}),
+    ],
+)
+def test_a_segment_of_a_machine_whose_time_is_wrong_comes_behind_the_one_before(
+    golden: GoldenLog, tmp_path: Path, utc_off_s: float, length_s: float, problems: set[str]
+) -> None:
+    """Never laid over it, nor a day away: it began two seconds after that one had ended."""
+    golden.send(golden.track("anna", "microphone"), sound(0, 2))
+    golden.write(2.0)
+    utc_0 = golden.utc_0 + round((4 + utc_off_s) * 1e9)
+    other = GoldenLog(tmp_path / "two.bedlog", segment=2, mono_0=5 * 10**9, utc_0=utc_0, clock="boot-2")
+    other.send(other.track("anna", "microphone"), sound(0, 2))
+    other.write(2.0)
+    segments = [SegmentLog(log.path, log.unwrap) for log in (golden, other)]
+    timeline = build_timeline(segments)
+    assert timeline is not None
+    assert timeline.length_s == pytest.approx(length_s)
+    assert sorted(float(track.times_s.min()) // 1 for track in timeline.tracks) == [0, 2]
+    assert segments[1].problems == problems
+
+
 def test_a_log_without_an_end_ends_at_the_last_thing_it_tells(golden: GoldenLog) -> None:
     golden.send(golden.track("anna", "microphone"), sound(0, 2), delay=lambda _: 0.0)
     golden.write(None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from media.compose import reader, verdict
+from media.compose import reader, timeline, verdict
 from server import jobs as jobtable
 from server.encounters import films, filmwords, jobs
 from tests.server.encounters.recorded import APART_S, SECONDS, Recorded, context_of
@@ -165,7 +165,7 @@ async def test_the_originals_are_copied_on_request_and_go_with_the_log(recorded:
 
 
 def test_every_code_of_the_self_check_has_its_words() -> None:
-    code = Path(verdict.__file__).read_text("utf-8") + Path(reader.__file__).read_text("utf-8")
+    code = "".join(Path(one.__file__).read_text("utf-8") for one in (verdict, reader, timeline))
     codes = {*re.findall(r'^        "([a-z_]+)": ', code, re.M), *re.findall(r'problems\.add\("([a-z_]+)"\)', code)}
     assert len(codes) >= 12
     assert codes - {"frames", "layout", "tracks"} == set(filmwords.PROBLEMS) - {filmwords.SEGMENT_MISSING}
