@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server import audit, context
+from server import audit, context, uploads
 from server.accounts.models import Patient
 from server.audit import AuditAction
 from server.encounters.models import Encounter, Participant
@@ -161,6 +161,17 @@ async def show_original(request: web.Request) -> web.Response:
     return render(request, "records/original.html", {"found": found, "opened": opened, "at": at})
 
 
+async def show_original_file(request: web.Request) -> web.StreamResponse:
+    """A file that was attached to a withdrawn note."""
+    clinic = context.clinic(request)
+    vault = context.vault(request).clinic(clinic.id)
+    writing = Writing(clinic, context.actor(request), context.now(request), context.events(request), vault)
+    async with context.database(request).writing() as session:
+        row = await withdrawing.get_file(session, writing, request.match_info["note"], request.match_info["upload"])
+    content = await uploads.read(uploads.open_uploads(context.settings(request)), vault, row)
+    return uploads.download(uploads.name_of(vault, row), row.kind, content)
+
+
 _C = "/c/{clinic}"
 ROUTES = [
     Route("GET", f"{_C}/notes", show_open, is_doctor, "notes_open", nav=N_("Notes")),
@@ -168,4 +179,5 @@ ROUTES = [
     Route("POST", f"{_C}/note-templates/{{type}}", change_template, is_administrator, "note_template"),
     Route("GET", f"{_C}/withdrawn", show_withdrawn, is_privacy_officer, "notes_withdrawn", nav=N_("Withdrawn")),
     Route("GET", f"{_C}/withdrawn/{{note}}", show_original, is_privacy_officer, "note_original"),
+    Route("GET", f"{_C}/withdrawn/{{note}}/files/{{upload}}", show_original_file, is_privacy_officer, "note_original_file"),
 ]

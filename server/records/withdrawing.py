@@ -5,14 +5,16 @@ The link of the chain holds; an incident says what happened; the text is offered
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import audit, uploads
+from server.accounts import proxies
 from server.accounts.models import Patient, Person
 from server.audit import AuditAction, AuditEntry, DeletionKind
 from server.context import ClinicScope
@@ -20,15 +22,18 @@ from server.encounters import visits
 from server.encounters.models import Encounter, Participant
 from server.encounters.visits import Visit
 from server.errors import DomainError, not_found
+from server.permissions import ProxyScope
 from server.records import exports, reading, requests, service
 from server.records.models import Note, NoteVersion, NoteWithdrawal
 from server.records.reading import Version
+from server.records.rights_models import RecordExport
 from server.records.service import Writing
 from server.uploads import Stored, Upload
 from signaling.words import Code, Role
 
 AROUND = timedelta(days=1)
 OPENED = (AuditAction.NOTE_OPENED, AuditAction.NOTE_READ, AuditAction.NOTE_PRINTED)
+WITH_NOTES = ProxyScope.READ_NOTES.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,9 @@ class Withdrawn:
     by_name: str
     versions: list[Version]
     opened: list[tuple[AuditEntry, str]]
-    """Who opened it, by name; a patient's side is the patient's person."""
+    """Who opened it, its files or a copy that held it, by name; the patient's side is their person, or the proxy."""
+    files: list[tuple[Upload, str]]
+    """What was attached, by name."""
 
 
 async def withdraw(session: AsyncSession, writing: Writing, encounter_id: str) -> NoteWithdrawal:
@@ -187,17 +194,77 @@ async def get_original(session: AsyncSession, writing: Writing, note_id: str) ->
     if note is None or row is None or patient is None:
         raise not_found()
     by = await session.get(Person, row.by_person_id)
+    opened = await _load_opened(session, note, row)
+    versions = [one for one in await reading.load_versions(session, writing.vault, note) if one.n <= row.upto_n]
+    await service.enter(session, writing, AuditAction.NOTE_OPENED, note.id)
+    attached = await uploads.load_of(session, note.clinic_id, (service.ATTACHED_TO, note.encounter_id))
+    files = [(one, uploads.name_of(writing.vault, one)) for one in attached]
+    return Withdrawn(row, patient, by.name if by else "", versions, opened, files)
+
+
+async def get_file(session: AsyncSession, writing: Writing, note_id: str, upload_id: str) -> Upload:
+    """One of a withdrawn note's files, for the privacy officer; the look is entered. Raises not_found."""
+    note = await session.get(Note, (writing.clinic.id, note_id))
+    row = await uploads.get(session, writing.clinic.id, upload_id)
+    of_note = note is not None and (row.subject_kind, row.subject_id) == (service.ATTACHED_TO, note.encounter_id)
+    if note is None or not of_note or await reading.load_withdrawal(session, note) is None:
+        raise not_found()
+    await audit.enter(
+        session,
+        clinic_id=note.clinic_id,
+        actor_person_id=writing.person_id,
+        action=AuditAction.DOCUMENT_READ,
+        subject=("upload", row.id),
+        now=writing.now,
+    )
+    return row
+
+
+async def _load_opened(session: AsyncSession, note: Note, row: NoteWithdrawal) -> list[tuple[AuditEntry, str]]:
+    files = select(Upload.id).where(
+        Upload.clinic_id == note.clinic_id,
+        Upload.subject_kind == service.ATTACHED_TO,
+        Upload.subject_id == note.encounter_id,
+    )
+    of_note = and_(
+        AuditEntry.subject_kind == "note",
+        AuditEntry.subject_id == note.id,
+        AuditEntry.action.in_([one.value for one in OPENED]),
+    )
+    of_files = and_(
+        AuditEntry.subject_kind == "upload",
+        AuditEntry.subject_id.in_(files),
+        AuditEntry.action == AuditAction.DOCUMENT_READ.value,
+    )
+    of_copies = and_(
+        AuditEntry.subject_kind == "patient",
+        AuditEntry.subject_id == note.patient_id,
+        AuditEntry.action == AuditAction.EXPORT_FETCHED.value,
+        AuditEntry.at <= row.at,
+    )
     query = (
         select(AuditEntry, Person.name)
         .outerjoin(Person, Person.id == AuditEntry.actor_person_id)
-        .where(
-            AuditEntry.clinic_id == writing.clinic.id,
-            AuditEntry.subject_kind == "note",
-            AuditEntry.subject_id == note_id,
-            AuditEntry.action.in_([one.value for one in OPENED]),
-        )
+        .where(AuditEntry.clinic_id == note.clinic_id, or_(of_note, of_files, of_copies))
     )
-    opened = [(entry, name or "") for entry, name in await session.execute(query.order_by(AuditEntry.at))]
-    versions = [one for one in await reading.load_versions(session, writing.vault, note) if one.n <= row.upto_n]
-    await service.enter(session, writing, AuditAction.NOTE_OPENED, note.id)
-    return Withdrawn(row, patient, by.name if by else "", versions, opened)
+    copies, acting = (
+        await _copies_with(session, note),
+        await proxies.load_names(session, note.clinic_id, note.patient_id),
+    )
+    return [
+        (entry, name or acting.get(proxies.acting_in(entry), ""))
+        for entry, name in await session.execute(query.order_by(AuditEntry.at))
+        if entry.action != AuditAction.EXPORT_FETCHED.value or json.loads(entry.detail).get("export") in copies
+    ]
+
+
+async def _copies_with(session: AsyncSession, note: Note) -> set[str]:
+    """Copies of the record made since it was released, by whoever may read notes."""
+    if note.released_at is None:
+        return set()
+    query = select(RecordExport).where(
+        RecordExport.clinic_id == note.clinic_id,
+        RecordExport.patient_id == note.patient_id,
+        RecordExport.ready_at >= note.released_at,
+    )
+    return {one.id for one in await session.scalars(query) if one.proxy_id is None or WITH_NOTES in one.scopes.split()}

@@ -161,6 +161,7 @@ NO_PAGES = {
     "proxy.note_attachment": "a file",
     "erasure": "opened for a signed note alone, see tests/server/records/test_erasing.py",
     "note_withdrawal": "opened for a signed note alone, see tests/server/records/test_after.py",
+    "note_original_file": "a file",
     "note_original": "opened for a withdrawn note alone, see tests/server/records/test_after.py",
     "note": "for scripts; a browser is led to the visit's page",
 }

@@ -105,6 +105,7 @@ TABLE: dict[str, Row] = {
     "note_template": Row("administrator", C + "/note-templates/{type}", {"text": "Seen:"}),
     "notes_withdrawn": Row("privacy_officer", C + "/withdrawn"),
     "note_original": Row("privacy_officer", C + "/withdrawn/{withdrawn}"),
+    "note_original_file": Row("", C + "/withdrawn/{withdrawn}/files/none"),
     "mine.note_file": Row("patient", HOME + "/notes/{note}/versions/1/file"),
     "note_chat": Row(TREATING, VISIT + "/note/attachments/chat", headers=JSON),
     "note_chat_take": Row(TREATING, VISIT + "/note/attachments/chat", {"line": "1"}, ok=(409,)),

@@ -70,7 +70,7 @@ WHO_MAY = {
     DOCTOR: "record.search visit_hand_over "
     "notes_open record.find record record.open guest_invite clinic clinic.list clinic.late clinic.relay clinic.take",
     OFFICER: "erasures erasure erasure.erase erasure.refuse record.hold record.lift "
-    "notes_withdrawn note_original audit audit.export looks.hide",
+    "notes_withdrawn note_original note_original_file audit audit.export looks.hide",
     REVIEWS: "looks looks.review",
     TRUST: "incidents incidents.close incidents.assign keeping keeping.wish keeping.hold",
     STAFF: "sign_in.again account account.end_session account.password account.recovery_codes",

@@ -11,10 +11,12 @@ from server.accounts import proxies, sessions
 from server.accounts.proxies import NewProxy
 from server.accounts.service import get_patient
 from server.accounts.sessions import COOKIES, SessionKind
-from server.permissions import ProxyScope
+from server.permissions import ProxyScope, StaffRole
+from server.records import withdrawing
+from server.records.models import Note
 from server.uploads import Upload
-from tests.server.cast import Browser
-from tests.server.records.rights import copy_url, make_copy, sign
+from tests.server.cast import Browser, add_staff
+from tests.server.records.rights import copy_url, make_copy, sign, writing_of
 from tests.server.visits import House
 
 
@@ -55,3 +57,24 @@ async def test_the_patient_reads_of_everybody_who_opened_something_of_theirs(hou
     page = await (await patient.get(copy_url(house).removesuffix("/copy") + "/access")).text()
     said = ("Maria Adler", "acts for you", "read your note", "fetched a copy of your record", "opened a document")
     assert [words for words in (*said, "printed or kept your note") if words not in page] == []
+
+
+async def test_the_privacy_officer_sees_the_whole_of_what_was_withdrawn_and_everybody_who_had_it(house: House) -> None:
+    cast, doctor = house.cast, await opened_by_everybody(house)
+    assert (await doctor.post(house.visit_url("/note/withdrawal"))).status == 303
+    async with house.database.writing() as session:
+        note = (await session.scalars(select(Note))).one()
+        officer = writing_of(cast, StaffRole.PRIVACY_OFFICER, cast.administrator)
+        found = await withdrawing.get_original(session, officer, note.id)
+    who = {(entry.action, name) for entry, name in found.opened}
+    assert {("note_read", "Maria Adler"), ("export_fetched", "Maria Adler"), ("document_read", "Dr Ida Weiss")} <= who
+    assert "" not in {name for _, name in found.opened}
+    assert [name for _, name in found.files] == ["letter.pdf"]
+    async with cast.database.writing() as session:
+        person = await add_staff(session, cast.clinic, "Lea Privacy", StaffRole.PRIVACY_OFFICER, house.clock())
+    browser, url = await house.signed_in(person), f"/c/{cast.clinic.slug}/withdrawn/{note.id}"
+    page = await (await browser.get(url)).text()
+    assert [words for words in ("A cold.", "letter.pdf", "Maria Adler") if words not in page] == []
+    file = f"{url}/files/{found.files[0][0].id}"
+    assert (await (await browser.get(file)).read()).endswith(b"letter\n%%EOF")
+    assert (await doctor.get(file)).status in (403, 404)
