@@ -102,7 +102,7 @@ async def load_unsigned(session: AsyncSession, clinic: ClinicScope, doctor_id: s
     query = (
         select(Encounter.id)
         .outerjoin(Note, and_(Note.clinic_id == Encounter.clinic_id, Note.encounter_id == Encounter.id))
-        .where(Encounter.clinic_id == clinic.id, due.is_unsigned())
+        .where(Encounter.clinic_id == clinic.id, due.is_unsigned(now))
     )
     where = and_(_of_doctor(clinic, doctor_id), Encounter.id.in_(query))
     return await _load(session, clinic, where, now, without=("entered-in-error",))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts import notices
@@ -15,8 +15,8 @@ from server.accounts.models import Membership
 from server.accounts.notices import Notice
 from server.accounts.trust_models import StaffNotice
 from server.encounters.models import Encounter, Participant
+from server.records import due
 from server.records.models import Note
-from server.records.rules import NOTED
 from signaling.words import Role
 
 KIND = "note_unsigned"
@@ -49,10 +49,8 @@ async def chase(session: AsyncSession, now: datetime) -> int:
             Participant.role == Role.DOCTOR.value,
             Participant.is_closed.is_(False),
             Participant.person_id.is_not(None),
-            Encounter.status == "finished",
-            Encounter.outcome.in_(NOTED),
-            Encounter.ended_at <= now - AFTER,
-            Note.signed_at.is_(None),
+            due.is_unsigned(now),
+            func.coalesce(Encounter.ended_at, Note.drafted_at) <= now - AFTER,
         )
     )
     found = list(await session.execute(late.where(~told, working).distinct()))

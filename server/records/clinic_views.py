@@ -86,7 +86,7 @@ async def _load_open(
         RecordRequest.state == "asked",
     )
     queries = {
-        "unsigned": mine.where(due.is_unsigned()),
+        "unsigned": mine.where(due.is_unsigned(now)),
         "asked": mine.join(CorrectionRequest, asked).distinct(),
         "review": mine.join(NoteHold, hold),
         "requests": mine.join(RecordRequest, wanted).distinct(),
@@ -179,5 +179,7 @@ ROUTES = [
     Route("POST", f"{_C}/note-templates/{{type}}", change_template, is_administrator, "note_template"),
     Route("GET", f"{_C}/withdrawn", show_withdrawn, is_privacy_officer, "notes_withdrawn", nav=N_("Withdrawn")),
     Route("GET", f"{_C}/withdrawn/{{note}}", show_original, is_privacy_officer, "note_original"),
-    Route("GET", f"{_C}/withdrawn/{{note}}/files/{{upload}}", show_original_file, is_privacy_officer, "note_original_file"),
+    Route(
+        "GET", f"{_C}/withdrawn/{{note}}/files/{{upload}}", show_original_file, is_privacy_officer, "note_original_file"
+    ),
 ]

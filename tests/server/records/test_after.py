@@ -185,6 +185,15 @@ async def test_this_is_wrong_waits_for_the_doctor_and_comes_back_answered(house:
     assert "You are right." in page
 
 
+async def test_an_addition_says_when_it_was_signed_and_why(house: House) -> None:
+    await signed(house)
+    house.clock.forward(days=2)
+    browser, form = await house.browser_of("doctor"), {"kind": "correction", "text": "Right arm.", "reason": "Mistyped"}
+    assert (await browser.post(house.visit_url("/note/addenda"), form)).status == 303
+    page = (await home(house))[1]
+    assert [words for words in ("27 May 2031", "29 May 2031", "Mistyped") if words not in page] == []
+
+
 async def test_nobody_fills_the_doctors_list_with_requests(house: House) -> None:
     await signed(house)
     note, cast = await the_note(house), house.cast
@@ -347,6 +356,24 @@ async def test_a_note_left_unsigned_is_chased_until_it_is_signed(house: House) -
     async with cast.database.reading() as session:
         told = list(await session.scalars(select(StaffNotice)))
     assert {(one.person_id, one.kind) for one in told} == {(cast.doctor, "note_unsigned")}
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("finished", "left"), ("finished", "not_reached"), ("cancelled", None), ("in-progress", None)],
+)
+async def test_whatever_is_on_the_list_is_chased_too(house: House, status: str, outcome: str | None) -> None:
+    """Also what was written of a visit that nobody came to, or that its doctor left open."""
+    cast, browser = house.cast, await written(house)
+    async with cast.database.writing() as session:
+        encounter = await session.get_one(Encounter, (cast.clinic.id, cast.encounter_id))
+        encounter.status, encounter.outcome = status, outcome
+        encounter.ended_at = house.clock() if status == "finished" else None
+    house.clock.forward(days=2)
+    browser = await house.browser_of("doctor")
+    assert house.visit_url("/summary") in await (await browser.get(f"/c/{cast.clinic.slug}/notes")).text()
+    async with cast.database.writing() as session:
+        assert await chasing.chase(session, house.clock()) == 1
 
 
 @pytest.mark.parametrize("how", ["cancelled", "noshow", "in error"])
