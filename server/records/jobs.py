@@ -13,6 +13,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import obstore
 from sqlalchemy import func, select
@@ -126,7 +127,8 @@ async def _pack(job: JobContext, row: RecordExport, record: Record, digests: Map
     content, kind = await asyncio.to_thread(printing.print_sheet, printed, int(record.made_at.timestamp()))
     await job.progress(PRINTED)
     paths = {one.upload.id: f"attachments/{n}-{one.name}" for n, one in enumerate(record.files, start=1)}
-    made = json.dumps(fhir.bundle(record, paths, digests), ensure_ascii=False, indent=1)
+    urls = {one: quote(path) for one, path in paths.items()}
+    made = json.dumps(fhir.bundle(record, urls, digests), ensure_ascii=False, indent=1)
     target = folder / "record.zip"
     name = f"record.{'pdf' if kind == PDF else 'txt'}"
     await asyncio.to_thread(_zip, target, {name: content, "record.fhir.json": made.encode()}, paths)

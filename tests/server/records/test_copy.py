@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
+from urllib.parse import unquote
 
 import obstore
 import pikepdf
@@ -33,8 +34,8 @@ LETTER = b"%PDF-1.7\nletter\n%%EOF"
 
 
 async def attach(house: House, browser: Browser, content: bytes = LETTER) -> None:
-    form = FormData()
-    form.add_field("file", content, filename="letter.pdf")
+    form = FormData(quote_fields=False)
+    form.add_field("file", content, filename="Größe (1).pdf")
     assert (await browser.request("POST", house.visit_url("/note/attachments"), data=form)).status == 303
 
 
@@ -67,10 +68,13 @@ async def test_a_copy_holds_what_the_patient_sees_for_people_and_for_machines(ho
     status, content = await fetched(house, patient, await make_copy(house, patient))
     assert status == 200
     found = unpacked(content)
-    assert set(found) == {"record.pdf", "record.fhir.json", "attachments/1-letter.pdf"}
-    assert found["attachments/1-letter.pdf"] == LETTER
+    assert set(found) == {"record.pdf", "record.fhir.json", "attachments/1-Größe (1).pdf"}
+    assert found["attachments/1-Größe (1).pdf"] == LETTER
     assert judged(found["record.fhir.json"]) == []
     made = json.loads(found["record.fhir.json"])
+    (document,) = (one["resource"] for one in made["entry"] if one["resource"]["resourceType"] == "DocumentReference")
+    url = document["content"][0]["attachment"]["url"]
+    assert (url.isascii(), " " in url, unquote(url)) == (True, False, "attachments/1-Größe (1).pdf")
     assert set(fhir.kinds(made)) == {
         "Patient", "Practitioner", "Appointment", "Encounter", "Composition", "DocumentReference", "Consent",
         "Provenance",
@@ -168,7 +172,7 @@ async def test_a_proxys_copy_never_goes_beyond_their_scope(
     assert (await fetched(house, await house.browser_of("patient"), export))[0] == 404, "each has their own"
     found = unpacked((await fetched(house, browser, export, "proxy"))[1])
     words = found["record.fhir.json"].decode()
-    assert ("Rash" in words, "attachments/1-letter.pdf" in found) == (reads, reads)
+    assert ("Rash" in words, "attachments/1-Größe (1).pdf" in found) == (reads, reads)
     assert "patient's eyes" not in words
     assert "anna@mail.example" not in words
     assert judged(found["record.fhir.json"]) == []
@@ -189,6 +193,7 @@ async def test_a_proxy_reads_notes_with_all_that_was_added_only_within_their_sco
     page = await (await (await _proxy(house, frozenset({ProxyScope.READ_NOTES})))[0].get(home)).text()
     for words in ("Rash on the left arm", "It is harmless.", "Corrected", "It was the right arm.", "Dr Ida Weiss"):
         assert words in page
+    assert ("Misheard" in page, page.count("27 May 2031")) == (True, 3), "why, and when each was signed"
     assert "patient's eyes" not in page
     assert "&lt;b&gt;&amp; itching" in page, "text stays text"
     other = await (await (await _proxy(house, frozenset({ProxyScope.ATTEND})))[0].get(home)).text()
