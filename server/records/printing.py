@@ -6,12 +6,24 @@ Pure: everything comes as `Sheet`, nothing is read here. Who may have it is for 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import typst
 
 PDF, PLAIN = "application/pdf", "text/plain"
+BOX = "\u25a1"
+SIGNLESS = frozenset({"Co", "Cs"})
+"""Categories of code points that are in no font: for private use, and half of a pair."""
+OFFICE = {0xF0B7: "\u2022", 0xF0A7: "\u25aa", 0xF0D8: "\u27a2", 0xF0E0: "\u2192", 0xF0FC: "\u2713"}
+"""Bullets, arrow and tick as they come pasted from Word, in the private use of its symbol fonts."""
+TRIES = 20
+"""The setter names one sign at a time that no font holds."""
+UNSET = re.compile(r'the text `"(.+?)"` could not be displayed')
+HEX = re.compile(r"\\u\{([0-9a-f]+)\}")
 FONTS = (
     "Noto Sans",
     "Noto Sans Arabic",
@@ -88,8 +100,43 @@ def as_text(sheet: Sheet) -> bytes:
 
 
 def print_sheet(sheet: Sheet, written_at_s: int) -> tuple[bytes, str]:
-    """The file and its kind: plain text only where the words can't be set (a sign that no font holds)."""
-    try:
-        return as_pdf(sheet, written_at_s), PDF
-    except typst.TypstError:
-        return as_text(sheet), PLAIN
+    """The file and its kind. A sign that no font holds stands as a box; plain text is for what can't be set at all."""
+    sheet = _changed(sheet, _plain)
+    for _ in range(TRIES):
+        try:
+            return as_pdf(sheet, written_at_s), PDF
+        except typst.TypstError as error:
+            unset = _unset(str(error))
+            if not unset:
+                break
+            sheet = _changed(sheet, partial(_boxed, unset=unset))
+    return as_text(sheet), PLAIN
+
+
+def _plain(words: str) -> str:
+    """Office programs write bullets with signs of their own; what else is for private use is in no font."""
+    words = words.translate(OFFICE)
+    return "".join(BOX if unicodedata.category(one) in SIGNLESS else one for one in words)
+
+
+def _boxed(words: str, unset: str) -> str:
+    return words.translate(dict.fromkeys(map(ord, unset), BOX))
+
+
+def _unset(message: str) -> str:
+    """The signs that the setter says no font has; empty when it stumbles over something else."""
+    found = UNSET.search(message)
+    return HEX.sub(lambda code: chr(int(code[1], 16)), found[1]) if found else ""
+
+
+def _changed(sheet: Sheet, change: Callable[[str], str]) -> Sheet:
+    """The same sheet with every text of it changed."""
+    return replace(
+        sheet,
+        title=change(sheet.title),
+        author=change(sheet.author),
+        clinic=change(sheet.clinic),
+        letterhead=change(sheet.letterhead),
+        facts=[(change(label), change(value)) for label, value in sheet.facts],
+        sections=[(change(heading), change(words)) for heading, words in sheet.sections],
+    )

@@ -65,10 +65,26 @@ def test_a_version_is_the_same_file_each_time() -> None:
     assert printing.as_pdf(sheet(), 1_900_000_000) == printing.as_pdf(sheet(), 1_900_000_000)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\uf0b7 Aspirin, pasted from Word",
+        "\ue000 \U0010fffd",
+        "a\ufffeb\u0378",
+        "\ud83d alone",
+        "\U00010380 \U00012000",
+    ],
+)
+def test_a_sign_that_no_font_holds_costs_nobody_the_pdf(text: str) -> None:
+    """Bullets from Word, signs for private use or given to nobody, half a pair, scripts that no font here has."""
+    content, kind = printing.print_sheet(sheet(text, letterhead=text, facts=[(text, text)]), 1_900_000_000)
+    assert (content[:5], kind) == (b"%PDF-", PDF)
+
+
 def test_what_cannot_be_set_is_given_as_plain_text() -> None:
-    content, kind = printing.print_sheet(sheet("Private sign \U0010fffd here"), 1_900_000_000)
+    content, kind = printing.print_sheet(sheet(language="x" * 40), 1_900_000_000)
     assert kind == PLAIN
-    assert "Private sign" in content.decode()
+    assert "Cough for a week." in content.decode()
     assert "not a prescription" in content.decode()
 
 
