@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
 from server.audit import Incident
+from server.config import Settings
 from server.encounters import alarms, films, filmwords, finding, jobs, keeping
 from server.encounters.recording_models import Film
 from server.jobs import JobFailed, claim
 from server.jobs.models import Job
-from tests.server.encounters.recorded import Recorded, context_of
+from tests.server.encounters.recorded import Recorded, context_of, make_recorded
+from tests.server.visits import House, VisitCast
 
 
 async def let_go(recorded: Recorded) -> int:
@@ -136,6 +139,30 @@ async def test_a_log_that_nobody_told_of_is_found_in_the_store(recorded: Recorde
     await recorded.run_jobs()
     film = await recorded.film()
     assert (film.state, json.loads(film.composed_from)) == ("ready", [log.path])
+
+
+async def test_what_nobody_told_of_and_what_is_late_is_asked_for_on_each_engine(
+    cast: VisitCast, settings: Settings, tmp_path: Path
+) -> None:
+    recorded = await make_recorded(House(None, settings, cast.database, cast.clock, cast))  # type: ignore[arg-type]
+    log = await recorded.store_log(tmp_path, tell=False)
+    await recorded.store_log(tmp_path, 2)
+    await recorded.stop()
+    async with cast.database.reading() as session:
+        recording = await keeping.get_recording(session, cast.clinic.id, recorded.recording)
+        assert await films.load_missing(session, recording) == [1]
+    assert await finding.find_logs(context_of(recorded)) == 1
+    async with cast.database.writing() as session:
+        recording = await keeping.get_recording(session, cast.clinic.id, recorded.recording)
+        assert await films.load_missing(session, recording) == []
+        await keeping.order_deletion(session, recording, None, "due", cast.clock())
+        await keeping.order_due(session, cast.clock() + timedelta(hours=2))
+        await keeping.order_due(session, cast.clock() + timedelta(hours=3))
+        assert [one.kind for one in await session.scalars(select(Incident))] == [alarms.NOT_DELETED]
+    await recorded.erase()
+    await cast.port.log_stored(log)
+    await recorded.erase()
+    assert json.loads((await recorded.deletions())[0].proof or "")["logs"]["deleted"][0] == log.path
 
 
 async def test_a_deletion_that_the_store_kept_from_being_done_is_asked_for_until_it_is(
