@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -108,6 +109,7 @@ async def show_home(request: web.Request) -> web.Response:
         "past": [line for line in reversed(lines) if not _is_upcoming(line, now)],
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
         "earlier_notes": notes[-1].released_at.isoformat() if len(notes) == records.PAGE else None,
+        "signed_at": partial(when, language=language),
         "asked": asked,
         "files": attached,
         "kind_words": KIND_WORDS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -212,6 +213,7 @@ async def show_home(request: web.Request) -> web.Response:
         "done": told.variant(PROXY_DONE, request.query.get("done", ""), reach),
         "notes": [(note, when(note.starts_at, note.zone, language)) for note in notes],
         "earlier_notes": notes[-1].released_at.isoformat() if len(notes) == PAGE else None,
+        "signed_at": partial(when, language=language),
         "kind_words": KIND_WORDS,
         "files": attached,
         "films": [film for film in granted if film.encounter_id not in alone],
