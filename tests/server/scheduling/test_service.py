@@ -166,11 +166,13 @@ async def test_the_same_key_answers_the_same_appointment(world: World) -> None:
     assert await refusal(world, idempotency_key="k1", patient_id=world.boris) is Code.CONFLICT
     assert await refusal(world, NINE + timedelta(hours=2), idempotency_key="k1") is Code.CONFLICT
     assert await refusal(world, idempotency_key="k1", practitioner_ids=(world.colleague,)) is Code.CONFLICT
-    squeezed = {"kind": Kind.SQUEEZED_IN, "reason": "Results came"}
-    assert await refusal(world, idempotency_key="k1", **squeezed) is Code.CONFLICT
-    walk_in = {"kind": Kind.WALK_IN, "practitioner_ids": (), "idempotency_key": "k2"}
-    came = await book(world, NOW, **walk_in)
-    assert (await book(world, NOW + timedelta(minutes=1), **walk_in)).id == came.id
+    squeezed = Kind.SQUEEZED_IN
+    assert await refusal(world, idempotency_key="k1", kind=squeezed, reason="Results came") is Code.CONFLICT
+    came, again = [
+        await book(world, at, kind=Kind.WALK_IN, practitioner_ids=(), idempotency_key="k2")
+        for at in (NOW, NOW + timedelta(minutes=1))
+    ]
+    assert came.id == again.id
 
 
 async def test_a_patient_who_is_elsewhere_then_is_refused_in_true_words(world: World) -> None:
