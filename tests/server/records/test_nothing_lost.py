@@ -44,7 +44,9 @@ async def test_a_conflict_at_signing_keeps_who_reads_and_the_plain_words(house: 
     form = {"revision": "1", "text": "Cough", "summary": "Rest, <and> drink.", **HELD_BACK}
     answer = await doctor.post(house.visit_url("/note/sign"), form)
     assert answer.status == 409
-    again = fields_of(await answer.text(), "/note/sign")
+    page = await answer.text()
+    assert "Anna Müller" in page, "who reads it is not said beside Sign"
+    again = fields_of(page, "/note/sign")
     assert again == {"revision": "2", "text": "Cough and fever", "summary": "Rest, <and> drink.", **HELD_BACK}
     assert (await doctor.post(house.visit_url("/note/sign"), again)).status == 303
     note = await stored(house.cast.database)
