@@ -66,7 +66,7 @@ FOR_STAFF = (
     "web/templates/encounters/film_check",
     "web/templates/encounters/keeping",
     "server/encounters/keeping",
-    *(f"web/client/{name}.ts" for name in ("arrivals", "attached", "clinic", "note", "release", "urgent")),
+    *(f"web/client/{name}.ts" for name in ("arrivals", "attached", "clinic", "left", "note", "release", "urgent")),
 )
 OF_STAFF_FORMS = {"their name", "the relation", "the reason"}
 OF_PATIENTS_FORMS = {"the date of birth", "the code"}
