@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.config import Settings
 from server.db import Database
-from server.jobs import Handlers, JobContext, JobFailed, enqueue
+from server.jobs import Handlers, JobContext, JobFailed, OrElse, enqueue
 from server.jobs.claim import ATTEMPTS_MAX
 from server.jobs.loop import JobsLoop
 from server.jobs.models import Job
@@ -106,6 +106,34 @@ async def test_what_cannot_be_done_at_all_is_not_tried_again(bench: Bench) -> No
     job = await bench.job()
     assert job.finished_at is not None
     assert (job.error, job.attempts) == ("log_unreadable", 1)
+
+
+@pytest.mark.parametrize("has_died", [False, True])
+async def test_who_must_know_is_told_that_it_is_given_up_even_by_a_worker_that_only_finds_it(
+    bench: Bench, has_died: bool
+) -> None:
+    heard: list[tuple[str, str]] = []
+
+    async def run(context: JobContext) -> None:
+        raise JobFailed("store_unreachable")
+
+    async def given_up(context: JobContext, code: str) -> None:
+        if not heard:
+            heard.append((context.subject, "dies while it is told"))
+            raise OSError("lost")
+        heard.append((context.subject, code))
+
+    await bench.ask()
+    async with bench.database.writing() as session:
+        await session.execute(update(Job).values(attempts=ATTEMPTS_MAX if has_died else ATTEMPTS_MAX - 1))
+    loop = bench.loop(OrElse(run, given_up))
+    with pytest.raises(OSError, match="lost"):
+        await loop.run_due()
+    assert (await bench.job()).finished_at is None
+    bench.clock.forward(minutes=1)
+    await bench.loop(OrElse(run, given_up)).run_due()
+    assert heard == [("s", "dies while it is told"), ("s", "given_up")]
+    assert (await bench.job()).error == "given_up"
 
 
 async def test_an_unforeseen_error_is_kept_by_its_kind_never_its_words(bench: Bench) -> None:
