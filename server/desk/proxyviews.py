@@ -35,7 +35,7 @@ from server.forms import parse_form
 from server.names import Name
 from server.pages import language_of, render
 from server.permissions import Actor, ProxyScope, acts_for, is_patient, is_proxy, is_scheduler, may_book
-from server.records import attachments
+from server.records import attachments, exports
 from server.records.reading import PAGE, load_released_notes
 from server.routing import Route, see_other
 from server.scheduling import kinds as offering
@@ -173,6 +173,7 @@ async def keep_alone(request: web.Request) -> web.Response:
             await proxies.mark_patient_only(session, patient, (kind, subject_id), by=patient.person_id, now=now)
             if kind == "encounter":
                 shut += await proxyplaces.close_places(session, scope.id, now, encounter_id=subject_id)
+        await exports.discard(session, scope.id, patient.id, of_proxies=True)
     await _refresh(request, shut)
     return see_other(f"/c/{scope.slug}/patients/{patient_id}/home/proxies")
 

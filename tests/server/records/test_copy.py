@@ -183,6 +183,19 @@ async def test_a_proxys_copy_never_goes_beyond_their_scope(
     assert ((await fetched(house, browser, export, "proxy"))[0] == 200) == narrower
 
 
+async def test_what_the_patient_keeps_for_herself_leaves_a_proxys_finished_copy_too(house: House) -> None:
+    cast = house.cast
+    await sign(house, TEXT)
+    browser, _ = await _proxy(house, frozenset({ProxyScope.READ_NOTES}))
+    export = await make_copy(house, browser, "proxy")
+    patient = await house.browser_of("patient")
+    own = await make_copy(house, patient)
+    home = copy_url(house).removesuffix("/copy")
+    assert (await patient.post(f"{home}/alone/{cast.appointment_id}")).status == 303
+    assert (await fetched(house, browser, export, "proxy"))[0] == 404
+    assert (await fetched(house, patient, own))[0] == 200
+
+
 async def test_a_proxy_reads_notes_with_all_that_was_added_only_within_their_scope(house: House) -> None:
     cast, doctor = house.cast, await sign(house, TEXT, summary="It is harmless.")
     form = {"kind": "correction", "text": "It was the right arm.", "reason": "Misheard"}
