@@ -23,6 +23,8 @@ from server.scheduling.wording import when
 
 LOOK_AHEAD = timedelta(days=31)
 NEXT = 3
+YEARS = range(1970, 3000)
+"""Outside of them some clock can't say the moment at all."""
 SEPARATOR = "|"
 AND = ","
 """Between doctors who are wanted together."""
@@ -199,7 +201,7 @@ def read_doctors(text: str) -> tuple[tuple[str, ...], datetime]:
         starts_at = datetime.fromisoformat(moment)
     except ValueError:
         raise _not_picked() from None
-    if not separator or not person_id or starts_at.tzinfo is None:
+    if not separator or not person_id or starts_at.tzinfo is None or starts_at.year not in YEARS:
         raise _not_picked()
     return tuple(dict.fromkeys(person_id.split(AND))), starts_at
 
