@@ -20,6 +20,8 @@ STORIES = tuple(f"tests/scenarios/test_{name}.py" for name in ("main_job", "nat"
 ALONE = ("tests/scenarios", *PROCESSES)
 BY_FILE = ("-n", "2", "--dist", "loadfile")
 """Two at a time where a test mostly waits; a file's fixtures are made once."""
+IN_THREES = ("-n", "3")
+"""On two cores: every third test waits for a disk, a process or a clock."""
 REPORTS = ROOT / "artifacts"
 SLOWEST = 20
 REASON_CHARACTERS = 200
@@ -50,7 +52,7 @@ def stages() -> list[Stage]:
     return [
         Stage("lint and types", 1, command=("make", "--no-print-directory", "lint")),
         Stage("web client", 1, command=("make", "--no-print-directory", "webtest")),
-        Stage("unit", 5, ("tests", *beside, "-m", "not database and not browser and not soak", "-n", "2")),
+        Stage("unit", 5, ("tests", *beside, "-m", "not database and not browser and not soak", *IN_THREES)),
         Stage("databases", 1, ("tests", *beside, "-m", "database and not browser and not soak", *BY_FILE)),
         Stage("processes", 1.5, (*PROCESSES, "-m", "not soak", *BY_FILE)),
         Stage("browser", 2, ("tests", *beside, "-m", "browser and not soak", *BY_FILE)),

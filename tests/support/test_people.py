@@ -69,6 +69,7 @@ def call(one: Person, other: Person) -> None:
     one.page.evaluate("(answer) => link.setRemoteDescription(answer)", answer)
 
 
+@pytest.mark.soak  # each story stands on it in every run
 def test_two_people_are_told_apart_by_what_arrives_decoded_on_the_other_side(cast: Cast) -> None:
     anna, doctor = cast.person("anna"), cast.person("doctor")
     call(anna, doctor)
@@ -117,6 +118,7 @@ def test_a_request_to_another_host_and_a_script_error_are_noticed(cast: Cast) ->
         anna.assert_untroubled()
 
 
+@pytest.mark.soak
 def test_a_person_at_firefox_has_a_camera_and_eyes_too(cast: Cast) -> None:
     marks = list(draw_marks(["one", "two", "screen"], random.Random()).values())
     with firefox("felix", marks) as felix:
