@@ -242,7 +242,13 @@ def test_6b_only_the_last_yes_starts_the_recording_and_the_picture_never_breaks(
     doctor, anna = story.doctor, story.anna
     room.ask_to_record(doctor)
     room.answer_yes(doctor)
-    room.both_see_and_hear(doctor, anna)
+    if "zoom" in story.options:
+        # On 640 × 400 the question lies over the patient's picture until it is answered.
+        doctor.wait_sees(anna.mark)
+        doctor.wait_hears(anna.mark)
+        anna.wait_hears(doctor.mark)
+    else:
+        room.both_see_and_hear(doctor, anna)
     assert story.captured_bytes() == 0
     assert story.capture().phase is CapturePhase.OFF
     room.wait_way([doctor, anna], "direct")
