@@ -5,7 +5,7 @@ What may be had is scheduling's, judged as for anybody with the kind's notice an
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -253,7 +253,7 @@ async def _times(
         "kind": kind,
         "key": new_id(),
         "zone": patient.zone or clinic.zone,
-        "days": _by_day(places, patient.zone or clinic.zone, language),
+        "days": picker.by_day(places, patient.zone or clinic.zone, language),
         "errors": dict(errors or {}),
         "gone": gone,
         "home": _home(request),
@@ -295,15 +295,6 @@ async def _doctors_of(
     if moving is not None:
         return found if len(found) == len(known) else {}
     return found or everybody
-
-
-def _by_day(places: Sequence[picker.Place], zone: str, language: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """(day's words, [(value, clock, doctor)]) in the patient's own zone."""
-    days: dict[str, list[tuple[str, str, str]]] = {}
-    for place in places:
-        at = when(place.starts_at, zone, language)
-        days.setdefault(at["date"], []).append((place.value, at["clock"], place.names))
-    return list(days.items())
 
 
 async def load_patient(session: AsyncSession, request: web.Request) -> Patient:

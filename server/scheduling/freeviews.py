@@ -118,21 +118,12 @@ async def _free(request: web.Request, errors: dict[str, str] | None = None, *, s
         "asked": asked,
         "together": together,
         "day": day.isoformat(),
-        "days": _by_day(found, clinic.zone, clinic.language),
+        "days": picker.by_day(found, clinic.zone, clinic.language),
         "zone": clinic.zone,
         "errors": errors or {},
         "later": _later(found, zone),
     }
     return render(request, "scheduling/free.html", values, status=status)
-
-
-def _by_day(found: list[picker.Place], zone: str, language: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """(day's words, [(value, clock, doctors)])."""
-    days: dict[str, list[tuple[str, str, str]]] = {}
-    for place in found:
-        at = when(place.starts_at, zone, language)
-        days.setdefault(at["date"], []).append((place.value, at["clock"], place.names))
-    return list(days.items())
 
 
 def _later(found: list[picker.Place], zone: ZoneInfo) -> str | None:

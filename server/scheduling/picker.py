@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -18,8 +18,8 @@ from server.errors import FormError
 from server.scheduling import finding
 from server.scheduling.finding import Offer, Practitioner, Search
 from server.scheduling.models import Appointment, VisitType
-from server.scheduling.slots import Slot, clock_labels, local_instant
-from server.scheduling.wording import when
+from server.scheduling.slots import Slot, by_local_day, clock_labels, local_instant
+from server.scheduling.wording import day_words, when
 
 LOOK_AHEAD = timedelta(days=31)
 NEXT = 3
@@ -239,6 +239,23 @@ def _groups(
         starts = [Start(place.value, label) for place, label in zip(own, labels, strict=True)]
         groups.append((doctor, starts))
     return groups
+
+
+def by_day(places: Sequence[Place], zone: str, language: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """(day's words, [(value, clock, doctors)]) by the clock of whoever looks; an hour that comes twice says which."""
+    whose = ZoneInfo(zone)
+    starts = {place.starts_at.astimezone(UTC): place.slot for place in places}
+    labels = {
+        slot: label
+        for slots in by_local_day(starts.values(), whose).values()
+        for slot, label in zip(slots, clock_labels(slots, whose), strict=True)
+    }
+    days: dict[str, list[tuple[str, str, str]]] = {}
+    for place in places:
+        slot = starts[place.starts_at.astimezone(UTC)]
+        day = day_words(place.starts_at.astimezone(whose).date(), language)
+        days.setdefault(day, []).append((place.value, labels[slot], place.names))
+    return list(days.items())
 
 
 def _long_label(place: Place, clinic: ClinicScope) -> str:

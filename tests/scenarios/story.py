@@ -162,6 +162,17 @@ class Story:
             assert tiles(other) == before
             wait_way([self.doctor, self.anna], way)
 
+    def all_meet(self, people: list[Person], *, asked: list[Person]) -> None:
+        """All see and hear each other; at 200 %, on 640 × 400, what somebody is asked lies over their pictures."""
+        covered = asked if "zoom" in self.options else []
+        for person in people:
+            for other in people:
+                if other is not person:
+                    person.wait_hears(other.mark)
+                    if person not in covered:
+                        person.wait_sees(other.mark)
+            person.wait_not_hears(person.mark)
+
     def keep(self, step: str, *people: Person) -> None:
         for person in people:
             person.keep(step, self.folder)

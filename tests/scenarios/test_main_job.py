@@ -242,13 +242,7 @@ def test_6b_only_the_last_yes_starts_the_recording_and_the_picture_never_breaks(
     doctor, anna = story.doctor, story.anna
     room.ask_to_record(doctor)
     room.answer_yes(doctor)
-    if "zoom" in story.options:
-        # On 640 × 400 the question lies over the patient's picture until it is answered.
-        doctor.wait_sees(anna.mark)
-        doctor.wait_hears(anna.mark)
-        anna.wait_hears(doctor.mark)
-    else:
-        room.both_see_and_hear(doctor, anna)
+    story.all_meet([doctor, anna], asked=[anna])
     assert story.captured_bytes() == 0
     assert story.capture().phase is CapturePhase.OFF
     room.wait_way([doctor, anna], "direct")
@@ -299,7 +293,7 @@ def test_6d_the_same_link_on_a_second_device_waits_without_seeing_anything(story
         assert secret not in heard
     room.wait_shown(doctor, "#lobby [data-device]")
     room.wait_shown(anna, "#lobby [data-device]")
-    room.both_see_and_hear(doctor, anna)
+    story.all_meet([doctor, anna], asked=[doctor, anna])
     story.keep("6-second-device", second, anna)
     second.close()
     room.wait_for(doctor, lambda: not room.is_shown(doctor, "#lobby [data-device]"), "the other device is gone", 45)
@@ -321,13 +315,7 @@ def test_6e_a_guest_joins_once_the_patient_agrees_and_capture_waits_for_their_an
     )
     room.admit(doctor, "Grace Guest")
     room.wait_inside(guest)
-    if "zoom" in story.options:
-        # On 640 × 400 the question lies over the guest's pictures until it is answered.
-        for person in (doctor, anna):
-            guest.wait_hears(person.mark)
-            person.wait_sees(guest.mark)
-    else:
-        room.all_see_and_hear([doctor, anna, guest])
+    story.all_meet([doctor, anna, guest], asked=[guest])
     story.keep("6-three", doctor, anna, guest)
 
     paused = story.wait_capture(CapturePhase.PAUSED, 1)
