@@ -198,20 +198,7 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
     clinic, now = context.clinic(request), context.now(request)
     async with context.database(request).reading() as session:
         line = await _line(session, request)
-        history = list(
-            await session.scalars(
-                select(AppointmentHistory)
-                .where(AppointmentHistory.clinic_id == clinic.id, AppointmentHistory.appointment_id == _id(request))
-                .order_by(AppointmentHistory.at)
-            )
-        )
-        sent = list(
-            await session.scalars(
-                select(Message)
-                .where(Message.clinic_id == clinic.id, Message.appointment_id == _id(request))
-                .order_by(Message.created_at, Message.due_at)
-            )
-        )
+        history, sent = await _load_history(session, clinic, _id(request))
         sharing = await patients.sharing_contact(session, line.patient)
         refused = await messages.load_refused(session, line.patient)
         names = await person_names(session, {row.by_person_id for row in history if row.by_person_id})
@@ -248,6 +235,20 @@ async def _page(request: web.Request, *, errors: Mapping[str, str] | None = None
         "last_digits": patients.last_digits,
     }
     return render(request, "desk/appointment.html", values, status=status)
+
+
+async def _load_history(
+    session: AsyncSession, clinic: context.ClinicScope, appointment_id: str
+) -> tuple[list[AppointmentHistory], list[Message]]:
+    """What was done with it and what was written of it, each in its order."""
+    history = select(AppointmentHistory).where(
+        AppointmentHistory.clinic_id == clinic.id, AppointmentHistory.appointment_id == appointment_id
+    )
+    sent = select(Message).where(Message.clinic_id == clinic.id, Message.appointment_id == appointment_id)
+    return (
+        list(await session.scalars(history.order_by(AppointmentHistory.at))),
+        list(await session.scalars(sent.order_by(Message.created_at, Message.due_at))),
+    )
 
 
 def _done_words(request: web.Request, line: Line, sent: Sequence[Message], reach: Reach) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.accounts.links import LinkKind
@@ -182,7 +182,32 @@ async def _load(
     without: Sequence[str] = _NOT_LIVE,
 ) -> list[Line]:
     """`without`: what visits are in none of these; an appointment stays in the list."""
-    query = (
+    rows = (await session.execute(_query(clinic, where, without))).all()
+    ids = [row[0].id for row in rows]
+    doctors = await _load_doctors(session, clinic, ids)
+    told = await _load_told(session, clinic, ids)
+    opening = await _load_opening(session, clinic, ids)
+    invited = await _load_interpreters(session, clinic, [row[3] for row in rows if row[0].interpreter])
+    at_door = await _load_at_door(session, clinic, [row[3] for row in rows if row[4] == "invited"])
+    found = [
+        _Found(
+            *row,
+            doctors.get(row[0].id, []),
+            told.get(row[0].id),
+            row[0].id in opening,
+            invited.get(row[3] or "", []),
+            row[3] in at_door,
+        )
+        for row in rows
+    ]
+    return [_line(clinic, each, now) for each in found]
+
+
+def _query(
+    clinic: ClinicScope, where: ColumnElement[bool], without: Sequence[str]
+) -> Select[Appointment, Patient, str, str, str, datetime | None]:
+    """Each appointment with its patient, its kind and, where there is one, its visit and the patient's place in it."""
+    return (
         select(Appointment, Patient, VisitType.name, Encounter.id, Participant.state, Participant.waiting_since)
         .join(Patient, and_(Patient.clinic_id == Appointment.clinic_id, Patient.id == Appointment.patient_id))
         .join(VisitType, and_(VisitType.clinic_id == Appointment.clinic_id, VisitType.id == Appointment.visit_type_id))
@@ -206,25 +231,6 @@ async def _load(
         .where(Appointment.clinic_id == clinic.id, where)
         .order_by(Appointment.starts_at, Patient.name, Appointment.id)
     )
-    rows = (await session.execute(query)).all()
-    ids = [row[0].id for row in rows]
-    doctors = await _load_doctors(session, clinic, ids)
-    told = await _load_told(session, clinic, ids)
-    opening = await _load_opening(session, clinic, ids)
-    invited = await _load_interpreters(session, clinic, [row[3] for row in rows if row[0].interpreter])
-    at_door = await _load_at_door(session, clinic, [row[3] for row in rows if row[4] == "invited"])
-    found = [
-        _Found(
-            *row,
-            doctors.get(row[0].id, []),
-            told.get(row[0].id),
-            row[0].id in opening,
-            invited.get(row[3] or "", []),
-            row[3] in at_door,
-        )
-        for row in rows
-    ]
-    return [_line(clinic, each, now) for each in found]
 
 
 def _line(clinic: ClinicScope, found: _Found, now: datetime) -> Line:

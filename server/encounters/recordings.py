@@ -17,9 +17,9 @@ from media.api import SealingKey, StoredLog
 from server import audit
 from server.audit import AuditAction, DeletionKind
 from server.db import new_id
-from server.encounters import asking, films, keeping, proxyscopes, rules, texts
+from server.encounters import asking, films, keeping, proxyscopes, rules, texts, wordings
 from server.encounters.models import Encounter, Participant
-from server.encounters.recording_models import ConsentAnswer, Recording, RecordingPurpose, SegmentKey
+from server.encounters.recording_models import ConsentAnswer, Recording, SegmentKey
 from server.encounters.recording_models import StoredLog as StoredLogRow
 from server.encounters.rules import Answered, Ask
 from server.encounters.strangers import strangers_until
@@ -45,7 +45,7 @@ async def ask(session: AsyncSession, encounter: Encounter, by: Participant, purp
         raise DomainError(Code.NOT_ALLOWED)
     if rules.room_phase(encounter.status) == "ended" or encounter.by_phone:
         raise DomainError(Code.WRONG_PHASE)
-    why = await _get_purpose(session, encounter.clinic_id, purpose)
+    why = await wordings.get_purpose(session, encounter.clinic_id, purpose)
     days = await asking.days_kept(session, why)
     newest = await load_newest(session, encounter)
     step = rules.ask(newest.phase, newest.question, newest.answer_by, now) if newest else rules.ask(None, 0, None, now)
@@ -362,18 +362,6 @@ async def load_said(session: AsyncSession, encounter: Encounter) -> list[tuple[P
     )
     rows = await session.execute(query.order_by(ConsentAnswer.at, ConsentAnswer.n))
     return [(person, answer) for person, answer in rows]
-
-
-async def load_purposes(session: AsyncSession, clinic_id: str) -> list[RecordingPurpose]:
-    query = select(RecordingPurpose).where(RecordingPurpose.clinic_id == clinic_id, RecordingPurpose.is_active)
-    return list(await session.scalars(query.order_by(RecordingPurpose.words)))
-
-
-async def _get_purpose(session: AsyncSession, clinic_id: str, code: str) -> RecordingPurpose:
-    purpose = await session.get(RecordingPurpose, (clinic_id, code))
-    if purpose is None or not purpose.is_active:
-        raise DomainError(Code.NOT_FOUND, "This purpose is not on the clinic's list.")
-    return purpose
 
 
 def _answers_of(recording: Recording, participant_id: str | None = None) -> list[ColumnElement[bool]]:

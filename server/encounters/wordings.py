@@ -56,6 +56,19 @@ async def load_purposes(session: AsyncSession, clinic_id: str) -> list[Recording
     return list(await session.scalars(query.order_by(RecordingPurpose.is_active.desc(), RecordingPurpose.words)))
 
 
+async def load_open_purposes(session: AsyncSession, clinic_id: str) -> list[RecordingPurpose]:
+    """Those that may be chosen."""
+    return [one for one in await load_purposes(session, clinic_id) if one.is_active]
+
+
+async def get_purpose(session: AsyncSession, clinic_id: str, code: str) -> RecordingPurpose:
+    """One that may be chosen. Raises not_found."""
+    purpose = await session.get(RecordingPurpose, (clinic_id, code))
+    if purpose is None or not purpose.is_active:
+        raise DomainError(Code.NOT_FOUND, "This purpose is not on the clinic's list.")
+    return purpose
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """What is promised to whoever is asked. Part of the record, for teaching, or neither.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from server import context
 from server.audit import AuditAction
-from server.encounters import recordings, room_page, rules
+from server.encounters import room_page, rules, wordings
 from server.encounters.bodies import parse_json
 from server.error_pages import wants_json
 from server.errors import DomainError, not_found
@@ -56,7 +56,7 @@ async def show_room(request: web.Request) -> web.Response:
         if place is None:
             raise not_found()
         note = await service.load_note(session, visit.encounter)
-        purposes = await recordings.load_purposes(session, writing.clinic.id)
+        purposes = await wordings.load_open_purposes(session, writing.clinic.id)
         writable = note is None or note.signed_at is None
         note_config = await page_views.load_note_config(session, request, writing, visit, note) if writable else None
         if note is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from server.db import Database
-from server.encounters import recordings, texts
+from server.encounters import texts, wordings
 from server.encounters.models import ClinicText, Encounter
 from server.records.models import Note, NoteVersion
 from server.scheduling.models import Appointment
@@ -29,7 +29,7 @@ async def test_the_demo_has_visits_words_and_notes(sqlite_database: Database, va
         assert clinic_id is not None
         for kind in (texts.VIDEO_CONSENT, texts.RECORDING_CONSENT):
             assert await texts.load_text(session, clinic_id, kind) is not None
-        purposes = await recordings.load_purposes(session, clinic_id)
+        purposes = await wordings.load_open_purposes(session, clinic_id)
         assert len(purposes) == 3
         assert all(one.kept_days > 0 for one in purposes)
         assert [(one.code, one.is_record, one.is_teaching) for one in purposes if one.is_record or one.is_teaching] == [
